@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* godwit/device.h - what a device implements; it knows no transport. */
+#ifndef GODWIT_DEVICE_H
+#define GODWIT_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "godwit/model.h"
+#include "godwit/queue.h"
+#include "godwit/state.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Why run() is called. */
+enum gw_why {
+	GW_RUN_FRESH,	/* first start, nothing was loaded */
+	GW_RUN_RESUMED, /* it ran before and was stopped, perhaps saved: it goes on */
+	GW_RUN_LOADED,	/* the state came out of a stream and is now this device's */
+};
+
+/* What became of a save, as far as anyone told. */
+enum gw_outcome {
+	GW_OUTCOME_MOVED,   /* the destination runs */
+	GW_OUTCOME_FAILED,  /* it does not; this side is the one */
+	GW_OUTCOME_COPIED,  /* the stream was a snapshot; this side goes on, the copy may run later */
+	GW_OUTCOME_UNKNOWN, /* nobody told within the time given */
+};
+
+/* Bytes that a save would still have to send. */
+struct gw_pending {
+	uint64_t initial; /* not yet sent once */
+	uint64_t dirty;	  /* sent, and changed since */
+};
+
+/* Who may hold a device's things at the same time (requirements R18, R19). */
+enum gw_ownership {
+	GW_SHARED,    /* both sides may: files */
+	GW_EXCLUSIVE, /* only one may: connections, locks */
+};
+
+/* Bits of struct gw_device_ops.flags. */
+enum gw_device_flags {
+	/* A request may be carried out twice: in-flight requests can be given out again after a
+	 * crash, so INFLIGHT_SHMFD is offered. */
+	GW_DEVICE_REPEATABLE = 1 << 0,
+};
+
+/*
+ * The boundary of a device. All callbacks are optional but create and destroy; what is absent is
+ * defaulted in one place. @size lets the struct grow: callbacks beyond it count as absent.
+ *
+ * Threads: queue_* on the queue's own thread, save and load on the transfer thread, pending on
+ * any, all others on the control thread, where nothing may block. save and load run only while no
+ * queue is started (phase GW_PHASE_STOPPED).
+ *
+ * Functions return 0 or a negative errno with a sentence (godwit/error.h).
+ */
+struct gw_device_ops {
+	size_t size; /* sizeof(struct gw_device_ops) */
+	const char *name;
+	uint32_t virtio_id; /* VIRTIO 1.3, section 5 */
+	unsigned max_queues;
+	size_t config_len; /* of the device-specific configuration space, 0 if none */
+	enum gw_ownership ownership;
+	unsigned flags;
+
+	/* NULL-terminated; the first is the default. Static: asked without an instance. */
+	const struct gw_model *const *models;
+	/* Could an instance with these parameters be made? Creates nothing. */
+	int (*check)(const struct gw_model *model, const struct gw_params *params);
+
+	/* @host is what the daemon configured (paths, limits), as given in gw_backend_config.
+	 * @params is the instance's own copy, valid until destroy. */
+	int (*create)(void **dev, const struct gw_params *params, const void *host);
+	void (*destroy)(void *dev);
+
+	/* Virtio feature bits offered beyond those of the ring, which the library adds. */
+	uint64_t (*features)(void *dev);
+	int (*negotiated)(void *dev, uint64_t features);
+	int (*config_get)(void *dev, size_t offset, void *buf, size_t len);
+	int (*config_set)(void *dev, size_t offset, const void *buf, size_t len);
+
+	int (*queue_start)(void *dev, struct gw_queue *queue);
+	/* Buffers may be available; pop until NULL. Called again for every kick. */
+	void (*queue_ready)(void *dev, struct gw_queue *queue);
+	/* A stop began: nothing is popped any more. Ends in gw_queue_stopped(). If absent, the
+	 * library waits for the elements alone. */
+	void (*queue_stop)(void *dev, struct gw_queue *queue);
+	/* Back to what create made; no queue is started. */
+	void (*reset)(void *dev);
+
+	/*
+	 * Migration. src/migration/lifecycle.h says in which state each may be called.
+	 */
+
+	/* While fresh: parameters that were unset take the values of a stream's header. */
+	int (*adopt)(void *dev, const struct gw_params *params);
+	/* A migration may be coming (true) or is not any more: start, stop collecting. A hint. */
+	int (*prepare)(void *dev, bool on);
+	/* Write state. 0: all of it is written for this @phase; > 0: more to come (only in
+	 * GW_PHASE_RUNNING, after about @budget bytes). Changes nothing of the device. */
+	int (*save)(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
+	int (*pending)(void *dev, struct gw_pending *pending);
+	/* Read state to its end and stage it; on success swap it in, on failure leave no trace.
+	 * All that can fail is done here: run() may not. */
+	int (*load)(void *dev, struct gw_state_reader *reader);
+	/* From here on nothing spontaneous, on either side. */
+	int (*suspend)(void *dev);
+	/* It runs here: the first ring is both started and enabled. */
+	void (*run)(void *dev, enum gw_why why);
+	void (*outcome)(void *dev, enum gw_outcome outcome);
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* godwit/state.h - the device-state stream: records of described layout. */
+#ifndef GODWIT_STATE_H
+#define GODWIT_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The stream is opaque to the VMM, so it protects itself: a header that names model and
+ * parameters, records with checksums, an end record. docs/stream.md has the bytes.
+ *
+ * What a device has to say are objects: C structs whose layout is a constant table, the one
+ * description of both directions. Objects are upserts keyed by the layout's key fields, or
+ * tombstones for a key; later ones win. A stream made while the device runs and one made at once
+ * have the same format.
+ */
+enum gw_phase {
+	GW_PHASE_STOPPED = 0, /* vhost-user's number: all rings are stopped */
+	GW_PHASE_RUNNING = 1,
+};
+
+enum gw_field_type {
+	GW_FIELD_U8 = 1,
+	GW_FIELD_U16,
+	GW_FIELD_U32,
+	GW_FIELD_U64,	/* all four travel as varints */
+	GW_FIELD_I64,	/* zigzag varint */
+	GW_FIELD_DELTA, /* uint64_t; travels as the zigzag difference to the object before */
+	GW_FIELD_BOOL,	/* bool; any other value than 0 or 1 is refused */
+	GW_FIELD_FIXED, /* @max bytes in place, as they are */
+	GW_FIELD_BYTES, /* struct gw_bytes, at most @max bytes */
+};
+
+struct gw_bytes {
+	const void *data; /* on reading: valid until the handler returns */
+	size_t len;
+};
+
+struct gw_field {
+	const char *name; /* NULL ends the table */
+	enum gw_field_type type;
+	size_t offset;
+	size_t max;
+	bool key;
+};
+
+/* Record types below this number are the library's own. */
+#define GW_RECORD_DEVICE 0x100
+
+/* One layout. @name carries the version ("gw_fs_inode_v1") and never changes once released. */
+struct gw_layout {
+	const char *name;
+	uint16_t type;
+	bool optional; /* a reader that does not know it may skip it */
+	size_t size;   /* of the C struct */
+	const struct gw_field *fields;
+};
+
+#define GW_FIELD(struct_, member, type_)                                                           \
+	{.name = #member, .type = (type_), .offset = offsetof(struct_, member)}
+#define GW_KEY(struct_, member, type_)                                                             \
+	{.name = #member, .type = (type_), .offset = offsetof(struct_, member), .key = true}
+#define GW_FIELD_SIZED(struct_, member, type_, max_)                                               \
+	{.name = #member, .type = (type_), .offset = offsetof(struct_, member), .max = (max_)}
+
+/* An encoded object is at most this long; one record carries many objects, up to about 64 KiB. */
+#define GW_OBJECT_MAX (256 * 1024)
+
+struct gw_state_writer;
+struct gw_state_reader;
+
+/* Append an object. Transfer thread. A failure sticks: later calls return it again. */
+int gw_state_put(struct gw_state_writer *writer, const struct gw_layout *layout,
+		 const void *object);
+/* The object with the key fields of @object is no more. */
+int gw_state_delete(struct gw_state_writer *writer, const struct gw_layout *layout,
+		    const void *object);
+/* Descriptor passing, where the channel can: -EOPNOTSUPP where it cannot. @fd stays the caller's. */
+int gw_state_put_fd(struct gw_state_writer *writer, int fd);
+uint64_t gw_state_written(const struct gw_state_writer *writer); /* bytes so far */
+
+/* What to do with objects of one layout. */
+struct gw_state_handler {
+	const struct gw_layout *layout; /* NULL ends the table */
+	/* Stages @object (a C struct of the layout). A failure ends the reading. */
+	int (*put)(void *opaque, const void *object);
+	int (*remove)(void *opaque, const void *object); /* absent: tombstones are refused */
+};
+
+/*
+ * Read to the end, calling @handlers. Returns 0 only if everything arrived whole, up to and
+ * including the end record and the end of file. Unknown optional records are skipped and logged,
+ * unknown mandatory ones refused by number. Transfer thread.
+ */
+int gw_state_read(struct gw_state_reader *reader, const struct gw_state_handler *handlers,
+		  void *opaque);
+/* The `state` parameter of the stream: which layouts the writer obeyed (1 for "off"). */
+int gw_state_take_fd(struct gw_state_reader *reader);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

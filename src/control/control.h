@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* control/control.h - the control socket that every daemon has, in QMP's manner. */
+#ifndef GW_CONTROL_CONTROL_H
+#define GW_CONTROL_CONTROL_H
+
+#include <jansson.h>
+
+#include "godwit/loop.h"
+
+/*
+ * Newline-delimited JSON on a Unix socket (docs/control.md): a greeting, qmp_capabilities accepted,
+ * {"execute": NAME, "arguments": {...}, "id": ...} answered by {"return": ...} or {"error":
+ * {"class", "desc"}}, events with a timestamp. Only for the user that started the daemon, and root
+ * (SO_PEERCRED). Knows no commands: upper layers register theirs. Control thread only.
+ */
+#define GW_CONTROL_CLIENTS_MAX	16
+#define GW_CONTROL_LINE_MAX	(64 * 1024)
+#define GW_CONTROL_OUTPUT_MAX	(4 * 1024 * 1024) /* a client that does not read is dropped */
+#define GW_CONTROL_DEPTH_MAX	32
+
+struct gw_control;
+
+int gw_control_new(struct gw_control **control, struct gw_loop *loop, const char *path,
+		   const char *program, const char *version);
+/* Closes clients (what was queued is sent if it can be at once), removes the socket. */
+void gw_control_free(struct gw_control *control);
+
+/* Sets *@result (a new reference, sent as "return"; NULL: {}) and returns 0, or a negative errno
+ * with a sentence, sent as "error". @arguments is an object or NULL. */
+typedef int gw_control_fn(void *opaque, const json_t *arguments, json_t **result);
+int gw_control_register(struct gw_control *control, const char *name, gw_control_fn *fn,
+			void *opaque);
+/* To all clients that have sent qmp_capabilities. Takes over @data (an object or NULL). */
+void gw_control_event(struct gw_control *control, const char *name, json_t *data);
+
+#endif

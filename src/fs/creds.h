@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/creds.h - act as the request's user: the one way to create things. */
+#ifndef GW_FS_CREDS_H
+#define GW_FS_CREDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fs_request;
+
+/*
+ * Switches this thread's file-system uid, gid and supplementary groups to the request's, until
+ * fs_creds_leave() (or the end of the scope); everything is put back, also groups, so that nothing
+ * leaks into the thread's next request. Where the process may not switch (it is not privileged)
+ * and the request is for its own user, nothing is done; for another user -EPERM.
+ */
+struct fs_creds {
+	bool switched;
+	uint32_t uid, gid;
+};
+int fs_creds_enter(struct fs_creds *creds, const struct fs_request *req);
+void fs_creds_leave(struct fs_creds *creds);
+#define FS_AUTO_CREDS __attribute__((cleanup(fs_creds_leave)))
+
+#endif

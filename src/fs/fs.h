@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/fs.h - the virtio-fs device: what its parts share. */
+#ifndef GW_FS_FS_H
+#define GW_FS_FS_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "godwit/device.h"
+
+#define FS_TAG_MAX	      36 /* VIRTIO 1.3, 5.11.4 */
+#define FS_REQUEST_QUEUES_MAX 64
+#define FS_NAME_MAX	      255
+
+/* How long the guest may believe what it was told; virtiofsd's policies. */
+enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };
+/* What a missing inode does to a load. */
+enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
+
+/* What the operator configured: gw_backend_config.host of a virtio-fs back-end. */
+struct fs_host {
+	const char *shared_dir;
+	const char *tag; /* NULL: no configuration space is offered */
+	unsigned num_request_queues;
+	unsigned thread_pool_size; /* 0: chosen by the daemon */
+	enum fs_cache cache;
+	enum fs_on_error on_error;
+	bool xattr;
+	bool readonly;
+	unsigned fd_limit; /* descriptors this device may hold, 0: from RLIMIT_NOFILE */
+};
+
+/* What FUSE INIT agreed on, and what must come along when the device moves (session.h). */
+struct fs_session {
+	bool initialised;
+	uint32_t minor;	 /* of the guest, at most ours */
+	uint64_t flags;	 /* both words, as agreed */
+	uint32_t max_write, max_readahead, max_pages;
+};
+
+struct fs_inodes; /* inode.h */
+struct fs_handles; /* handle.h */
+struct fs_pool; /* pool.h */
+
+struct fs {
+	const struct fs_host *host;
+	const struct gw_params *params;
+	int root_fd; /* O_PATH of the share */
+	int proc_fd; /* O_PATH of /proc/self/fd, taken at start */
+	struct fs_session session;
+	struct fs_inodes *inodes;
+	struct fs_handles *handles;
+	struct fs_pool *pool;
+	uint64_t features; /* negotiated virtio features */
+};
+
+extern const struct gw_device_ops fs_device_ops;
+extern const struct gw_model fs_model; /* godwit-project.org/virtio-fs */
+
+#endif

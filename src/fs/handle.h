@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/handle.h - open files and directories of the guest. */
+#ifndef GW_FS_HANDLE_H
+#define GW_FS_HANDLE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * A handle id is slot and generation, like a node id: stale ids are caught. A handle holds its
+ * inode and one descriptor. Pins as for inodes: a descriptor is closed when the last pin of a
+ * released handle is gone, never under a request.
+ */
+struct fs;
+struct fs_handles;
+struct fs_inode;
+struct fs_dir; /* where a directory stream is (dir.h) */
+
+struct fs_handle {
+	int fd;
+	struct fs_inode *inode;
+	/* The open flags that the daemon really used, for migration (peers.md D3 to D5). */
+	uint32_t flags;
+	/* Reads of the page cache tried without waiting: false once the file said EOPNOTSUPP. */
+	_Atomic bool nowait_read, nowait_write;
+	/* Written since the last sync (what SAVE must sync on incoherent file systems). */
+	_Atomic bool dirty;
+	struct fs_dir *dir; /* directories only */
+	/* the table's own members follow in handle.c's container */
+};
+
+int fs_handles_new(struct fs_handles **handles, struct fs *fs);
+void fs_handles_free(struct fs_handles *handles);
+void fs_handles_clear(struct fs_handles *handles);
+
+/* Takes @fd over (also on failure); pins @inode for itself. *@id is what the guest gets as fh. */
+int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, uint32_t flags,
+		  struct fs_dir *dir, uint64_t *id);
+/* Pin; NULL: no such handle (answer -EBADF). */
+struct fs_handle *fs_handle_get(struct fs_handles *handles, uint64_t id);
+void fs_handle_put(struct fs_handle *handle);
+/* RELEASE: the guest is done with it. -EBADF if unknown. */
+int fs_handle_release(struct fs_handles *handles, uint64_t id);
+uint64_t fs_handles_count(const struct fs_handles *handles);
+
+static inline void fs_handle_put_ptr(struct fs_handle **handle)
+{
+	if (*handle)
+		fs_handle_put(*handle);
+}
+#define FS_AUTO_HANDLE __attribute__((cleanup(fs_handle_put_ptr)))
+
+#endif

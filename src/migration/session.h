@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* migration/session.h - what migrates: a device, its life cycle and its transfers. */
+#ifndef GW_MIGRATION_SESSION_H
+#define GW_MIGRATION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "godwit/device.h"
+#include "godwit/loop.h"
+#include "migration/lifecycle.h"
+#include "virtio/queue.h"
+
+/*
+ * A session owns the device that ops->create made, and outlives connections. Transports tell it
+ * events; it asks the life cycle (lifecycle.h) what is allowed, calls the device, and runs
+ * transfers on a worker thread. Control thread only.
+ */
+struct gw_session;
+
+/* What is known of the last transfer, for the status and for events. */
+struct gw_transfer_info {
+	bool load;
+	char id[33]; /* hexadecimal, "" if there was none */
+	uint64_t bytes;
+	unsigned ms;
+	int result;	   /* 0, negative errno, or -EINPROGRESS */
+	char reason[256]; /* sentence of the failure */
+};
+
+struct gw_session_config {
+	struct gw_loop *loop;
+	const struct gw_device_ops *ops; /* already defaulted: gw_device_ops_complete() */
+	const struct gw_params *params;	 /* copied */
+	const void *host;
+	const char *program, *version;
+	const uint8_t *state_key; /* or NULL */
+	/* A transfer failed; called before CHECK is answered. */
+	void (*transfer_failed)(void *opaque, const struct gw_transfer_info *info);
+	void *opaque;
+};
+
+/* Fill in what @ops leaves out (by size or NULL): the one place of defaults. */
+int gw_device_ops_complete(struct gw_device_ops *complete, const struct gw_device_ops *ops);
+
+int gw_session_new(struct gw_session **session, const struct gw_session_config *config);
+void gw_session_free(struct gw_session *session); /* cancels and joins a transfer; NULL is allowed */
+void *gw_session_device(const struct gw_session *session);
+const struct gw_device_ops *gw_session_ops(const struct gw_session *session);
+
+/* A connection takes the session, or leaves it (all its rings are stopped by then). */
+int gw_session_connect(struct gw_session *session);
+void gw_session_disconnect(struct gw_session *session);
+/* The first ring became both started and enabled: commits, calls run(). Refused in states where
+ * the device may not run. */
+int gw_session_ring_on(struct gw_session *session);
+/* The last started ring is stopped (drained). */
+void gw_session_last_ring_off(struct gw_session *session);
+/* RESET_DEVICE: cancels a transfer, resets the device, fresh again. Rings are stopped. */
+int gw_session_reset(struct gw_session *session);
+/* F_LOG_ALL went on or off: a hint. */
+void gw_session_prepare(struct gw_session *session, bool on);
+
+/*
+ * Begin a transfer on @fd (taken over, also on failure); a transfer under way is cancelled first.
+ * Returns at once: the stream moves on a worker. 0: accepted; *@own_fd is -1, or a descriptor that
+ * the device prefers (caller's, to send). Refused with -EBUSY while not suspended, -EINVAL for an
+ * unknown phase, and what the life cycle says.
+ */
+int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, int fd,
+			int *own_fd);
+/* The verdict: 0 or a negative errno at once, or -EINPROGRESS and then @done on the control thread,
+ * once the worker is joined. -ENODATA if nothing was transferred. A verdict is told once. */
+int gw_session_check(struct gw_session *session, void (*done)(void *opaque, int verdict),
+		     void *opaque);
+void gw_session_cancel(struct gw_session *session);
+/* Forget the @done given to gw_session_check() (its connection is gone). */
+void gw_session_check_abandon(struct gw_session *session);
+
+/* Parked elements between two starts, and in the stream. */
+int gw_session_park(struct gw_session *session, unsigned queue, const struct gw_parked *parked);
+/* Calls @fn for each parked element of @queue and forgets them. */
+int gw_session_unpark(struct gw_session *session, unsigned queue,
+		      int (*fn)(void *opaque, const struct gw_parked *parked), void *opaque);
+
+/* May the process end as far as this session goes: nothing frozen, claimed or pending? */
+bool gw_session_may_end(const struct gw_session *session);
+enum gw_device_state gw_session_device_state(const struct gw_session *session);
+enum gw_transfer_state gw_session_transfer_state(const struct gw_session *session);
+void gw_session_last_transfer(const struct gw_session *session, struct gw_transfer_info *info);
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state/stream.h - making and reading whole streams: header, phases, end. */
+#ifndef GW_STATE_STREAM_H
+#define GW_STATE_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "godwit/model.h"
+#include "godwit/state.h"
+
+#define GW_STATE_ID_LEN	 16
+#define GW_STATE_KEY_LEN 32
+#define GW_STATE_NAME_MAX 128
+
+/* How the state was moved (requirement R15); numbers are part of the format. */
+enum gw_state_mode {
+	GW_MODE_STATEFUL = 1,
+	GW_MODE_STATELESS = 2,
+};
+
+/* What stands at the front of a stream, checked and NUL-terminated. */
+struct gw_state_header {
+	char implementation[GW_STATE_NAME_MAX]; /* "godwit-fs 0.1.0" */
+	uint8_t id[GW_STATE_ID_LEN];		/* of the transfer, random */
+	enum gw_state_mode mode;
+	uint8_t ticket[GW_STATE_ID_LEN]; /* zero, or what a hand-over needs */
+	char model[GW_CANONICAL_MAX];	 /* canonical form: model, parameters not at off */
+	char prerequisites[GW_STATE_NAME_MAX];
+};
+
+/* Where bytes go to or come from: any descriptor that can be written or read as a stream. */
+struct gw_state_channel {
+	int fd;		/* borrowed */
+	int cancel;	/* eventfd: readable means give up with -ECANCELED; -1: none */
+	int idle_ms;	/* -ETIMEDOUT after so long without a byte moved; 0: never */
+	const uint8_t *key; /* GW_STATE_KEY_LEN bytes for the MAC, or NULL */
+};
+
+/* Writes the header at once. Functions of godwit/state.h take it from there. */
+int gw_state_writer_new(struct gw_state_writer **writer, const struct gw_state_channel *channel,
+			const struct gw_state_header *header);
+/* A PHASE mark (with the MAC before it): what follows belongs to @phase. */
+int gw_state_writer_phase(struct gw_state_writer *writer, enum gw_phase phase);
+/* The end record; nothing may follow. */
+int gw_state_writer_end(struct gw_state_writer *writer);
+void gw_state_writer_free(struct gw_state_writer *writer); /* NULL is allowed */
+
+/* Reads and checks the header at once; -EBADMSG for what is not our stream or is damaged. */
+int gw_state_reader_new(struct gw_state_reader **reader, const struct gw_state_channel *channel);
+const struct gw_state_header *gw_state_reader_header(const struct gw_state_reader *reader);
+/* Objects of the library's own (record types below GW_RECORD_DEVICE) are offered to @handlers
+ * before the device's table; set before gw_state_read(). */
+void gw_state_reader_set_own(struct gw_state_reader *reader,
+			     const struct gw_state_handler *handlers, void *opaque);
+/* Was everything read and found good, to the end? What a device's load() returns is not believed. */
+bool gw_state_reader_is_complete(const struct gw_state_reader *reader);
+bool gw_state_reader_is_signed(const struct gw_state_reader *reader); /* the MAC verified */
+void gw_state_reader_free(struct gw_state_reader *reader); /* NULL is allowed */
+
+/* Print a stream as text, with the layouts known (NULL-terminated array); never trusts it. */
+int gw_state_dump(int fd, const struct gw_layout *const *layouts, FILE *out);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* virtio/inflight.h - the region that remembers what is in flight (vhost-user, "Inflight I/O tracking"). */
+#ifndef GW_VIRTIO_INFLIGHT_H
+#define GW_VIRTIO_INFLIGHT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Shared memory in the specification's layout (version 1), one part a queue, for split or packed
+ * rings. The region comes from GET_INFLIGHT_FD (we make it) or SET_INFLIGHT_FD (a front-end gives
+ * back what an earlier back-end wrote: untrusted). Counted.
+ */
+struct gw_inflight;
+
+/* Bytes needed for @queues rings of @queue_size entries. */
+uint64_t gw_inflight_size(bool packed, unsigned queues, unsigned queue_size);
+/* Make a new region in a sealed memfd; *@fd is the caller's, to send. */
+int gw_inflight_create(struct gw_inflight **inflight, bool packed, unsigned queues,
+		       unsigned queue_size, int *fd);
+/* Map one that was given; sizes are checked against queues and queue_size. */
+int gw_inflight_map(struct gw_inflight **inflight, int fd, uint64_t offset, uint64_t size,
+		    bool packed, unsigned queues, unsigned queue_size);
+struct gw_inflight *gw_inflight_ref(struct gw_inflight *inflight);
+void gw_inflight_unref(struct gw_inflight *inflight); /* NULL is allowed */
+
+#endif
