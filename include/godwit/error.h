@@ -3,6 +3,7 @@
 #ifndef GODWIT_ERROR_H
 #define GODWIT_ERROR_H
 
+#include <errno.h>
 #include <stdarg.h>
 
 #ifdef __cplusplus
@@ -22,13 +23,22 @@ extern "C" {
 const char *gw_last_error(void);
 
 /*
- * Leave a sentence and return -@err, so that a function can end in `return gw_fail(EINVAL, ...)`.
- * @err is a positive errno. For devices as well as for the library. Any thread. The sentence is
- * cut at GW_ERROR_MAX bytes.
+ * Leave a sentence for this thread; errno is kept. It is cut at GW_ERROR_MAX bytes. Any thread, for
+ * devices as well as for the library.
  */
-int gw_fail(int err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void gw_set_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Put @format in front of the sentence already there ("outer: inner"); returns @result unchanged. */
+/* Leave a sentence and be -@err (a positive errno), so that a function can end in it. */
+#define gw_fail(err, ...) gw_negative_(err, (gw_set_error(__VA_ARGS__), 0))
+/* A failure is never 0, even where a system call failed without a reason. */
+static inline int gw_negative_(int err, int unused)
+{
+	(void)unused;
+	return err > 0 ? -err : -EIO;
+}
+
+/* Put @format in front of the sentence already there ("outer: inner"); returns @result unchanged.
+ */
 int gw_fail_in(int result, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define GW_ERROR_MAX 512
@@ -43,8 +53,7 @@ enum gw_log_level {
 };
 
 /* Log one line, without a newline at its end. Any thread; lines never mix. */
-void gw_log(enum gw_log_level level, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
+void gw_log(enum gw_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* What is less important than @level is dropped. Default: GW_LOG_INFO. Any thread. */
 void gw_log_set_level(enum gw_log_level level);

@@ -40,13 +40,15 @@ int gw_loop_add_fd(struct gw_loop *loop, int fd, uint32_t events, gw_fd_fn *fn, 
 		   struct gw_source **source);
 int gw_source_set_events(struct gw_source *source, uint32_t events);
 
-/* Call @fn once, @ms from now (CLOCK_MONOTONIC), unless removed before. The source stays valid until removed. */
+/* Call @fn once, @ms from now (CLOCK_MONOTONIC), unless removed before. The source stays valid
+ * until removed. */
 typedef void gw_timer_fn(void *opaque);
 int gw_loop_add_timer(struct gw_loop *loop, unsigned ms, gw_timer_fn *fn, void *opaque,
 		      struct gw_source **source);
 int gw_timer_restart(struct gw_source *timer, unsigned ms);
 
-/* Call @fn with the number of each @signo that arrives; the signal is blocked for all threads made later. */
+/* Call @fn with the number of each @signo that arrives; the signal is blocked for all threads made
+ * later. */
 typedef void gw_signal_fn(void *opaque, int signo);
 int gw_loop_add_signal(struct gw_loop *loop, int signo, gw_signal_fn *fn, void *opaque);
 

@@ -51,11 +51,11 @@ static inline int gw_take_fd(int *fd)
 	return taken;
 }
 
-#define gw_take_ptr(p)                                                                             \
-	({                                                                                         \
-		__typeof__(p) taken_ = (p);                                                        \
-		(p) = NULL;                                                                        \
-		taken_;                                                                            \
+#define gw_take_ptr(p)                      \
+	({                                  \
+		__typeof__(p) taken_ = (p); \
+		(p) = NULL;                 \
+		taken_;                     \
 	})
 
 #define GW_CLEANUP(fn) __attribute__((cleanup(fn)))
@@ -73,9 +73,9 @@ static inline pthread_mutex_t *gw_locked(pthread_mutex_t *lock)
 }
 
 /* Holds @lock until the end of the enclosing scope. */
-#define GW_LOCK_SCOPE(lock)                                                                        \
-	GW_CLEANUP(gw_unlock_ptr)                                                                  \
-	pthread_mutex_t *GW_PASTE(gw_scope_lock_, __LINE__) = gw_locked(lock);                     \
+#define GW_LOCK_SCOPE(lock)                                                    \
+	GW_CLEANUP(gw_unlock_ptr)                                              \
+	pthread_mutex_t *GW_PASTE(gw_scope_lock_, __LINE__) = gw_locked(lock); \
 	(void)GW_PASTE(gw_scope_lock_, __LINE__)
 
 #endif

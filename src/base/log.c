@@ -29,14 +29,15 @@ const char *gw_last_error(void)
 	return last_error;
 }
 
-int gw_fail(int err, const char *format, ...)
+void gw_set_error(const char *format, ...)
 {
+	int saved = errno;
 	va_list args;
 
 	va_start(args, format);
 	vsnprintf(last_error, sizeof(last_error), format, args);
 	va_end(args);
-	return -err;
+	errno = saved;
 }
 
 int gw_fail_in(int result, const char *format, ...)

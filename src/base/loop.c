@@ -162,10 +162,10 @@ static int source_add(struct gw_loop *loop, uint32_t events, struct gw_source so
 int gw_loop_add_fd(struct gw_loop *loop, int fd, uint32_t events, gw_fd_fn *fn, void *opaque,
 		   struct gw_source **source)
 {
-	return source_add(loop, events,
-			  (struct gw_source){
-				  .kind = SOURCE_FD, .fd = fd, .on_fd = fn, .opaque = opaque},
-			  source);
+	return source_add(
+		loop, events,
+		(struct gw_source){.kind = SOURCE_FD, .fd = fd, .on_fd = fn, .opaque = opaque},
+		source);
 }
 
 int gw_source_set_events(struct gw_source *source, uint32_t events)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# A few targets in front of Meson. `make help` lists them.
+
+BUILD     ?= build
+PREFIX    ?= /usr/local
+DESTDIR   ?=
+SANITIZE  ?=
+SECONDS   ?= 60
+MESONFLAGS ?=
+
+# The sanitizers get a build directory of their own, so that `make` stays what it was.
+ifneq ($(SANITIZE),)
+BUILD := $(BUILD)-asan
+MESONFLAGS += -Db_sanitize=address,undefined -Db_lundef=false
+endif
+
+NINJA = ninja -C $(BUILD)
+
+.PHONY: all demo check check-all check-tsan check-clang lint bench fuzz install format clean help
+all: $(BUILD)/build.ninja
+	@$(NINJA)
+
+$(BUILD)/build.ninja: | deps-build
+	@meson setup $(BUILD) --prefix=$(PREFIX) --libexecdir=libexec $(MESONFLAGS)
+
+# Installs nothing, and says nothing, when all is there.
+.PHONY: deps-build deps-check deps-lint
+deps-build deps-check deps-lint: deps-%:
+	@scripts/install-deps $*
+
+demo: deps-check all
+	@scripts/fetch-guest $(BUILD)
+	@python3 tests/vm/demo.py --build $(BUILD)
+
+check: deps-check all
+	@scripts/fetch-guest $(BUILD)
+	@scripts/run-tests $(BUILD)
+
+# What is too long for every change: both compilers, all sanitizers, lint, longer fuzzing.
+check-all: lint check
+	@$(MAKE) check SANITIZE=1
+	@$(MAKE) check-clang
+	@$(MAKE) check-tsan
+	@$(MAKE) fuzz
+
+check-clang: deps-check deps-lint
+	@[ -f $(BUILD)-clang/build.ninja ] || CC=clang meson setup $(BUILD)-clang
+	@ninja -C $(BUILD)-clang
+	@scripts/run-tests $(BUILD)-clang --no-suite vm
+
+check-tsan: deps-check
+	@[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan -Db_sanitize=thread -Db_lundef=false
+	@ninja -C $(BUILD)-tsan
+	@scripts/run-tests $(BUILD)-tsan --no-suite vm
+
+lint: deps-lint all
+	@scripts/lint $(BUILD)
+
+bench: all
+	@bench/run $(BUILD)
+
+fuzz: deps-lint
+	@scripts/fuzz $(BUILD)-fuzz $(SECONDS)
+
+install: all
+	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
+	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+format:
+	@git ls-files '*.c' '*.h' | xargs clang-format -i
+
+clean:
+	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-fuzz
+
+help:
+	@echo 'make              build into $(BUILD)/'
+	@echo 'make demo         migrate a real VM with a shared folder, and watch'
+	@echo 'make check        run the tests (SANITIZE=1: under ASan and UBSan)'
+	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
+	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
+	@echo 'make bench        measure against virtiofsd (VIRTIOFSD=path)'
+	@echo 'make fuzz         each fuzzer for SECONDS=$(SECONDS)'
+	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
