@@ -178,40 +178,43 @@ int gw_source_set_events(struct gw_source *source, uint32_t events)
 	return 0;
 }
 
-int gw_timer_restart(struct gw_source *timer, unsigned ms)
+static int arm(int fd, unsigned ms)
 {
 	struct itimerspec when = {
 		.it_value = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000}};
 
 	if (!ms)
 		when.it_value.tv_nsec = 1; /* all zero would disarm it */
-	if (timerfd_settime(timer->fd, 0, &when, NULL) < 0)
+	if (timerfd_settime(fd, 0, &when, NULL) < 0)
 		return gw_fail(errno, "timer: %s", strerror(errno));
 	return 0;
+}
+
+int gw_timer_restart(struct gw_source *timer, unsigned ms)
+{
+	return arm(timer->fd, ms);
 }
 
 int gw_loop_add_timer(struct gw_loop *loop, unsigned ms, gw_timer_fn *fn, void *opaque,
 		      struct gw_source **out)
 {
 	GW_AUTO_FD int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	struct gw_source *source;
 	int err;
 
 	if (fd < 0)
 		return gw_fail(errno, "timer: %s", strerror(errno));
-	err = source_add(loop, EPOLLIN,
-			 (struct gw_source){.kind = SOURCE_TIMER,
-					    .fd = fd,
-					    .owns_fd = true,
-					    .on_timer = fn,
-					    .opaque = opaque},
-			 &source);
-	if (err)
-		return err;
-	gw_take_fd(&fd);
-	if (out)
-		*out = source;
-	return gw_timer_restart(source, ms);
+	err = arm(fd, ms);
+	if (!err)
+		err = source_add(loop, EPOLLIN,
+				 (struct gw_source){.kind = SOURCE_TIMER,
+						    .fd = fd,
+						    .owns_fd = true,
+						    .on_timer = fn,
+						    .opaque = opaque},
+				 out);
+	if (!err)
+		gw_take_fd(&fd);
+	return err;
 }
 
 int gw_loop_add_signal(struct gw_loop *loop, int signo, gw_signal_fn *fn, void *opaque)
