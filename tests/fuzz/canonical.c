@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/fuzz/canonical.c - any bytes as the parameters of a source: refused, or the one spelling. */
+/* tests/fuzz/canonical.c - any bytes as the parameters of a source: refused, or the one spelling.
+ */
 #include <stdlib.h>
 #include <string.h>
 

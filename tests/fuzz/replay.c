@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/fuzz/replay.c - main of a fuzz harness without a fuzzer: runs files, or all of a directory. */
+/* tests/fuzz/replay.c - main of a fuzz harness without a fuzzer: runs files, or all of a directory.
+ */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
@@ -26,8 +28,7 @@ static int run_file(const char *path)
 	exact = malloc(len ? len : 1);
 	if (!exact)
 		return 1;
-	for (size_t i = 0; i < len; i++)
-		exact[i] = room[i];
+	memcpy(exact, room, len);
 	LLVMFuzzerTestOneInput((const uint8_t *)exact, len);
 	return 0;
 }
