@@ -64,7 +64,8 @@ int gw_frontend_remove_region(struct gw_frontend *frontend, void *base);
 
 /* Set features, memory and rings up and enable them, as a VMM does at DRIVER_OK or resume. */
 int gw_frontend_start(struct gw_frontend *frontend);
-/* Disable all rings, then get every ring's base: the device is suspended. */
+/* Disable all rings, then get every ring's base: the device is suspended. Of a back-end that died,
+ * it fails and finds the bases in guest memory: gw_frontend_migrate() then recovers from it. */
 int gw_frontend_stop(struct gw_frontend *frontend);
 int gw_frontend_reset_device(struct gw_frontend *frontend);
 /* One ring: its enable bit; its base as last read (split: next avail index). */
@@ -117,7 +118,7 @@ int gw_driver_kick(struct gw_frontend *frontend, unsigned queue);
 /* A used element: its token and length; false if there is none now. */
 bool gw_driver_get(struct gw_frontend *frontend, unsigned queue, void **token, uint32_t *len);
 /* Wait for a notification (or an already used element): 0, or -ETIMEDOUT, or -EIO when the ring's
- * err descriptor was signalled. */
+ * err descriptor was signalled, or -ECONNRESET when the back-end is gone. */
 int gw_driver_wait(struct gw_frontend *frontend, unsigned queue, int timeout_ms);
 unsigned gw_driver_in_flight(const struct gw_frontend *frontend, unsigned queue);
 
