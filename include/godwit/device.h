@@ -113,6 +113,10 @@ struct gw_device_ops {
 	/* It runs here: the first ring is both started and enabled. */
 	void (*run)(void *dev, enum gw_why why);
 	void (*outcome)(void *dev, enum gw_outcome outcome);
+	/* A channel of the device's own making instead of the front-end's, where it is better: *@own
+	 * is this side's end, *@peer the one that the front-end is answered with; both are handed
+	 * over. Absent, or -EOPNOTSUPP: the front-end's descriptor is used. */
+	int (*channel)(void *dev, bool load, int *own, int *peer);
 };
 
 #ifdef __cplusplus
