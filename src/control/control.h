@@ -13,10 +13,10 @@
  * {"class", "desc"}}, events with a timestamp. Only for the user that started the daemon, and root
  * (SO_PEERCRED). Knows no commands: upper layers register theirs. Control thread only.
  */
-#define GW_CONTROL_CLIENTS_MAX	16
-#define GW_CONTROL_LINE_MAX	(64 * 1024)
-#define GW_CONTROL_OUTPUT_MAX	(4 * 1024 * 1024) /* a client that does not read is dropped */
-#define GW_CONTROL_DEPTH_MAX	32
+#define GW_CONTROL_CLIENTS_MAX 16
+#define GW_CONTROL_LINE_MAX    (64 * 1024)
+#define GW_CONTROL_OUTPUT_MAX  (4 * 1024 * 1024) /* a client that does not read is dropped */
+#define GW_CONTROL_DEPTH_MAX   32
 
 struct gw_control;
 
@@ -25,9 +25,14 @@ int gw_control_new(struct gw_control **control, struct gw_loop *loop, const char
 /* Closes clients (what was queued is sent if it can be at once), removes the socket. */
 void gw_control_free(struct gw_control *control);
 
+/* @text as a JSON string; if it is no UTF-8 (a file's name may be anything), '?' stands for each
+ * byte above 127. NULL: no memory. */
+json_t *gw_control_text(const char *text);
+
 /* Sets *@result (a new reference, sent as "return"; NULL: {}) and returns 0, or a negative errno
  * with a sentence, sent as "error". @arguments is an object or NULL. */
 typedef int gw_control_fn(void *opaque, const json_t *arguments, json_t **result);
+/* -EEXIST for a name that is taken. */
 int gw_control_register(struct gw_control *control, const char *name, gw_control_fn *fn,
 			void *opaque);
 /* To all clients that have sent qmp_capabilities. Takes over @data (an object or NULL). */

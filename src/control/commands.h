@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* control/commands.h - the commands that were registered, and the answer to a line. */
+#ifndef GW_CONTROL_COMMANDS_H
+#define GW_CONTROL_COMMANDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "control/control.h"
+
+/* More than any daemon has; a bound for query-commands. */
+#define GW_CONTROL_COMMANDS_MAX 64
+
+struct gw_command {
+	const char *name;
+	gw_control_fn *fn;
+	void *opaque;
+};
+
+struct gw_commands {
+	unsigned count;
+	struct gw_command list[GW_CONTROL_COMMANDS_MAX];
+};
+
+int gw_commands_add(struct gw_commands *commands, const char *name, gw_control_fn *fn,
+		    void *opaque);
+
+/*
+ * The reply to one line without its newline: a new reference, NULL only without memory.
+ * *@negotiated becomes true at qmp_capabilities. The line is not trusted.
+ */
+json_t *gw_commands_answer(const struct gw_commands *commands, const char *line, size_t len,
+			   bool *negotiated);
+
+#endif
