@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/conn.h - one socket: bytes in, whole messages out, and replies back. */
+#ifndef GW_VHOST_USER_CONN_H
+#define GW_VHOST_USER_CONN_H
+
+#include <stdbool.h>
+
+#include "godwit/loop.h"
+#include "vhost-user/messages.h"
+#include "vhost-user/wire.h"
+
+/*
+ * Knows framing and descriptors, no meaning. One message at a time: after it is delivered nothing
+ * more is read until gw_conn_next(). A reply that does not fit into the socket waits for room, and
+ * until it is out nothing is read either: a front-end that does not read fills no memory of ours.
+ * Control thread only.
+ */
+struct gw_message {
+	struct gw_vu_header header;
+	union gw_vu_payload payload; /* header.size bytes of it; the rest is zero */
+	int fds[GW_VU_FDS_MAX];	     /* who handles the message takes or closes them */
+	unsigned fd_count;
+	bool fds_lost; /* more came than fit; the kernel closed some */
+};
+
+struct gw_conn;
+
+struct gw_conn_events {
+	/* @message belongs to the connection and stays valid until gw_conn_next(). */
+	void (*message)(void *opaque, struct gw_message *message);
+	/* Called once, from the loop, never out of another call: the socket is closed; the
+	 * connection may be freed here. */
+	void (*closed)(void *opaque);
+};
+
+/* Takes @fd over, also on failure. */
+int gw_conn_new(struct gw_conn **conn, struct gw_loop *loop, int fd,
+		const struct gw_conn_events *events, void *opaque);
+/* Only once closed. NULL is allowed. */
+void gw_conn_free(struct gw_conn *conn);
+
+/* The message that was delivered and is not dealt with, or NULL. */
+struct gw_message *gw_conn_waiting(struct gw_conn *conn);
+/* The message is dealt with: read on. */
+void gw_conn_next(struct gw_conn *conn);
+/* Answer @request; @fd (-1: none) is taken over. */
+void gw_conn_reply(struct gw_conn *conn, uint32_t request, const void *payload, uint32_t size,
+		   int fd);
+/* End the connection; `closed` follows. */
+void gw_conn_close(struct gw_conn *conn);
+bool gw_conn_is_closed(const struct gw_conn *conn);
+
+#endif
