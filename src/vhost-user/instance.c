@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/instance.c - a device instance: made, taken by a front-end, released. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "vhost-user/instance.h"
+#include "vhost-user/ring.h"
+#include "vhost-user/wire.h"
+
+/* What the rings and the protocol bring, whatever the device is. */
+#define LIBRARY_FEATURES                                                               \
+	(GW_VIRTIO_F_VERSION_1 | GW_VIRTIO_F_LOG_ALL | GW_VIRTIO_F_PROTOCOL_FEATURES | \
+	 GW_VIRTIO_F_EVENT_IDX | GW_VIRTIO_F_INDIRECT_DESC | GW_VIRTIO_F_RING_PACKED)
+
+int gw_instance_new(struct gw_instance **out, struct gw_loop *loop, struct gw_session *session)
+{
+	struct gw_instance *instance = calloc(1, sizeof(*instance));
+
+	if (!instance)
+		return gw_fail(ENOMEM, "device instance: no memory");
+	instance->loop = loop;
+	instance->session = session;
+	instance->ops = gw_session_ops(session);
+	instance->dev = gw_session_device(session);
+	instance->log_setup = (struct gw_log_setup){.table = -1, .notify = -1};
+	*out = instance;
+	return 0;
+}
+
+static void rings_free(struct gw_instance *instance)
+{
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		gw_queue_free(instance->rings[i].queue);
+	free(instance->rings);
+	instance->rings = NULL;
+	instance->ring_count = 0;
+}
+
+static int rings_new(struct gw_instance *instance)
+{
+	unsigned count = instance->ops->max_queues;
+
+	instance->rings = calloc(count, sizeof(*instance->rings));
+	if (!instance->rings)
+		return gw_fail(ENOMEM, "%s: no memory for %u rings", instance->ops->name, count);
+	for (unsigned i = 0; i < count; i++) {
+		int err = gw_ring_init(&instance->rings[i], instance, i);
+
+		if (err) {
+			rings_free(instance);
+			return err;
+		}
+		instance->ring_count++;
+	}
+	return 0;
+}
+
+/* What the front-end set up, and the rings themselves: the next one begins with nothing. */
+static void forget_front_end(struct gw_instance *instance)
+{
+	rings_free(instance);
+	gw_mem_unref(instance->mem);
+	gw_dirty_unref(instance->log);
+	instance->mem = NULL;
+	instance->log = NULL;
+	gw_close(&instance->log_setup.table);
+	gw_close(&instance->log_setup.notify);
+	instance->features = 0;
+	instance->negotiated = false;
+	instance->running = false;
+}
+
+void gw_instance_free(struct gw_instance *instance)
+{
+	if (!instance)
+		return;
+	forget_front_end(instance);
+	free(instance);
+}
+
+int gw_instance_attach(struct gw_instance *instance)
+{
+	int err = rings_new(instance);
+
+	if (!err)
+		err = gw_session_connect(instance->session);
+	if (err) {
+		forget_front_end(instance);
+		return err;
+	}
+	instance->connected = true;
+	return 0;
+}
+
+uint64_t gw_instance_offered(const struct gw_instance *instance)
+{
+	return LIBRARY_FEATURES | instance->ops->features(instance->dev);
+}
+
+bool gw_instance_any_started(const struct gw_instance *instance)
+{
+	for (unsigned i = 0; i < instance->ring_count; i++) {
+		if (gw_queue_is_started(instance->rings[i].queue))
+			return true;
+	}
+	return false;
+}
+
+/* Stop what is free to be stopped; true when all is still. */
+static bool quiesce(struct gw_instance *instance)
+{
+	bool still = true;
+
+	for (unsigned i = 0; i < instance->ring_count; i++) {
+		struct gw_ring *ring = &instance->rings[i];
+
+		if (!ring->busy && gw_queue_is_started(ring->queue))
+			gw_ring_stop(ring, "the front-end is gone", NULL, NULL);
+		if (ring->busy)
+			still = false;
+	}
+	return still;
+}
+
+static void finish_release(struct gw_instance *instance)
+{
+	if (instance->features & GW_VIRTIO_F_LOG_ALL)
+		gw_session_prepare(instance->session, false);
+	forget_front_end(instance);
+	instance->connected = false;
+	gw_session_disconnect(instance->session);
+}
+
+void gw_instance_ring_free(struct gw_instance *instance)
+{
+	gw_instance_done *done = instance->released;
+
+	if (!done || !quiesce(instance))
+		return;
+	instance->released = NULL;
+	finish_release(instance);
+	done(instance->released_opaque, 0);
+}
+
+int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, void *opaque)
+{
+	if (!instance->connected)
+		return 0;
+	instance->op_done = NULL;
+	instance->activity = NULL;
+	gw_session_check_abandon(instance->session);
+	gw_session_cancel(instance->session);
+	if (quiesce(instance)) {
+		finish_release(instance);
+		return 0;
+	}
+	instance->released = done;
+	instance->released_opaque = opaque;
+	return -EINPROGRESS;
+}
+
+int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring)
+{
+	int err;
+
+	if (instance->running)
+		return 0;
+	err = gw_session_ring_on(instance->session);
+	if (err)
+		return gw_fail_in(err, "ring %u may not run", ring->index);
+	instance->running = true;
+	return 0;
+}
+
+int gw_instance_all_on(struct gw_instance *instance)
+{
+	for (unsigned i = 0; i < instance->ring_count; i++) {
+		if (gw_queue_is_started(instance->rings[i].queue))
+			return gw_instance_ring_on(instance, &instance->rings[i]);
+	}
+	return 0;
+}
+
+int gw_instance_reset(struct gw_instance *instance)
+{
+	struct gw_queue_change change = {.what = GW_QUEUE_ENABLE, .enable = false};
+	int err = gw_session_reset(instance->session);
+
+	if (err)
+		return err;
+	instance->negotiated = false;
+	/* All are stopped, so that this is done at once. */
+	return gw_instance_change_all(instance, &change, NULL, NULL);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/instance.h - a device instance as vhost-user drives it: rings, memory, log, features.
+ */
+#ifndef GW_VHOST_USER_INSTANCE_H
+#define GW_VHOST_USER_INSTANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "godwit/loop.h"
+#include "migration/session.h"
+#include "virtio/queue.h"
+
+/*
+ * What a front-end has set up on top of a session. The session stays when the front-end goes; all
+ * of this ends with it. Knows queues and the session, no messages. Control thread only.
+ *
+ * A ring whose queue works on a change or a stop is busy. An operation spans any number of rings
+ * and is done when none of them is busy for it; there is one operation at a time, since a front-end
+ * has one message at a time. A front-end that goes away in the middle of one abandons it; then its
+ * rings are stopped as each becomes free.
+ */
+typedef void gw_instance_done(void *opaque, int result);
+
+struct gw_instance;
+
+struct gw_ring {
+	struct gw_instance *instance;
+	struct gw_queue *queue;
+	unsigned index;
+	bool busy;  /* its queue owes an answer */
+	bool in_op; /* the operation waits for it */
+	bool addr_set;
+	uint64_t desc, avail, used; /* as SET_VRING_ADDR gave them */
+	const char *stop_reason;    /* why it is being stopped, for the status; NULL: it is not */
+};
+
+/* What SET_LOG_BASE and SET_LOG_FD gave; -1: nothing. */
+struct gw_log_setup {
+	int table;
+	uint64_t offset, size;
+	int notify;
+};
+
+struct gw_instance {
+	struct gw_loop *loop;
+	struct gw_session *session;
+	const struct gw_device_ops *ops;
+	void *dev;
+
+	unsigned ring_count;
+	struct gw_ring *rings; /* NULL: no front-end */
+
+	struct gw_mem *mem;
+	struct gw_dirty *log;
+	struct gw_log_setup log_setup;
+	uint64_t features;
+	bool negotiated; /* the device was told `features` */
+	bool running;	 /* the session was told that the first ring is on */
+	bool connected;
+
+	unsigned op_waiting; /* rings that the operation waits for, and one while it is begun */
+	int op_result;
+	gw_instance_done *op_done; /* NULL: abandoned */
+	void *op_opaque;
+
+	gw_instance_done *released;
+	void *released_opaque;
+
+	/* Told when the first ring starts and when the last one is stopped. */
+	void (*activity)(void *opaque, bool active);
+	void *activity_opaque;
+};
+
+/* @session is borrowed. */
+int gw_instance_new(struct gw_instance **instance, struct gw_loop *loop,
+		    struct gw_session *session);
+/* Only when released. NULL is allowed. */
+void gw_instance_free(struct gw_instance *instance);
+
+/* A front-end takes the instance: rings are made, nothing is set up. */
+int gw_instance_attach(struct gw_instance *instance);
+/* The front-end is gone: cancel, stop all rings, forget what it set up. 0, or -EINPROGRESS and
+ * @done later. */
+int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, void *opaque);
+
+/* The bits offered to front-ends. */
+uint64_t gw_instance_offered(const struct gw_instance *instance);
+bool gw_instance_any_started(const struct gw_instance *instance);
+
+/* Operations: 0 or a negative errno at once, or -EINPROGRESS and @done later. */
+int gw_instance_change_all(struct gw_instance *instance, const struct gw_queue_change *change,
+			   gw_instance_done *done, void *opaque);
+int gw_ring_change(struct gw_ring *ring, const struct gw_queue_change *change,
+		   gw_instance_done *done, void *opaque);
+/* Stop and drain; @why shows in the status. */
+int gw_ring_stop(struct gw_ring *ring, const char *why, gw_instance_done *done, void *opaque);
+int gw_instance_stop_all(struct gw_instance *instance, const char *why, gw_instance_done *done,
+			 void *opaque);
+
+/* A stopped ring starts, with what was parked in the session. */
+int gw_ring_start(struct gw_ring *ring);
+/* @ring is about to be both started and enabled: may the device run? Commits the first time. */
+int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring);
+/* The same for all rings that are started. */
+int gw_instance_all_on(struct gw_instance *instance);
+/* After all rings are stopped: as created. */
+int gw_instance_reset(struct gw_instance *instance);
+
+#endif

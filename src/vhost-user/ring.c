@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/ring.c - the rings of an instance: start, change and stop, side by side. */
+#include <errno.h>
+
+#include "godwit/error.h"
+#include "vhost-user/ring.h"
+
+/*
+ * Queue events to the device; on the queue's thread.
+ */
+static int on_start(void *opaque, struct gw_queue *queue)
+{
+	struct gw_instance *instance = ((struct gw_ring *)opaque)->instance;
+
+	return instance->ops->queue_start(instance->dev, queue);
+}
+
+static void on_ready(void *opaque, struct gw_queue *queue)
+{
+	struct gw_instance *instance = ((struct gw_ring *)opaque)->instance;
+
+	instance->ops->queue_ready(instance->dev, queue);
+}
+
+static void on_stop(void *opaque, struct gw_queue *queue)
+{
+	struct gw_instance *instance = ((struct gw_ring *)opaque)->instance;
+
+	instance->ops->queue_stop(instance->dev, queue);
+}
+
+static const struct gw_queue_ops queue_ops = {
+	.start = on_start, .ready = on_ready, .stop = on_stop};
+/* A device that does not need to hear of a stop: only its elements are waited for. */
+static const struct gw_queue_ops queue_ops_without_stop = {.start = on_start, .ready = on_ready};
+
+int gw_ring_init(struct gw_ring *ring, struct gw_instance *instance, unsigned index)
+{
+	*ring = (struct gw_ring){.instance = instance, .index = index};
+	return gw_queue_new(&ring->queue, instance->loop,
+			    instance->ops->queue_stop ? &queue_ops : &queue_ops_without_stop, ring,
+			    index);
+}
+
+/*
+ * Operations.
+ */
+static void op_begin(struct gw_instance *instance, gw_instance_done *done, void *opaque)
+{
+	instance->op_waiting = 1;
+	instance->op_result = 0;
+	instance->op_done = done;
+	instance->op_opaque = opaque;
+}
+
+static void op_note(struct gw_instance *instance, int result)
+{
+	if (result && !instance->op_result)
+		instance->op_result = result;
+}
+
+/* All rings have been asked. */
+static int op_end(struct gw_instance *instance)
+{
+	return --instance->op_waiting ? -EINPROGRESS : instance->op_result;
+}
+
+/* A ring's queue answered. */
+static void ring_answered(struct gw_ring *ring, int result)
+{
+	struct gw_instance *instance = ring->instance;
+	gw_instance_done *done = NULL;
+
+	ring->busy = false;
+	if (ring->in_op) {
+		ring->in_op = false;
+		op_note(instance, result);
+		if (!--instance->op_waiting)
+			done = instance->op_done;
+	}
+	if (done) {
+		instance->op_done = NULL;
+		done(instance->op_opaque, instance->op_result);
+	}
+	gw_instance_ring_free(instance);
+}
+
+static void on_changed(void *opaque, int result)
+{
+	ring_answered(opaque, result);
+}
+
+static void change_one(struct gw_ring *ring, const struct gw_queue_change *change)
+{
+	struct gw_instance *instance = ring->instance;
+	int result = gw_queue_change(ring->queue, change, on_changed, ring);
+
+	if (result == -EINPROGRESS) {
+		ring->busy = ring->in_op = true;
+		instance->op_waiting++;
+	} else {
+		op_note(instance, result);
+	}
+}
+
+int gw_ring_change(struct gw_ring *ring, const struct gw_queue_change *change,
+		   gw_instance_done *done, void *opaque)
+{
+	op_begin(ring->instance, done, opaque);
+	change_one(ring, change);
+	return op_end(ring->instance);
+}
+
+int gw_instance_change_all(struct gw_instance *instance, const struct gw_queue_change *change,
+			   gw_instance_done *done, void *opaque)
+{
+	op_begin(instance, done, opaque);
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		change_one(&instance->rings[i], change);
+	return op_end(instance);
+}
+
+/*
+ * Stop.
+ */
+static void park_in_session(struct gw_ring *ring)
+{
+	struct gw_parked parked;
+
+	for (unsigned i = 0; !gw_queue_parked_get(ring->queue, i, &parked); i++) {
+		if (gw_session_park(ring->instance->session, ring->index, &parked))
+			gw_error("ring %u: a parked request is lost: %s", ring->index,
+				 gw_last_error());
+	}
+	gw_queue_parked_clear(ring->queue);
+}
+
+static void now_stopped(struct gw_ring *ring)
+{
+	struct gw_instance *instance = ring->instance;
+
+	ring->stop_reason = NULL;
+	park_in_session(ring);
+	if (gw_instance_any_started(instance))
+		return;
+	if (instance->activity)
+		instance->activity(instance->activity_opaque, false);
+	if (instance->running) {
+		instance->running = false;
+		gw_session_last_ring_off(instance->session);
+	}
+}
+
+static void on_stopped(void *opaque, int result)
+{
+	now_stopped(opaque);
+	ring_answered(opaque, result);
+}
+
+static int stop_one(struct gw_ring *ring, const char *why)
+{
+	int result;
+
+	if (!gw_queue_is_started(ring->queue))
+		return 0;
+	ring->stop_reason = why;
+	result = gw_queue_stop(ring->queue, on_stopped, ring);
+	if (result == -EINPROGRESS)
+		ring->busy = true;
+	else
+		now_stopped(ring);
+	return result;
+}
+
+static void stop_in_op(struct gw_ring *ring, const char *why)
+{
+	int result = stop_one(ring, why);
+
+	if (result == -EINPROGRESS) {
+		ring->in_op = true;
+		ring->instance->op_waiting++;
+	} else {
+		op_note(ring->instance, result);
+	}
+}
+
+int gw_ring_stop(struct gw_ring *ring, const char *why, gw_instance_done *done, void *opaque)
+{
+	if (!done)
+		return stop_one(ring, why);
+	op_begin(ring->instance, done, opaque);
+	stop_in_op(ring, why);
+	return op_end(ring->instance);
+}
+
+int gw_instance_stop_all(struct gw_instance *instance, const char *why, gw_instance_done *done,
+			 void *opaque)
+{
+	op_begin(instance, done, opaque);
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		stop_in_op(&instance->rings[i], why);
+	return op_end(instance);
+}
+
+/*
+ * Start.
+ */
+static int hand_back(void *opaque, const struct gw_parked *parked)
+{
+	return gw_queue_parked_add(opaque, parked);
+}
+
+int gw_ring_start(struct gw_ring *ring)
+{
+	struct gw_instance *instance = ring->instance;
+	bool first = !gw_instance_any_started(instance);
+	int err = gw_session_unpark(instance->session, ring->index, hand_back, ring->queue);
+
+	if (!err)
+		err = gw_queue_start(ring->queue);
+	if (err) {
+		park_in_session(ring);
+		return err;
+	}
+	if (first && instance->activity)
+		instance->activity(instance->activity_opaque, true);
+	return 0;
+}
