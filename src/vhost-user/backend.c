@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/backend.c - listeners, dialogs and sessions put together. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "control/control.h"
+#include "godwit/backend.h"
+#include "godwit/error.h"
+#include "state/stream.h"
+#include "vhost-user/dispatch.h"
+#include "vhost-user/listener.h"
+#include "vhost-user/status.h"
+
+#define LISTENERS_MAX 4
+/* How long gw_backend_free() waits for rings to drain. */
+#define DRAIN_MS 1000
+/* A session that may not end yet is waited for; neither a time-out nor an order tells us. */
+#define END_POLL_MS 500
+
+/* A session and who sits there. Without reconnection it ends with the dialog, if it may. */
+struct seat {
+	struct seat *next;
+	struct gw_backend *backend;
+	struct gw_session *session;
+	struct gw_instance *instance;
+	struct gw_dialog *dialog; /* NULL: nobody */
+	bool releasing;		  /* the last one left, its rings still drain */
+};
+
+struct gw_backend {
+	struct gw_loop *loop;
+	struct gw_backend_config config;
+	struct gw_device_ops ops;
+	struct gw_params *params;
+	char *program, *version;
+	uint8_t key[GW_STATE_KEY_LEN];
+	struct gw_control *control;
+	struct gw_door *doors[LISTENERS_MAX];
+	unsigned door_count;
+	struct gw_dialog *dialogs; /* in the order of coming */
+	struct seat *seats;
+	struct gw_source *end_timer;
+	bool freeing;
+	bool timed_out;
+};
+
+/*
+ * Seats.
+ */
+static void transfer_failed(void *opaque, const struct gw_transfer_info *info)
+{
+	struct seat *seat = opaque;
+
+	gw_error("%s %s failed: %s", info->load ? "load" : "save", info->id, info->reason);
+	if (seat->backend->control)
+		gw_control_event(seat->backend->control, "MIGRATION_FAILED",
+				 gw_status_failure(info));
+}
+
+static void seat_free(struct seat *seat)
+{
+	gw_instance_free(seat->instance);
+	gw_session_free(seat->session);
+	free(seat);
+}
+
+static void seat_remove(struct gw_backend *backend, struct seat *seat)
+{
+	struct seat **at = &backend->seats;
+
+	while (*at != seat)
+		at = &(*at)->next;
+	*at = seat->next;
+	seat_free(seat);
+}
+
+static int seat_new(struct gw_backend *backend, struct seat **out)
+{
+	struct seat *seat = calloc(1, sizeof(*seat));
+	struct gw_session_config config = {
+		.loop = backend->loop,
+		.ops = &backend->ops,
+		.params = backend->params,
+		.host = backend->config.host,
+		.program = backend->program,
+		.version = backend->version,
+		.state_key = backend->config.state_key ? backend->key : NULL,
+		.transfer_failed = transfer_failed,
+		.opaque = seat,
+	};
+	int err;
+
+	if (!seat)
+		return gw_fail(ENOMEM, "session: no memory");
+	seat->backend = backend;
+	err = gw_session_new(&seat->session, &config);
+	if (!err)
+		err = gw_instance_new(&seat->instance, backend->loop, seat->session);
+	if (err) {
+		seat_free(seat);
+		return err;
+	}
+	seat->next = backend->seats;
+	backend->seats = seat;
+	*out = seat;
+	return 0;
+}
+
+static unsigned count_seats(const struct gw_backend *backend)
+{
+	unsigned count = 0;
+
+	for (const struct seat *seat = backend->seats; seat; seat = seat->next)
+		count++;
+	return count;
+}
+
+static struct seat *find_seat(struct gw_backend *backend, const struct gw_dialog *dialog)
+{
+	for (struct seat *seat = backend->seats; seat; seat = seat->next) {
+		if (seat->dialog == dialog && !seat->releasing)
+			return seat;
+	}
+	return NULL;
+}
+
+/* A free seat, or a new one, or NULL: then the dialog waits until one is free. */
+static int take_seat(struct gw_backend *backend, struct seat **seat)
+{
+	*seat = find_seat(backend, NULL);
+	if (*seat || count_seats(backend) >= backend->config.max_connections)
+		return 0;
+	return seat_new(backend, seat);
+}
+
+static void seat_dialog(struct gw_backend *backend, struct gw_dialog *dialog)
+{
+	struct seat *seat;
+	int err = take_seat(backend, &seat);
+
+	if (!err && !seat)
+		return;
+	if (!err)
+		err = gw_instance_attach(seat->instance);
+	if (err) {
+		gw_error("vhost-user: a connection can not be served: %s", gw_last_error());
+		gw_dialog_close(dialog);
+		return;
+	}
+	seat->dialog = dialog;
+	gw_dialog_serve(dialog, seat->instance);
+}
+
+/*
+ * When does it end?
+ */
+static bool sessions_may_end(const struct gw_backend *backend)
+{
+	for (const struct seat *seat = backend->seats; seat; seat = seat->next) {
+		if (seat->releasing || !gw_session_may_end(seat->session))
+			return false;
+	}
+	return true;
+}
+
+static bool is_quiet(const struct gw_backend *backend)
+{
+	for (const struct seat *seat = backend->seats; seat; seat = seat->next) {
+		if (seat->releasing)
+			return false;
+	}
+	return !backend->dialogs;
+}
+
+static void maybe_end(void *opaque);
+
+static void look_again(struct gw_backend *backend)
+{
+	int err;
+
+	if (backend->end_timer)
+		err = gw_timer_restart(backend->end_timer, END_POLL_MS);
+	else
+		err = gw_loop_add_timer(backend->loop, END_POLL_MS, maybe_end, backend,
+					&backend->end_timer);
+	if (err)
+		gw_error("vhost-user: it will not end by itself: %s", gw_last_error());
+}
+
+static void maybe_end(void *opaque)
+{
+	struct gw_backend *backend = opaque;
+
+	if (!is_quiet(backend))
+		return;
+	if (backend->freeing || (!backend->config.reconnect && sessions_may_end(backend)))
+		gw_loop_quit(backend->loop, 0);
+	else if (!backend->config.reconnect)
+		look_again(backend);
+}
+
+/*
+ * Dialogs come and go.
+ */
+static void seat_is_free(void *opaque, int result)
+{
+	struct seat *seat = opaque;
+	struct gw_backend *backend = seat->backend;
+
+	seat->releasing = false;
+	/* The first session of a back-end that ends now is still shown until it has ended. */
+	if (!backend->config.reconnect && backend->dialogs && gw_session_may_end(seat->session))
+		seat_remove(backend, seat);
+	for (struct gw_dialog *dialog = backend->dialogs; dialog; dialog = dialog->next) {
+		if (!dialog->instance && !gw_conn_is_closed(dialog->conn))
+			seat_dialog(backend, dialog);
+	}
+	maybe_end(backend);
+}
+
+static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
+{
+	struct gw_backend *backend = opaque;
+	struct seat *seat = find_seat(backend, dialog);
+	struct gw_dialog **at = &backend->dialogs;
+
+	while (*at != dialog)
+		at = &(*at)->next;
+	*at = dialog->next;
+	if (seat) {
+		seat->dialog = NULL;
+		seat->releasing = true;
+		if (gw_instance_release(seat->instance, seat_is_free, seat) != -EINPROGRESS)
+			seat_is_free(seat, 0);
+	}
+	gw_dialog_free(dialog);
+	maybe_end(backend);
+}
+
+static unsigned count_open(const struct gw_backend *backend)
+{
+	unsigned count = 0;
+
+	for (const struct gw_dialog *dialog = backend->dialogs; dialog; dialog = dialog->next)
+		count += !gw_conn_is_closed(dialog->conn);
+	return count;
+}
+
+static int dialog_begin(struct gw_backend *backend, int fd)
+{
+	struct gw_dialog **last = &backend->dialogs;
+	struct gw_dialog *dialog;
+	int err = gw_dialog_new(&dialog, backend->loop, fd, on_dialog_closed, backend);
+
+	if (err)
+		return err;
+	while (*last)
+		last = &(*last)->next;
+	*last = dialog;
+	seat_dialog(backend, dialog);
+	return 0;
+}
+
+static void on_connection(void *opaque, int fd)
+{
+	struct gw_backend *backend = opaque;
+	GW_AUTO_FD int owned = fd;
+
+	if (count_open(backend) >= backend->config.max_connections) {
+		gw_warn("vhost-user: a connection more than the %u that are served; closing it",
+			backend->config.max_connections);
+		return;
+	}
+	gw_info("vhost-user: a front-end connected");
+	if (dialog_begin(backend, gw_take_fd(&owned)))
+		gw_error("vhost-user: a connection can not be served: %s", gw_last_error());
+}
+
+/*
+ * The control socket.
+ */
+static int query_status(void *opaque, const json_t *arguments, json_t **result)
+{
+	struct gw_backend *backend = opaque;
+	const struct gw_model *model = backend->params ? gw_params_model(backend->params) : NULL;
+	json_t *sessions = json_array();
+
+	for (const struct seat *seat = backend->seats; seat; seat = seat->next)
+		json_array_append_new(sessions,
+				      gw_status_of(seat->instance, model ? model->name : NULL));
+	*result = json_pack("{s:s, s:s, s:i, s:o}", "program", backend->program, "version",
+			    backend->version, "connections", (int)count_open(backend), "sessions",
+			    sessions);
+	return *result ? 0 : gw_fail(ENOMEM, "query-status: no memory");
+}
+
+static int control_begin(struct gw_backend *backend, const char *path)
+{
+	int err;
+
+	if (!path)
+		return 0;
+	err = gw_control_new(&backend->control, backend->loop, path, backend->program,
+			     backend->version);
+	if (!err)
+		err = gw_control_register(backend->control, "query-status", query_status, backend);
+	return err;
+}
+
+/*
+ * The back-end itself.
+ */
+static int copy_params(struct gw_backend *backend, const struct gw_params *params)
+{
+	const struct gw_model *const *models = backend->ops.models;
+
+	if (params)
+		return gw_params_copy(&backend->params, params);
+	if (models && models[0])
+		return gw_params_new(&backend->params, models[0]);
+	return gw_fail(EINVAL, "device %s has no model", backend->ops.name);
+}
+
+static int copy_config(struct gw_backend *backend, const struct gw_backend_config *config)
+{
+	memcpy(&backend->config, config, GW_MIN(config->size, sizeof(*config)));
+	config = &backend->config;
+	backend->config.max_connections = GW_MAX(config->max_connections, 1U);
+	backend->program = strdup(config->program ? config->program : "godwit");
+	backend->version = strdup(config->version ? config->version : GODWIT_VERSION);
+	if (config->state_key)
+		memcpy(backend->key, config->state_key, sizeof(backend->key));
+	if (!backend->program || !backend->version)
+		return gw_fail(ENOMEM, "back-end: no memory");
+	return 0;
+}
+
+static int begin(struct gw_backend *backend, const struct gw_backend_config *config)
+{
+	struct seat *seat;
+	int err = copy_config(backend, config);
+
+	if (!err)
+		err = gw_device_ops_complete(&backend->ops, backend->config.ops);
+	if (!err)
+		err = copy_params(backend, backend->config.params);
+	/* Made now and not at the first connection: what can not be served is said at once. */
+	if (!err)
+		err = seat_new(backend, &seat);
+	return err ? err : control_begin(backend, backend->config.control_path);
+}
+
+int gw_backend_new(struct gw_backend **out, struct gw_loop *loop,
+		   const struct gw_backend_config *config)
+{
+	struct gw_backend *backend = calloc(1, sizeof(*backend));
+	int err;
+
+	if (!backend)
+		return gw_fail(ENOMEM, "back-end: no memory");
+	backend->loop = loop;
+	err = begin(backend, config);
+	if (err) {
+		gw_backend_free(backend);
+		return err;
+	}
+	*out = backend;
+	return 0;
+}
+
+static int add_door(struct gw_backend *backend, struct gw_door *door, int err)
+{
+	if (!err)
+		backend->doors[backend->door_count++] = door;
+	return err;
+}
+
+static int door_is_free(const struct gw_backend *backend)
+{
+	if (backend->door_count == LISTENERS_MAX)
+		return gw_fail(ENOSPC, "more than %d sockets to listen on", LISTENERS_MAX);
+	return 0;
+}
+
+int gw_backend_listen(struct gw_backend *backend, const char *path)
+{
+	struct gw_door *door = NULL;
+	int err = door_is_free(backend);
+
+	if (!err)
+		err = gw_door_open(&door, backend->loop, path, on_connection, backend);
+	return add_door(backend, door, err);
+}
+
+int gw_backend_adopt_fd(struct gw_backend *backend, int fd)
+{
+	GW_AUTO_FD int owned = fd;
+	struct gw_door *door = NULL;
+	socklen_t len = sizeof(int);
+	int listening, err;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) < 0)
+		return gw_fail(errno, "descriptor %d is no socket: %s", fd, strerror(errno));
+	if (!listening)
+		return dialog_begin(backend, gw_take_fd(&owned));
+	err = door_is_free(backend);
+	if (!err)
+		err = gw_door_adopt(&door, backend->loop, gw_take_fd(&owned), on_connection,
+				    backend);
+	return add_door(backend, door, err);
+}
+
+static void drain_timed_out(void *opaque)
+{
+	struct gw_backend *backend = opaque;
+
+	backend->timed_out = true;
+	gw_loop_quit(backend->loop, 0);
+}
+
+static void drain(struct gw_backend *backend)
+{
+	struct gw_source *timer = NULL;
+
+	backend->freeing = true;
+	for (struct gw_dialog *dialog = backend->dialogs; dialog; dialog = dialog->next)
+		gw_dialog_close(dialog);
+	if (is_quiet(backend))
+		return;
+	if (gw_loop_add_timer(backend->loop, DRAIN_MS, drain_timed_out, backend, &timer))
+		return;
+	while (!is_quiet(backend) && !backend->timed_out)
+		gw_loop_run(backend->loop);
+	gw_source_remove(timer);
+}
+
+void gw_backend_free(struct gw_backend *backend)
+{
+	if (!backend)
+		return;
+	while (backend->door_count)
+		gw_door_free(backend->doors[--backend->door_count]);
+	gw_source_remove(backend->end_timer);
+	gw_control_free(backend->control);
+	backend->control = NULL;
+	drain(backend);
+	if (!is_quiet(backend)) {
+		/* Its threads use the memory; it ends with the process. */
+		gw_error("vhost-user: the device did not drain within %d ms", DRAIN_MS);
+		return;
+	}
+	while (backend->seats)
+		seat_remove(backend, backend->seats);
+	gw_params_free(backend->params);
+	free(backend->program);
+	free(backend->version);
+	free(backend);
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/status.c - what a back-end shows of itself on the control socket. */
+#include <errno.h>
+
+#include "vhost-user/status.h"
+
+static const char *const device_states[GW_DEVICE_STATES] = {
+	[GW_DEVICE_FRESH] = "fresh",	     [GW_DEVICE_RUNNING] = "running",
+	[GW_DEVICE_SUSPENDED] = "suspended", [GW_DEVICE_FROZEN] = "frozen",
+	[GW_DEVICE_GONE] = "gone",	     [GW_DEVICE_FAILED] = "failed",
+};
+
+static const char *const transfer_states[GW_TRANSFER_STATES] = {
+	[GW_TRANSFER_IDLE] = "idle",	 [GW_TRANSFER_SAVING] = "saving",
+	[GW_TRANSFER_SAVED] = "saved",	 [GW_TRANSFER_LOADING] = "loading",
+	[GW_TRANSFER_LOADED] = "loaded", [GW_TRANSFER_FAILED] = "failed",
+};
+
+/* A reason may quote a guest's file name, which is bytes; JSON is UTF-8. */
+static json_t *text(const char *bytes)
+{
+	char ascii[sizeof(((struct gw_transfer_info *)0)->reason)];
+	json_t *string = json_string(bytes);
+	size_t i;
+
+	if (string)
+		return string;
+	for (i = 0; bytes[i] && i < sizeof(ascii) - 1; i++)
+		ascii[i] = bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '?';
+	ascii[i] = '\0';
+	return json_string(ascii);
+}
+
+static json_t *status_of_ring(const struct gw_ring *ring)
+{
+	const struct gw_queue *queue = ring->queue;
+	bool started = gw_queue_is_started(queue);
+	json_t *status =
+		json_pack("{s:i, s:b, s:b, s:b, s:i, s:i}", "index", (int)ring->index, "started",
+			  started, "enabled", gw_queue_is_enabled(queue), "broken",
+			  gw_queue_is_broken(queue), "in_flight", (int)gw_queue_in_flight(queue),
+			  "parked", started ? 0 : (int)gw_queue_parked_count(queue));
+
+	/* The position of a ring that runs is its thread's, and old when it is read. */
+	if (status && !started)
+		json_object_set_new(status, "base", json_integer(gw_queue_base(queue)));
+	return status;
+}
+
+static json_t *status_of_rings(const struct gw_instance *instance)
+{
+	json_t *rings = json_array();
+
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		json_array_append_new(rings, status_of_ring(&instance->rings[i]));
+	return rings;
+}
+
+/* A stop is never without a name: which ring, what asked for it, how many requests are out. */
+static json_t *status_of_stops(const struct gw_instance *instance)
+{
+	json_t *stops = json_array();
+
+	for (unsigned i = 0; i < instance->ring_count; i++) {
+		const struct gw_ring *ring = &instance->rings[i];
+
+		if (ring->stop_reason)
+			json_array_append_new(stops,
+					      json_pack("{s:i, s:s, s:i}", "ring", (int)ring->index,
+							"for", ring->stop_reason, "in_flight",
+							(int)gw_queue_in_flight(ring->queue)));
+	}
+	return stops;
+}
+
+static const char *result_name(int result)
+{
+	if (result == -EINPROGRESS)
+		return "in-progress";
+	return result ? "failed" : "ok";
+}
+
+static json_t *status_of_transfer(const struct gw_session *session)
+{
+	struct gw_transfer_info info;
+
+	gw_session_last_transfer(session, &info);
+	if (!info.id[0] && !info.result)
+		return json_null();
+	return json_pack("{s:s, s:s, s:I, s:i, s:s, s:o}", "id", info.id, "direction",
+			 info.load ? "load" : "save", "bytes", (json_int_t)info.bytes, "ms",
+			 (int)info.ms, "result", result_name(info.result), "reason",
+			 text(info.reason));
+}
+
+json_t *gw_status_of(const struct gw_instance *instance, const char *model)
+{
+	const struct gw_session *session = instance->session;
+
+	return json_pack("{s:s, s:s?, s:b, s:s, s:s, s:o, s:o, s:o}", "device", instance->ops->name,
+			 "model", model, "connected", instance->connected, "device_state",
+			 device_states[gw_session_device_state(session)], "transfer_state",
+			 transfer_states[gw_session_transfer_state(session)], "rings",
+			 status_of_rings(instance), "last_transfer", status_of_transfer(session),
+			 "stopping", status_of_stops(instance));
+}
+
+json_t *gw_status_failure(const struct gw_transfer_info *info)
+{
+	return json_pack("{s:s, s:o}", "id", info->id, "reason", text(info->reason));
+}
