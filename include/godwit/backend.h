@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * A back-end listens, and serves each connection with an instance of one device. Four objects:
@@ -54,6 +55,7 @@ int gw_backend_adopt_fd(struct gw_backend *backend, int fd);
 /* Ends connections (draining is not waited for longer than a second) and frees all. NULL is allowed. */
 void gw_backend_free(struct gw_backend *backend);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* Why run() is called. */
 enum gw_why {
@@ -119,6 +120,7 @@ struct gw_device_ops {
 	int (*channel)(void *dev, bool load, int *own, int *peer);
 };
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * Every function of libgodwit that can fail returns 0 (or a count) on success and a negative errno
@@ -74,6 +75,7 @@ void gw_log_set_sink(gw_log_sink *sink, void *opaque);
 #define gw_info(...)  gw_log(GW_LOG_INFO, __VA_ARGS__)
 #define gw_debug(...) gw_log(GW_LOG_DEBUG, __VA_ARGS__)
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

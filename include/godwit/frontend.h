@@ -13,6 +13,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * Drives any vhost-user back-end: negotiates in the full order on every connection, owns memfd
@@ -132,6 +133,7 @@ int gw_frontend_send_raw(struct gw_frontend *frontend, uint32_t request, uint32_
 int gw_frontend_recv_raw(struct gw_frontend *frontend, uint32_t *request, uint32_t *flags,
 			 void *payload, uint32_t size, int *fd);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * One loop is one thread: the control thread is the one that calls gw_loop_run(). All functions are
@@ -71,6 +72,7 @@ void gw_loop_post(struct gw_loop *loop, gw_post_fn *fn, void *opaque);
 /* @post is the caller's until @fn runs; posting it again before that is ignored. */
 void gw_loop_post_embedded(struct gw_loop *loop, struct gw_post *post);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

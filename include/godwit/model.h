@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * A model is a name `<domain>/<path>`, typed parameters, and profiles, each a named assignment.
@@ -105,6 +106,7 @@ int gw_params_canonical(const struct gw_params *params, char *text, size_t size)
 int gw_params_adopt(const struct gw_params *own, const char *text, size_t len,
 		    struct gw_params **adopted, enum gw_refusal *refusal);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

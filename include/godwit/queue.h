@@ -11,6 +11,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * A queue that is started has a thread of its own, which the library owns and on which it calls
@@ -100,6 +101,7 @@ size_t gw_elem_copy_to(const struct gw_elem *elem, size_t offset, const void *fr
 unsigned gw_iov_slice(const struct iovec *iov, unsigned count, size_t offset, size_t len,
 		      struct iovec *slice, unsigned slice_max);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -10,6 +10,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /*
  * The stream is opaque to the VMM, so it protects itself: a header that names model and
@@ -103,6 +104,7 @@ int gw_state_read(struct gw_state_reader *reader, const struct gw_state_handler 
 /* The `state` parameter of the stream: which layouts the writer obeyed (1 for "off"). */
 int gw_state_take_fd(struct gw_state_reader *reader);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
