@@ -120,6 +120,10 @@ struct gw_device_ops {
 	int (*channel)(void *dev, bool load, int *own, int *peer);
 };
 
+/* Configuration space of the device that create made as @dev is not what it was: the driver is told,
+ * now or when the device runs. Any thread; does not wait. */
+void gw_config_changed(void *dev);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

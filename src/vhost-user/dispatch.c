@@ -307,13 +307,24 @@ static void on_activity(void *opaque, bool active)
 		gw_backend_req_allow(dialog->backend_req, active);
 }
 
+static void on_config_changed(void *opaque)
+{
+	struct gw_dialog *dialog = opaque;
+
+	if (dialog->backend_req && dialog->protocol_features & GW_VU_PF(CONFIG))
+		gw_backend_req_config_changed(dialog->backend_req);
+}
+
+static const struct gw_instance_listener instance_listener = {.activity = on_activity,
+							      .config_changed = on_config_changed};
+
 void gw_dialog_serve(struct gw_dialog *dialog, struct gw_instance *instance)
 {
 	struct gw_message *waiting = gw_conn_waiting(dialog->conn);
 
 	dialog->instance = instance;
-	instance->activity = on_activity;
-	instance->activity_opaque = dialog;
+	instance->listener = &instance_listener;
+	instance->listener_opaque = dialog;
 	/* The first message may have come while an earlier front-end still drained. */
 	if (waiting)
 		handle(dialog, waiting);

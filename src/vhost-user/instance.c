@@ -7,6 +7,7 @@
 #include "godwit/error.h"
 #include "vhost-user/instance.h"
 #include "vhost-user/ring.h"
+#include "vhost-user/upcalls.h"
 #include "vhost-user/wire.h"
 
 /* What the rings and the protocol bring, whatever the device is. */
@@ -25,6 +26,7 @@ int gw_instance_new(struct gw_instance **out, struct gw_loop *loop, struct gw_se
 	instance->ops = gw_session_ops(session);
 	instance->dev = gw_session_device(session);
 	instance->log_setup = (struct gw_log_setup){.table = -1, .notify = -1};
+	gw_upcalls_enlist(instance);
 	*out = instance;
 	return 0;
 }
@@ -76,6 +78,7 @@ void gw_instance_free(struct gw_instance *instance)
 {
 	if (!instance)
 		return;
+	gw_upcalls_delist(instance);
 	forget_front_end(instance);
 	free(instance);
 }
@@ -149,7 +152,7 @@ int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, vo
 	if (!instance->connected)
 		return 0;
 	instance->op_done = NULL;
-	instance->activity = NULL;
+	instance->listener = NULL;
 	gw_session_check_abandon(instance->session);
 	gw_session_cancel(instance->session);
 	if (quiesce(instance)) {

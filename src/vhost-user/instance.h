@@ -22,6 +22,14 @@
  */
 typedef void gw_instance_done(void *opaque, int result);
 
+/* What whoever serves an instance hears of it. */
+struct gw_instance_listener {
+	/* The first ring starts, the last one is stopped. */
+	void (*activity)(void *opaque, bool active);
+	/* gw_config_changed() */
+	void (*config_changed)(void *opaque);
+};
+
 struct gw_instance;
 
 struct gw_ring {
@@ -67,9 +75,9 @@ struct gw_instance {
 	gw_instance_done *released;
 	void *released_opaque;
 
-	/* Told when the first ring starts and when the last one is stopped. */
-	void (*activity)(void *opaque, bool active);
-	void *activity_opaque;
+	const struct gw_instance_listener *listener; /* NULL: no front-end */
+	void *listener_opaque;
+	struct gw_instance *next; /* upcalls.c's list */
 };
 
 /* @session is borrowed. */

@@ -143,8 +143,8 @@ static void now_stopped(struct gw_ring *ring)
 	park_in_session(ring);
 	if (gw_instance_any_started(instance))
 		return;
-	if (instance->activity)
-		instance->activity(instance->activity_opaque, false);
+	if (instance->listener)
+		instance->listener->activity(instance->listener_opaque, false);
 	if (instance->running) {
 		instance->running = false;
 		gw_session_last_ring_off(instance->session);
@@ -222,7 +222,7 @@ int gw_ring_start(struct gw_ring *ring)
 		park_in_session(ring);
 		return err;
 	}
-	if (first && instance->activity)
-		instance->activity(instance->activity_opaque, true);
+	if (first && instance->listener)
+		instance->listener->activity(instance->listener_opaque, true);
 	return 0;
 }

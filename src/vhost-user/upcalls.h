@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/upcalls.h - instances that a device may call. */
+#ifndef GW_VHOST_USER_UPCALLS_H
+#define GW_VHOST_USER_UPCALLS_H
+
+#include "vhost-user/instance.h"
+
+void gw_upcalls_enlist(struct gw_instance *instance);
+void gw_upcalls_delist(struct gw_instance *instance);
+
+#endif
