@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/slots.c - type-stable slots under ids that carry a generation. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "fs/slots.h"
+
+#define REFERENCES_MASK UINT32_MAX
+/* What a slot is aligned to; the rest of the chunk's first line is its header. */
+#define CHUNK_HEADER 64
+
+struct chunk {
+	struct fs_slots *slots;
+};
+
+static_assert(sizeof(struct chunk) <= CHUNK_HEADER, "chunk header");
+static_assert((uint64_t)FS_SLOTS_CHUNKS * FS_SLOTS_CHUNK == FS_SLOTS_MAX, "whole chunks");
+
+static uint32_t generation_of(uint64_t id)
+{
+	return (uint32_t)(id >> 32);
+}
+
+int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner)
+{
+	if (slot_size > (FS_SLOTS_CHUNK_BYTES - CHUNK_HEADER) / FS_SLOTS_CHUNK)
+		return -EINVAL;
+	*slots = (struct fs_slots){.slot_size = slot_size, .owner = owner, .next = 1};
+	pthread_mutex_init(&slots->lock, NULL);
+	slots->chunks = calloc(FS_SLOTS_CHUNKS, sizeof(*slots->chunks));
+	return slots->chunks ? 0 : -ENOMEM;
+}
+
+void fs_slots_fini(struct fs_slots *slots)
+{
+	for (size_t i = 0; slots->chunks && i < FS_SLOTS_CHUNKS; i++) {
+		void *chunk = atomic_load(&slots->chunks[i]);
+
+		if (chunk)
+			munmap(chunk, FS_SLOTS_CHUNK_BYTES);
+	}
+	free(slots->chunks);
+	slots->chunks = NULL;
+	pthread_mutex_destroy(&slots->lock);
+}
+
+/* Fresh pages are zero and cost nothing until they are touched: sparse ids are harmless. */
+static void *map_chunk(struct fs_slots *slots)
+{
+	const size_t twice = 2 * (size_t)FS_SLOTS_CHUNK_BYTES;
+	char *base = mmap(NULL, twice, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t head;
+
+	if (base == MAP_FAILED)
+		return NULL;
+	head = (size_t)(-(uintptr_t)base & (FS_SLOTS_CHUNK_BYTES - 1));
+	if (head)
+		munmap(base, head);
+	munmap(base + head + FS_SLOTS_CHUNK_BYTES, FS_SLOTS_CHUNK_BYTES - head);
+	((struct chunk *)(base + head))->slots = slots;
+	return base + head;
+}
+
+struct fs_slots *fs_slots_of(const struct fs_slot *slot)
+{
+	uintptr_t chunk = (uintptr_t)slot & ~(uintptr_t)(FS_SLOTS_CHUNK_BYTES - 1);
+
+	return ((const struct chunk *)chunk)->slots;
+}
+
+static struct fs_slot *slot_in(const struct fs_slots *slots, void *chunk, uint32_t index)
+{
+	return (struct fs_slot *)((char *)chunk + CHUNK_HEADER +
+				  (index % FS_SLOTS_CHUNK) * slots->slot_size);
+}
+
+void *fs_slot_at(const struct fs_slots *slots, uint32_t index)
+{
+	void *chunk;
+
+	if (!index || index >= FS_SLOTS_MAX)
+		return NULL;
+	chunk = atomic_load_explicit(&slots->chunks[index / FS_SLOTS_CHUNK], memory_order_acquire);
+	return chunk ? slot_in(slots, chunk, index) : NULL;
+}
+
+/* Under the lock: the slot at @index, whose chunk is made if need be. */
+static struct fs_slot *reach(struct fs_slots *slots, uint32_t index)
+{
+	_Atomic(void *) *where = &slots->chunks[index / FS_SLOTS_CHUNK];
+
+	if (!atomic_load_explicit(where, memory_order_relaxed)) {
+		void *chunk = map_chunk(slots);
+
+		if (!chunk)
+			return NULL;
+		atomic_store_explicit(where, chunk, memory_order_release);
+	}
+	return fs_slot_at(slots, index);
+}
+
+static struct fs_slot *take_free(struct fs_slots *slots)
+{
+	struct fs_slot *slot = fs_slot_at(slots, slots->free_head);
+
+	if (slot)
+		slots->free_head = slot->link;
+	return slot;
+}
+
+static struct fs_slot *take_unused(struct fs_slots *slots)
+{
+	while (slots->next < FS_SLOTS_MAX) {
+		struct fs_slot *slot = reach(slots, slots->next);
+
+		if (!slot)
+			return NULL;
+		slots->next++;
+		if (slot->id) /* adopted */
+			continue;
+		slot->id = slots->next - 1;
+		atomic_store_explicit(&slot->life, (uint64_t)slots->floor << 32,
+				      memory_order_relaxed);
+		return slot;
+	}
+	errno = ENFILE;
+	return NULL;
+}
+
+/* Everything but the life, which others may look at while they are turned away. */
+static void wipe(struct fs_slots *slots, struct fs_slot *slot, uint64_t id)
+{
+	slot->id = id;
+	slot->link = slot->aux = 0;
+	memset(slot + 1, 0, slots->slot_size - sizeof(*slot));
+	atomic_fetch_add_explicit(&slots->alive, 1, memory_order_relaxed);
+}
+
+void *fs_slot_new(struct fs_slots *slots)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+	struct fs_slot *slot = take_free(slots);
+	uint64_t life;
+
+	if (!slot)
+		slot = take_unused(slots);
+	if (!slot)
+		return NULL;
+	life = atomic_load_explicit(&slot->life, memory_order_relaxed);
+	wipe(slots, slot, (life & ~(uint64_t)REFERENCES_MASK) | (uint32_t)slot->id);
+	return slot;
+}
+
+void *fs_slot_adopt(struct fs_slots *slots, uint64_t id)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+	uint32_t index = (uint32_t)id;
+	struct fs_slot *slot;
+
+	errno = EINVAL;
+	if (!index || index >= FS_SLOTS_MAX || generation_of(id) > FS_SLOTS_GENERATION_MAX)
+		return NULL;
+	slot = reach(slots, index);
+	if (!slot || slot->id) {
+		errno = slot ? EEXIST : ENOMEM;
+		return NULL;
+	}
+	wipe(slots, slot, id);
+	slots->highest = GW_MAX(slots->highest, generation_of(id));
+	atomic_store_explicit(&slot->life, id & ~(uint64_t)REFERENCES_MASK, memory_order_relaxed);
+	return slot;
+}
+
+void fs_slot_publish(struct fs_slot *slot)
+{
+	atomic_fetch_add_explicit(&slot->life, 1, memory_order_release);
+}
+
+void fs_slot_free(struct fs_slot *slot)
+{
+	struct fs_slots *slots = fs_slots_of(slot);
+	GW_LOCK_SCOPE(&slots->lock);
+	uint32_t generation = generation_of(atomic_load(&slot->life));
+
+	atomic_fetch_sub_explicit(&slots->alive, 1, memory_order_relaxed);
+	if (generation == UINT32_MAX) /* used up: the slot retires */
+		return;
+	generation++;
+	slots->highest = GW_MAX(slots->highest, generation);
+	atomic_store_explicit(&slot->life, (uint64_t)generation << 32, memory_order_release);
+	slot->link = slots->free_head;
+	slots->free_head = (uint32_t)slot->id;
+}
+
+static bool pin_if(struct fs_slot *slot, bool any, uint32_t generation)
+{
+	uint64_t life = atomic_load_explicit(&slot->life, memory_order_relaxed);
+
+	do {
+		uint32_t references = (uint32_t)life;
+
+		if (!references || references == UINT32_MAX)
+			return false;
+		if (!any && generation_of(life) != generation)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+		&slot->life, &life, life + 1, memory_order_acquire, memory_order_relaxed));
+	return true;
+}
+
+void *fs_slot_get(struct fs_slots *slots, uint64_t id)
+{
+	/* Ids of another make's stream would be looked up in a side hash here, when the plain look
+	 * fails; godwit's own ids never need it. */
+	struct fs_slot *slot = fs_slot_at(slots, (uint32_t)id);
+
+	return slot && pin_if(slot, false, generation_of(id)) ? slot : NULL;
+}
+
+bool fs_slot_try_pin(struct fs_slot *slot)
+{
+	return pin_if(slot, true, 0);
+}
+
+void fs_slot_pin(struct fs_slot *slot)
+{
+	atomic_fetch_add_explicit(&slot->life, 1, memory_order_relaxed);
+}
+
+bool fs_slot_unpin(struct fs_slot *slot)
+{
+	uint64_t before = atomic_fetch_sub_explicit(&slot->life, 1, memory_order_acq_rel);
+
+	return (uint32_t)before == 1;
+}
+
+uint32_t fs_slots_end(struct fs_slots *slots)
+{
+	for (uint32_t i = FS_SLOTS_CHUNKS; i; i--) {
+		if (atomic_load_explicit(&slots->chunks[i - 1], memory_order_acquire))
+			return i * FS_SLOTS_CHUNK;
+	}
+	return 1;
+}
+
+uint32_t fs_slots_floor(struct fs_slots *slots)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+
+	return GW_MAX(slots->floor, slots->highest);
+}
+
+int fs_slots_set_floor(struct fs_slots *slots, uint32_t floor)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+
+	if (floor > FS_SLOTS_GENERATION_MAX)
+		return -EINVAL;
+	slots->floor = floor;
+	slots->highest = GW_MAX(slots->highest, floor);
+	return 0;
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/slots.h - type-stable slots under ids that carry a generation. */
+#ifndef GW_FS_SLOTS_H
+#define GW_FS_SLOTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * An id is the slot's index (low 32 bits, never 0) and its generation (high 32 bits). Slots live in
+ * chunks that never move and are never given back, so that any id can be looked at without a lock:
+ * one atomic word holds the generation and the count of references, and a reference is only ever
+ * taken when the generation matches and the count is not zero.
+ *
+ * The owner puts struct fs_slot first into its own struct.
+ */
+#define FS_SLOTS_CHUNK	     4096u	    /* slots */
+#define FS_SLOTS_CHUNK_BYTES (512u * 1024u) /* and its alignment: a slot finds its table by it */
+#define FS_SLOTS_MAX	     (1u << 26)
+#define FS_SLOTS_CHUNKS	     (FS_SLOTS_MAX / FS_SLOTS_CHUNK)
+/* A generation from a stream may not be so high that it could run out. */
+#define FS_SLOTS_GENERATION_MAX 0xf0000000u
+
+struct fs_slot {
+	_Atomic uint64_t life; /* generation << 32 | references */
+	uint64_t id;	       /* 0 until the slot is first used */
+	uint32_t link;	       /* free list; the owner's while alive */
+	uint32_t aux;	       /* the owner's */
+};
+
+struct fs_slots {
+	size_t slot_size;
+	void *owner;
+	pthread_mutex_t lock; /* guards what follows but the chunks, which are only ever added */
+	uint32_t next;	      /* no index from here on was used, unless it was adopted */
+	uint32_t free_head;
+	uint32_t floor;	  /* generation of slots that are used for the first time */
+	uint32_t highest; /* generation seen */
+	_Atomic uint64_t alive;
+	_Atomic(void *) *chunks;
+};
+
+int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner);
+void fs_slots_fini(struct fs_slots *slots);
+
+/* A slot with its id set, zeroed otherwise, and no reference: nobody finds it before
+ * fs_slot_publish(). NULL: no memory, or FS_SLOTS_MAX are in use. */
+void *fs_slot_new(struct fs_slots *slots);
+/* The same under an id that came out of a stream. NULL with errno EINVAL (malformed), EEXIST. */
+void *fs_slot_adopt(struct fs_slots *slots, uint64_t id);
+/* The first reference, the caller's. */
+void fs_slot_publish(struct fs_slot *slot);
+/* What is not published yet, or has lost its last reference, becomes free; its id is stale. */
+void fs_slot_free(struct fs_slot *slot);
+
+/* One more reference on whoever has @id now; NULL if nobody has. */
+void *fs_slot_get(struct fs_slots *slots, uint64_t id);
+/* The slot at @index if that was ever used, alive or not; for its owner's own indices. */
+void *fs_slot_at(const struct fs_slots *slots, uint32_t index);
+/* One more reference on a slot that may be dying: false then. */
+bool fs_slot_try_pin(struct fs_slot *slot);
+void fs_slot_pin(struct fs_slot *slot); /* of one that the caller has pinned */
+/* True for the last one: the caller tears the slot down and calls fs_slot_free(). */
+bool fs_slot_unpin(struct fs_slot *slot);
+
+/* One past the highest index that may be in use, for walks. */
+uint32_t fs_slots_end(struct fs_slots *slots);
+/* Where generations go on at the destination; ids that were handed out do not come again there. */
+uint32_t fs_slots_floor(struct fs_slots *slots);
+int fs_slots_set_floor(struct fs_slots *slots, uint32_t floor);
+
+static inline uint32_t fs_slot_index(const struct fs_slot *slot)
+{
+	return (uint32_t)slot->id;
+}
+
+/* The table that @slot is in. */
+struct fs_slots *fs_slots_of(const struct fs_slot *slot);
+
+#endif
