@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/root.c - what is opened once, at start: the share and /proc/self/fd. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "fs/fs.h"
+#include "fs/root.h"
+#include "godwit/error.h"
+
+/* For sockets, rings, guest memory, threads, and what a request opens for a moment. */
+#define FD_RESERVE 200
+/* More would only make tables bigger; the kernel's default for fs.nr_open. */
+#define FD_LIMIT_MAX (1u << 20)
+#define FD_LIMIT_MIN 16u
+
+int fs_root_open(struct fs *fs)
+{
+	GW_AUTO_FD int root = open(fs->host->shared_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	GW_AUTO_FD int proc = -1;
+
+	if (root < 0)
+		return gw_fail(errno, "shared directory %s cannot be opened: %s",
+			       fs->host->shared_dir, strerror(errno));
+	proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (proc < 0)
+		return gw_fail(errno, "/proc/self/fd cannot be opened: %s", strerror(errno));
+	fs->root_fd = gw_take_fd(&root);
+	fs->proc_fd = gw_take_fd(&proc);
+	return 0;
+}
+
+void fs_root_close(struct fs *fs)
+{
+	gw_close(&fs->root_fd);
+	gw_close(&fs->proc_fd);
+}
+
+static rlim_t process_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 1024; /* the kernel's default */
+	if (limit.rlim_cur < limit.rlim_max) {
+		struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
+
+		if (!setrlimit(RLIMIT_NOFILE, &raised))
+			limit = raised;
+	}
+	return limit.rlim_cur;
+}
+
+unsigned fs_root_fd_limit(const struct fs *fs)
+{
+	rlim_t limit = process_limit();
+
+	if (fs->host->fd_limit)
+		return GW_MAX(fs->host->fd_limit, FD_LIMIT_MIN);
+	limit = limit > FD_RESERVE ? limit - FD_RESERVE : 0;
+	limit = GW_MIN(limit, (rlim_t)FD_LIMIT_MAX);
+	return (unsigned)GW_MAX(limit, (rlim_t)FD_LIMIT_MIN);
+}
