@@ -11,8 +11,8 @@
  * Any thread may call anything here at any time; what a hostile guest sends can race with anything.
  * Slots are never freed, only reused, so that a stale node id is always caught by its generation.
  *
- * A slot lives while look-ups (the guest's count), handles, children's records or pins hold it. A pin
- * is what a request holds for its duration.
+ * A slot lives while look-ups (the guest's count), handles, children's records or pins hold it. A
+ * pin is what a request holds for its duration.
  */
 struct fs;
 struct fs_inodes;
@@ -51,7 +51,10 @@ struct fs_fd {
 int fs_inode_fd(struct fs_inode *inode, struct fs_fd *fd);
 void fs_fd_put(struct fs_fd *fd); /* leaves -1; nothing if it is -1 */
 #define FS_AUTO_PATHFD __attribute__((cleanup(fs_fd_put)))
-#define FS_PATHFD_INIT {.fd = -1}
+#define FS_PATHFD_INIT   \
+	{                \
+		.fd = -1 \
+	}
 
 /*
  * Open the inode's file itself (never O_PATH) with @flags through /proc/self/fd of its O_PATH
@@ -89,6 +92,7 @@ void fs_inode_forget(struct fs_inodes *inodes, uint64_t nodeid, uint64_t count);
 struct fs_victim {
 	struct fs_inodes *inodes;
 	struct fs_inode *parent, *inode; /* inode NULL: nobody knows this name */
+	struct fs_fd fd;
 	char name[256];
 };
 void fs_name_removing(struct fs_inodes *inodes, struct fs_inode *parent, const char *name,
@@ -100,6 +104,17 @@ void fs_name_added(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_i
  * before, when not exchanging. */
 void fs_name_moved(struct fs_inodes *inodes, struct fs_inode *from, const char *from_name,
 		   struct fs_inode *to, const char *to_name, bool exchange);
+
+/* The number that the guest knows, or would know, an entry of @dir by that the host calls @ino:
+ * what READDIR says for names that nobody looked up. */
+uint64_t fs_inode_number(const struct fs_inode *dir, uint64_t ino);
+
+/*
+ * Descriptors count against one limit. fs_handle_add() charges for handles. Where an operation of
+ * its own runs into EMFILE or ENFILE: let go of some cached ones, and try again if that was true.
+ */
+void fs_inodes_charge(struct fs_inodes *inodes, int count);
+bool fs_inodes_relieve(struct fs_inodes *inodes, int result);
 
 /* Counts for the status; racy snapshots. */
 struct fs_inode_stats {

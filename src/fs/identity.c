@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/identity.c - what is on the host -> inode, and the guest's look-up counts. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "fs/open.h"
+#include "fs/table.h"
+
+#define FIRST_BUCKETS 16u
+
+enum same { SAME_NO, SAME_YES, SAME_UNSURE };
+
+static uint64_t hash_of(unsigned mount, uint64_t ino)
+{
+	return fs_mix(ino ^ (uint64_t)mount << 48);
+}
+
+static struct fs_identities_shard *shard_of(struct fs_inodes *inodes, uint64_t hash)
+{
+	return &inodes->identities[hash >> 58]; /* 64 shards: the top six bits */
+}
+
+static struct fs_identities_shard *shard_of_inode(struct fs_inodes *inodes,
+						  const struct fs_inode *inode)
+{
+	return shard_of(inodes, hash_of(inode->mount, inode->ino));
+}
+
+int fs_identities_init(struct fs_inodes *inodes)
+{
+	for (size_t i = 0; i < FS_SHARDS; i++) {
+		struct fs_identities_shard *shard = &inodes->identities[i];
+
+		pthread_mutex_init(&shard->lock, NULL);
+		shard->buckets = calloc(FIRST_BUCKETS, sizeof(*shard->buckets));
+		if (!shard->buckets)
+			return -ENOMEM;
+		shard->mask = FIRST_BUCKETS - 1;
+	}
+	return 0;
+}
+
+void fs_identities_fini(struct fs_inodes *inodes)
+{
+	for (size_t i = 0; i < FS_SHARDS; i++)
+		free(inodes->identities[i].buckets);
+}
+
+/* Twice the buckets; where there is no memory for it, chains just get longer. */
+static void grow(struct fs_inodes *inodes, struct fs_identities_shard *shard)
+{
+	uint32_t mask = shard->mask * 2 + 1;
+	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
+
+	if (!buckets)
+		return;
+	for (uint32_t i = 0; i <= shard->mask; i++) {
+		uint32_t index = shard->buckets[i];
+
+		while (index) {
+			struct fs_inode *inode = fs_slot_at(&inodes->slots, index);
+			uint32_t *head = &buckets[hash_of(inode->mount, inode->ino) & mask];
+			uint32_t next = inode->slot.link;
+
+			inode->slot.link = *head;
+			*head = index;
+			index = next;
+		}
+	}
+	free(shard->buckets);
+	shard->buckets = buckets;
+	shard->mask = mask;
+}
+
+/*
+ * As long as a descriptor is held, the number cannot have gone to another file, whatever its birth
+ * time says (overlayfs changes it at copy-up). Else the birth time tells, else the handle, for
+ * which what was found must be open.
+ */
+static enum same is_same(struct fs_inode *inode, const struct statx *stx, int fd)
+{
+	uint64_t btime = fs_btime(stx);
+	const struct fs_fhandle *handle = atomic_load(&inode->handle);
+	struct fs_evidence expected = {
+		.type = (mode_t)inode->type << 12,
+		.ino = inode->ino,
+		.handle = handle,
+	};
+
+	if (fs_fdcache_holds(inode)) {
+		if (inode->btime != btime)
+			inode->btime = btime;
+		return SAME_YES;
+	}
+	if (btime && inode->btime)
+		return btime == inode->btime ? SAME_YES : SAME_NO;
+	if (!handle)
+		return SAME_YES;
+	if (fd < 0)
+		return SAME_UNSURE;
+	return fs_evidence_fits(&expected, fd, stx) ? SAME_YES : SAME_NO;
+}
+
+/* Under the shard's lock. */
+static struct fs_inode *find(struct fs_inodes *inodes, struct fs_identities_shard *shard,
+			     uint64_t hash, unsigned mount, const struct statx *stx, int fd)
+{
+	uint32_t index = shard->buckets[hash & shard->mask];
+
+	for (struct fs_inode *inode; index; index = inode->slot.link) {
+		inode = fs_slot_at(&inodes->slots, index);
+		if (inode->ino != stx->stx_ino || inode->mount != mount ||
+		    inode->type != (stx->stx_mode & S_IFMT) >> 12)
+			continue;
+		switch (is_same(inode, stx, fd)) {
+		case SAME_YES:
+			if (fs_slot_try_pin(&inode->slot))
+				return inode;
+			break; /* dying: as if it were gone */
+		case SAME_UNSURE:
+			return NULL;
+		case SAME_NO:
+			break;
+		}
+	}
+	return NULL;
+}
+
+static void count_lookup(struct fs_inode *inode, uint64_t count)
+{
+	if (!inode->lookups)
+		fs_slot_pin(&inode->slot);
+	inode->lookups += count;
+}
+
+static void insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint64_t hash,
+		   struct fs_inode *inode)
+{
+	uint32_t *head;
+
+	if (shard->count++ > shard->mask)
+		grow(inodes, shard);
+	head = &shard->buckets[hash & shard->mask];
+	inode->slot.link = *head;
+	*head = fs_slot_index(&inode->slot);
+	atomic_fetch_or(&inode->flags, FS_INODE_INDEXED);
+}
+
+struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, const struct statx *stx,
+				  int fd)
+{
+	uint64_t hash = hash_of(mount, stx->stx_ino);
+	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	GW_LOCK_SCOPE(&shard->lock);
+	struct fs_inode *inode = find(inodes, shard, hash, mount, stx, fd);
+
+	if (inode)
+		count_lookup(inode, 1);
+	return inode;
+}
+
+struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fresh,
+				 const struct statx *stx, int fd)
+{
+	uint64_t hash = hash_of(fresh->mount, fresh->ino);
+	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	GW_LOCK_SCOPE(&shard->lock);
+	struct fs_inode *inode = find(inodes, shard, hash, fresh->mount, stx, fd);
+
+	if (!inode) {
+		inode = fresh;
+		insert(inodes, shard, hash, inode);
+		fs_slot_publish(&inode->slot);
+	}
+	count_lookup(inode, 1);
+	return inode;
+}
+
+void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups)
+{
+	uint64_t hash = hash_of(inode->mount, inode->ino);
+	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	GW_LOCK_SCOPE(&shard->lock);
+
+	if (!fs_inode_has(inode, FS_INODE_LOST))
+		insert(inodes, shard, hash, inode);
+	if (lookups)
+		count_lookup(inode, lookups);
+}
+
+void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	uint64_t hash = hash_of(inode->mount, inode->ino);
+	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	GW_LOCK_SCOPE(&shard->lock);
+	uint32_t *at = &shard->buckets[hash & shard->mask];
+
+	if (!fs_inode_has(inode, FS_INODE_INDEXED))
+		return;
+	while (*at != fs_slot_index(&inode->slot))
+		at = &((struct fs_inode *)fs_slot_at(&inodes->slots, *at))->slot.link;
+	*at = inode->slot.link;
+	shard->count--;
+	atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_INDEXED);
+}
+
+void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t count)
+{
+	bool last;
+
+	{
+		GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+		/* What the guest never had it cannot give back. */
+		count = GW_MIN(count, inode->lookups);
+		inode->lookups -= count;
+		last = count && !inode->lookups;
+	}
+	if (last)
+		fs_inode_put(inode);
+}
+
+uint64_t fs_lookups_count(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+
+	return inode->lookups;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/table.h - the inode table's inside, shared by the files that make it up. */
+#ifndef GW_FS_TABLE_H
+#define GW_FS_TABLE_H
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "fs/evidence.h"
+#include "fs/fs.h"
+#include "fs/inode.h"
+#include "fs/slots.h"
+
+/*
+ * Locks, in the order in which they may be taken:
+ *
+ *	names_lock		the list of names of every inode, and every change of a name
+ *	  names[].lock		one part of the hash (parent, name) -> record
+ *	identities[].lock	one part of the hash (mount, ino) -> inode; look-up counts
+ *	  fds.lock		the ring of cached descriptors
+ *	    slots.lock
+ *	mounts.lock, numbers.lock (leaves)
+ *
+ * The names' and the identities' locks are never held together. No lock is held over a system call
+ * that may block, but fds.lock over name_to_handle_at().
+ */
+
+/* One name of an inode, found both by (parent, name) and from the inode. */
+struct fs_name {
+	struct fs_name *hash_next;
+	struct fs_name *next;	/* of the same inode, latest first */
+	uint32_t parent, inode; /* slots; the record holds a reference on the parent's */
+	uint8_t len;
+	char bytes[]; /* raw, no NUL */
+};
+
+enum fs_inode_flags {
+	FS_INODE_INDEXED = 1 << 0,    /* it is in the identity hash */
+	FS_INODE_PINNED = 1 << 1,     /* one user of its descriptor is its having no name */
+	FS_INODE_LOST = 1 << 2,	      /* loaded and not found: ESTALE */
+	FS_INODE_UNRESOLVED = 1 << 3, /* loaded and not yet looked for */
+	FS_INODE_NUMBERED = 1 << 4,   /* the guest knows it by a number of its own (numbers.c) */
+	FS_INODE_LINKS = 1 << 5,      /* it had several links when last seen */
+};
+
+/*
+ * 80 bytes. With a name (48 from malloc for up to 15 bytes) and its share of the hashes (about 14)
+ * a cached inode stays below 150.
+ */
+struct fs_inode {
+	struct fs_slot slot; /* link: chain of the identity hash; aux: place in the ring + 1 */
+	uint64_t ino, btime; /* identity; btime 0: none */
+	uint64_t lookups;    /* the guest's; guarded by the identity's lock */
+	_Atomic uint64_t fd; /* fdcache.c: heat, users, descriptor + 1 */
+	struct fs_name *_Atomic names;	   /* guarded by names_lock, peeked at without */
+	struct fs_fhandle *_Atomic handle; /* set once, when first needed */
+	uint16_t mount;
+	uint8_t type; /* S_IFMT bits >> 12 */
+	_Atomic uint8_t flags;
+};
+static_assert(sizeof(struct fs_inode) <= 80, "a million inodes in 150 MB");
+
+#define FS_SHARDS 64u
+
+struct fs_names_shard {
+	pthread_mutex_t lock;
+	struct fs_name **buckets;
+	uint32_t count, mask;
+};
+
+struct fs_identities_shard {
+	pthread_mutex_t lock;
+	uint32_t *buckets; /* slots */
+	uint32_t count, mask;
+};
+
+/* Submounts inside the share. btrfs subvolumes share a mount and differ in device. */
+#define FS_MOUNTS_MAX 1024u
+struct fs_mount {
+	bool used;	 /* index 0 always: the root's */
+	bool portable;	 /* handles mean the same on other hosts */
+	uint32_t inodes; /* slots on it; unused again at 0 */
+	uint64_t mnt_id, dev;
+	int fd; /* a real descriptor for open_by_handle_at(), or -1 */
+};
+
+struct fs_fdcache {
+	pthread_mutex_t lock;
+	uint32_t *ring; /* slots with a cached descriptor; or FS_RING_FREE | next free place */
+	uint32_t size, used, hand, free_head;
+	_Atomic uint32_t cached, charged; /* descriptors: ours; of others (handles) */
+	uint32_t limit;
+};
+
+struct fs_number; /* numbers.c */
+#define FS_NUMBERS_BUCKETS 256u
+struct fs_numbers {
+	pthread_mutex_t lock;
+	_Atomic uint32_t count;
+	uint64_t next; /* of the reserved range */
+	struct fs_number *by_slot[FS_NUMBERS_BUCKETS], *by_number[FS_NUMBERS_BUCKETS];
+};
+
+struct fs_inodes {
+	struct fs *fs;
+	struct fs_slots slots;
+	struct fs_inode *root;
+	pthread_mutex_t names_lock;
+	struct fs_names_shard names[FS_SHARDS];
+	struct fs_identities_shard identities[FS_SHARDS];
+	struct fs_fdcache fds;
+	pthread_mutex_t mounts_lock;
+	struct fs_mount mounts[FS_MOUNTS_MAX];
+	_Atomic uint32_t mounts_end;
+	struct fs_numbers numbers;
+};
+
+static inline struct fs_inodes *fs_table_of(const struct fs_inode *inode)
+{
+	return fs_slots_of(&inode->slot)->owner;
+}
+
+static inline bool fs_inode_has(const struct fs_inode *inode, enum fs_inode_flags flag)
+{
+	return atomic_load_explicit(&inode->flags, memory_order_relaxed) & flag;
+}
+
+static inline uint64_t fs_mix(uint64_t x)
+{
+	x *= UINT64_C(0x9e3779b97f4a7c15); /* 2^64 over the golden ratio */
+	x ^= x >> 32;
+	x *= UINT64_C(0xd6e8feb86659fd93);
+	return x ^ x >> 32;
+}
+
+/* inode.c */
+/* The last reference is gone: out of the table. */
+void fs_inode_destroy(struct fs_inode *inode);
+
+/* identity.c. @stx describes what was found. What is found or added gets one look-up reference of
+ * the guest, and one of the caller. */
+int fs_identities_init(struct fs_inodes *inodes);
+void fs_identities_fini(struct fs_inodes *inodes);
+/* Pin who is this; @fd: of what was found, or -1 if only @stx is known. NULL: nobody, or it takes
+ * a descriptor to tell. */
+struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, const struct statx *stx,
+				  int fd);
+/* Publish @fresh under its identity, or pin who came first (@fresh stays the caller's then). */
+struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fresh,
+				 const struct statx *stx, int fd);
+void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode);
+/* What came out of a stream; in the hash only if it is not lost. */
+void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups);
+/* The guest's first look-up reference is one on the slot, its last gives that back. */
+void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t count);
+uint64_t fs_lookups_count(struct fs_inodes *inodes, struct fs_inode *inode);
+
+/* names.c */
+int fs_names_init(struct fs_inodes *inodes);
+void fs_names_fini(struct fs_inodes *inodes);
+/* @inode was found as @name in @parent; @only: it can have no other name. -ENOMEM leaves it
+ * unnamed. */
+int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
+		  const char *name, size_t len, bool only);
+/* All names of a dying inode, out of the hash; the references on the parents become the caller's.
+ */
+struct fs_name *fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);
+/* Copies of all names of @inode, parents pinned. fs_names_copy_free() ends them. */
+struct fs_name_copy {
+	struct fs_inode *parent;
+	uint8_t len;
+	char name[FS_NAME_MAX + 1];
+};
+int fs_names_copy(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy **copies,
+		  unsigned *count);
+void fs_names_copy_free(struct fs_name_copy *copies, unsigned count);
+/* The latest name alone. False: it has none. */
+bool fs_name_first(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy *copy);
+
+/* fdcache.c */
+int fs_fdcache_init(struct fs_inodes *inodes, unsigned limit);
+void fs_fdcache_fini(struct fs_inodes *inodes);
+/* Give @inode the descriptor @fd (taken over), with one user; another thread may have been faster.
+ */
+int fs_fdcache_install(struct fs_inodes *inodes, struct fs_inode *inode, int fd);
+void fs_fdcache_drop(struct fs_inodes *inodes, struct fs_inode *inode);
+bool fs_fdcache_holds(const struct fs_inode *inode);
+/* As fs_inode_fd(), but false where no descriptor is at hand. */
+bool fs_fdcache_try(struct fs_inode *inode, struct fs_fd *fd);
+/* Close up to @count that nobody uses; how many were closed. */
+unsigned fs_fdcache_evict(struct fs_inodes *inodes, unsigned count);
+/* Keep, release the descriptor for as long as the inode has no name that leads to it. */
+void fs_fdcache_pin(struct fs_inode *inode);
+void fs_fdcache_unpin(struct fs_inode *inode);
+
+/* mounts.c */
+int fs_mounts_init(struct fs_inodes *inodes);
+void fs_mounts_fini(struct fs_inodes *inodes);
+/* The index of the mount that @stx is on, with a reference for one inode; @hint is tried first. */
+int fs_mount_get(struct fs_inodes *inodes, const struct statx *stx, unsigned hint, unsigned *mount);
+void fs_mount_put(struct fs_inodes *inodes, unsigned mount);
+/* Is @stx on @mount? */
+bool fs_mount_is(struct fs_inodes *inodes, unsigned mount, const struct statx *stx);
+/* @fd is a directory on @mount: good for opening by handle from now on. */
+void fs_mount_offer(struct fs_inodes *inodes, unsigned mount, int fd);
+int fs_mount_fd(struct fs_inodes *inodes, unsigned mount);
+
+/* numbers.c */
+void fs_numbers_init(struct fs_inodes *inodes);
+void fs_numbers_fini(struct fs_inodes *inodes);
+/* The guest's number for what has @ino on @mount, unless the inode has one of its own. */
+uint64_t fs_number_of(unsigned mount, uint64_t ino);
+uint64_t fs_number_seen(struct fs_inodes *inodes, const struct fs_inode *inode);
+/* A newcomer whose number is taken gets another one; an adopted inode keeps @number. */
+int fs_number_newcomer(struct fs_inodes *inodes, struct fs_inode *inode);
+int fs_number_keep(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t number);
+void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode);
+
+/* resolve.c: O_PATH of an inode that has none in the cache; by handle, else by path and evidence.
+ */
+int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode);
+/* Is what @fd refers to this inode? -ESTALE if not. */
+int fs_inode_prove(struct fs_inodes *inodes, const struct fs_inode *inode, int fd);
+
+#endif
