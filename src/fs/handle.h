@@ -27,7 +27,7 @@ struct fs_handle {
 	/* Written since the last sync (what SAVE must sync on incoherent file systems). */
 	_Atomic bool dirty;
 	struct fs_dir *dir; /* directories only */
-	/* the table's own members follow in handle.c's container */
+			    /* the table's own members follow in handle.c's container */
 };
 
 int fs_handles_new(struct fs_handles **handles, struct fs *fs);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/handle.c - open files and directories of the guest. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "fs/dir.h"
+#include "fs/handle.h"
+#include "fs/handles.h"
+#include "fs/table.h"
+#include "godwit/error.h"
+
+static struct fs_open *open_of(struct fs_handle *handle)
+{
+	return GW_CONTAINER(handle, struct fs_open, handle);
+}
+
+int fs_handles_new(struct fs_handles **out, struct fs *fs)
+{
+	struct fs_handles *handles = calloc(1, sizeof(*handles));
+
+	if (!handles)
+		return gw_fail(ENOMEM, "handle table: no memory");
+	handles->fs = fs;
+	if (fs_slots_init(&handles->slots, sizeof(struct fs_open), handles)) {
+		fs_slots_fini(&handles->slots);
+		free(handles);
+		return gw_fail(ENOMEM, "handle table: no memory");
+	}
+	*out = handles;
+	return 0;
+}
+
+static void destroy(struct fs_open *open)
+{
+	struct fs_handle *handle = &open->handle;
+
+	if (handle->fd >= 0)
+		fs_inodes_charge(fs_table_of(handle->inode), -1);
+	gw_close(&handle->fd);
+	fs_dir_free(handle->dir);
+	fs_fd_put(&open->path_fd);
+	fs_inode_put(handle->inode);
+	fs_slot_free(&open->slot);
+}
+
+/* The inode's own descriptor stays for as long as the file is open: whatever becomes of its names,
+ * the guest's open file has an inode. */
+static void fill(struct fs_open *open, struct fs_inode *inode, int fd, uint32_t flags,
+		 struct fs_dir *dir)
+{
+	open->handle.fd = fd;
+	open->handle.inode = fs_inode_pin(inode);
+	open->handle.flags = flags;
+	open->handle.dir = dir;
+	atomic_store(&open->handle.nowait_read, true);
+	atomic_store(&open->handle.nowait_write, true);
+	if (fs_inode_fd(inode, &open->path_fd) < 0)
+		open->path_fd = (struct fs_fd)FS_PATHFD_INIT;
+	if (fd >= 0)
+		fs_inodes_charge(fs_table_of(inode), 1);
+	fs_slot_publish(&open->slot);
+}
+
+int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, uint32_t flags,
+		  struct fs_dir *dir, uint64_t *id)
+{
+	struct fs_open *open = fs_slot_new(&handles->slots);
+
+	if (!open) {
+		gw_close(&fd);
+		fs_dir_free(dir);
+		return -ENOMEM;
+	}
+	*id = open->slot.id;
+	fill(open, inode, fd, flags, dir);
+	return 0;
+}
+
+int fs_handle_adopt(struct fs_handles *handles, uint64_t id, struct fs_inode *inode, int fd,
+		    uint32_t flags, struct fs_dir *dir)
+{
+	struct fs_open *open = fs_slot_adopt(&handles->slots, id);
+
+	if (!open) {
+		int err = errno;
+
+		gw_close(&fd);
+		fs_dir_free(dir);
+		return -err;
+	}
+	fill(open, inode, fd, flags, dir);
+	return 0;
+}
+
+struct fs_handle *fs_handle_get(struct fs_handles *handles, uint64_t id)
+{
+	struct fs_open *open = fs_slot_get(&handles->slots, id);
+
+	return open ? &open->handle : NULL;
+}
+
+static void put(struct fs_open *open)
+{
+	if (fs_slot_unpin(&open->slot))
+		destroy(open);
+}
+
+void fs_handle_put(struct fs_handle *handle)
+{
+	put(open_of(handle));
+}
+
+/* The table's own reference goes once, however many RELEASEs come. */
+static bool release(struct fs_open *open)
+{
+	if (atomic_exchange(&open->released, true))
+		return false;
+	put(open);
+	return true;
+}
+
+int fs_handle_release(struct fs_handles *handles, uint64_t id)
+{
+	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(handles, id);
+
+	return handle && release(open_of(handle)) ? 0 : -EBADF;
+}
+
+void fs_handles_clear(struct fs_handles *handles)
+{
+	uint32_t end = fs_slots_end(&handles->slots);
+
+	for (uint32_t i = 1; i < end; i++) {
+		struct fs_open *open = fs_slot_at(&handles->slots, i);
+
+		if (!open || !fs_slot_try_pin(&open->slot))
+			continue;
+		release(open);
+		put(open);
+	}
+}
+
+void fs_handles_free(struct fs_handles *handles)
+{
+	if (!handles)
+		return;
+	fs_handles_clear(handles);
+	fs_slots_fini(&handles->slots);
+	free(handles);
+}
+
+uint64_t fs_handles_count(const struct fs_handles *handles)
+{
+	return atomic_load_explicit(&handles->slots.alive, memory_order_relaxed);
+}

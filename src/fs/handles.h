@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/handles.h - the handle table's inside, for its migration. */
+#ifndef GW_FS_HANDLES_H
+#define GW_FS_HANDLES_H
+
+#include <assert.h>
+
+#include "fs/fs.h"
+#include "fs/handle.h"
+#include "fs/inode.h"
+#include "fs/slots.h"
+
+struct fs_open {
+	struct fs_slot slot;
+	struct fs_handle handle;
+	struct fs_fd path_fd; /* keeps the inode's descriptor in the cache */
+	_Atomic bool released;
+};
+static_assert(sizeof(struct fs_open) <= 112, "it fits a chunk's slot");
+
+struct fs_handles {
+	struct fs *fs;
+	struct fs_slots slots;
+};
+
+/* As fs_handle_add(), under the id it had at the source. @fd -1: the file could not be opened, and
+ * the guest gets -EIO. -EEXIST, -EINVAL: @id is no good. */
+int fs_handle_adopt(struct fs_handles *handles, uint64_t id, struct fs_inode *inode, int fd,
+		    uint32_t flags, struct fs_dir *dir);
+
+#endif
