@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/unit/fs-inode-fds.c - descriptors are a cache: many inodes with few of them. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "fs-share.h"
+
+#define LIMIT  40
+#define INODES 1000
+
+static struct share share;
+static uint64_t ids[INODES];
+
+static unsigned open_descriptors(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	unsigned n = 0;
+
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
+}
+
+static void make_many(void)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < INODES; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		share_file(&share, name, name);
+	}
+}
+
+static void look_up_many(void)
+{
+	char name[32];
+
+	for (unsigned i = 0; i < INODES; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		ids[i] = share_lookup(&share, FS_ROOT_ID, name);
+	}
+}
+
+static void test_all_are_found_again(void **state)
+{
+	struct fs_inode_stats stats;
+
+	(void)state;
+	share_open(&share, LIMIT);
+	make_many();
+	look_up_many();
+	fs_inode_stats(share.fs.inodes, &stats);
+	assert_int_equal(stats.inodes, INODES + 1);
+	assert_true(stats.descriptors <= LIMIT);
+	assert_true(open_descriptors() <= LIMIT + 20);
+	for (unsigned i = 0; i < INODES; i++) {
+		assert_int_equal(share_ino(&share, ids[i]), host_ino(share_path(&share, "f%u", i)));
+		fs_inode_forget(share.fs.inodes, ids[i], 1);
+	}
+	fs_inode_stats(share.fs.inodes, &stats);
+	assert_int_equal(stats.descriptors, 1);
+	share_close(&share);
+}
+
+static void test_look_ups_outlive_the_process_limit(void **state)
+{
+	struct rlimit before, tight;
+
+	(void)state;
+	share_open(&share, 100000);
+	make_many();
+	getrlimit(RLIMIT_NOFILE, &before);
+	tight = (struct rlimit){.rlim_cur = 64, .rlim_max = before.rlim_max};
+	setrlimit(RLIMIT_NOFILE, &tight);
+	look_up_many();
+	for (unsigned i = 0; i < INODES; i++)
+		share_ino(&share, ids[i]);
+	setrlimit(RLIMIT_NOFILE, &before);
+	share_close(&share);
+}
+
+static void test_another_file_of_that_name_is_not_taken_for_it(void **state)
+{
+	FS_AUTO_INODE struct fs_inode *inode = NULL;
+	struct statx stx;
+
+	(void)state;
+	share_open(&share, LIMIT);
+	make_many();
+	look_up_many();
+	unlink(share_path(&share, "f0"));
+	share_file(&share, "f0", "other");
+	inode = fs_inode_get(share.fs.inodes, ids[0]);
+	assert_int_equal(fs_inode_statx(inode, &stx), -ESTALE);
+	assert_int_not_equal(share_lookup(&share, FS_ROOT_ID, "f0"), ids[0]);
+	fs_inode_put_ptr(&inode);
+	inode = NULL;
+	share_close(&share);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_are_found_again),
+		cmocka_unit_test(test_look_ups_outlive_the_process_limit),
+		cmocka_unit_test(test_another_file_of_that_name_is_not_taken_for_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/unit/fs-share.c - a share in a temporary directory, with the tables over it. */
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs-share.h"
+#include "fs/root.h"
+
+void share_reopen(struct share *share)
+{
+	share->fs.host = &share->host;
+	assert_int_equal(fs_root_open(&share->fs), 0);
+	assert_int_equal(fs_inodes_new(&share->fs.inodes, &share->fs), 0);
+	assert_int_equal(fs_handles_new(&share->fs.handles, &share->fs), 0);
+}
+
+void share_open(struct share *share, unsigned fd_limit)
+{
+	*share = (struct share){0};
+	snprintf(share->path, sizeof(share->path), "/tmp/godwit-share-XXXXXX");
+	assert_non_null(mkdtemp(share->path));
+	share->host = (struct fs_host){.shared_dir = share->path, .fd_limit = fd_limit};
+	share_reopen(share);
+}
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+{
+	(void)st;
+	(void)kind;
+	(void)ftw;
+	return remove(path);
+}
+
+void share_close(struct share *share)
+{
+	fs_handles_free(share->fs.handles);
+	fs_inodes_free(share->fs.inodes);
+	fs_root_close(&share->fs);
+	nftw(share->path, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+}
+
+const char *share_path(const struct share *share, const char *format, ...)
+{
+	static _Thread_local char paths[4][4096];
+	static _Thread_local unsigned turn;
+	char *path = paths[turn++ % 4];
+	int len = snprintf(path, 4096, "%s/", share->path);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(path + len, 4096 - (size_t)len, format, args);
+	va_end(args);
+	return path;
+}
+
+void share_file(const struct share *share, const char *name, const char *content)
+{
+	FILE *f = fopen(share_path(share, "%s", name), "w");
+
+	assert_non_null(f);
+	fputs(content, f);
+	fclose(f);
+}
+
+void share_mkdir(const struct share *share, const char *name)
+{
+	assert_int_equal(mkdir(share_path(share, "%s", name), 0755), 0);
+}
+
+uint64_t share_lookup(struct share *share, uint64_t parent, const char *name)
+{
+	FS_AUTO_INODE struct fs_inode *dir = fs_inode_get(share->fs.inodes, parent);
+	struct statx stx;
+	uint64_t id = 0;
+
+	assert_non_null(dir);
+	assert_int_equal(fs_inode_lookup(share->fs.inodes, dir, name, &id, &stx), 0);
+	return id;
+}
+
+uint64_t share_ino(struct share *share, uint64_t nodeid)
+{
+	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(share->fs.inodes, nodeid);
+	struct statx stx;
+
+	assert_non_null(inode);
+	assert_int_equal(fs_inode_statx(inode, &stx), 0);
+	return stx.stx_ino;
+}
+
+uint64_t host_ino(const char *path)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(path, &st), 0);
+	return st.st_ino;
+}
