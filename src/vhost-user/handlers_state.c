@@ -32,7 +32,20 @@ int gw_handle_set_device_state_fd(struct gw_dialog *dialog, struct gw_call *call
 	return 0;
 }
 
+static void check_done(void *opaque, int verdict)
+{
+	struct gw_dialog *dialog = opaque;
+	struct gw_transfer_info info;
+
+	/* The sentence stayed with the worker. */
+	if (verdict) {
+		gw_session_last_transfer(dialog->instance->session, &info);
+		gw_fail(-verdict, "%s", info.reason);
+	}
+	gw_call_finish(dialog, verdict);
+}
+
 int gw_handle_check_device_state(struct gw_dialog *dialog, struct gw_call *call)
 {
-	return gw_session_check(dialog->instance->session, gw_call_finish, dialog);
+	return gw_session_check(dialog->instance->session, check_done, dialog);
 }

@@ -171,8 +171,12 @@ int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring
 	if (instance->running)
 		return 0;
 	err = gw_session_ring_on(instance->session);
-	if (err)
-		return gw_fail_in(err, "ring %u may not run", ring->index);
+	if (err) {
+		/* Front-ends only note that a start failed, and the guest hangs. */
+		gw_error("%s: ring %u may not run: %s", instance->ops->name, ring->index,
+			 gw_last_error());
+		return err;
+	}
 	instance->running = true;
 	return 0;
 }

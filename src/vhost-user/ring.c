@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vhost-user/ring.c - the rings of an instance: start, change and stop, side by side. */
 #include <errno.h>
+#include <string.h>
 
 #include "godwit/error.h"
 #include "vhost-user/ring.h"
@@ -87,7 +88,12 @@ static void ring_answered(struct gw_ring *ring, int result)
 
 static void on_changed(void *opaque, int result)
 {
-	ring_answered(opaque, result);
+	struct gw_ring *ring = opaque;
+
+	/* The sentence stayed with the queue's thread. */
+	if (result)
+		gw_fail(-result, "ring %u: %s", ring->index, strerror(-result));
+	ring_answered(ring, result);
 }
 
 static void change_one(struct gw_ring *ring, const struct gw_queue_change *change)
@@ -135,12 +141,8 @@ static void park_in_session(struct gw_ring *ring)
 	gw_queue_parked_clear(ring->queue);
 }
 
-static void now_stopped(struct gw_ring *ring)
+static void if_last_off(struct gw_instance *instance)
 {
-	struct gw_instance *instance = ring->instance;
-
-	ring->stop_reason = NULL;
-	park_in_session(ring);
 	if (gw_instance_any_started(instance))
 		return;
 	if (instance->listener)
@@ -149,6 +151,13 @@ static void now_stopped(struct gw_ring *ring)
 		instance->running = false;
 		gw_session_last_ring_off(instance->session);
 	}
+}
+
+static void now_stopped(struct gw_ring *ring)
+{
+	ring->stop_reason = NULL;
+	park_in_session(ring);
+	if_last_off(ring->instance);
 }
 
 static void on_stopped(void *opaque, int result)
@@ -220,6 +229,7 @@ int gw_ring_start(struct gw_ring *ring)
 		err = gw_queue_start(ring->queue);
 	if (err) {
 		park_in_session(ring);
+		if_last_off(instance);
 		return err;
 	}
 	if (first && instance->listener)
