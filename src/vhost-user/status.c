@@ -2,6 +2,7 @@
 /* vhost-user/status.c - what a back-end shows of itself on the control socket. */
 #include <errno.h>
 
+#include "control/control.h"
 #include "vhost-user/status.h"
 
 static const char *const device_states[GW_DEVICE_STATES] = {
@@ -15,21 +16,6 @@ static const char *const transfer_states[GW_TRANSFER_STATES] = {
 	[GW_TRANSFER_SAVED] = "saved",	 [GW_TRANSFER_LOADING] = "loading",
 	[GW_TRANSFER_LOADED] = "loaded", [GW_TRANSFER_FAILED] = "failed",
 };
-
-/* A reason may quote a guest's file name, which is bytes; JSON is UTF-8. */
-static json_t *text(const char *bytes)
-{
-	char ascii[sizeof(((struct gw_transfer_info *)0)->reason)];
-	json_t *string = json_string(bytes);
-	size_t i;
-
-	if (string)
-		return string;
-	for (i = 0; i < sizeof(ascii) - 1 && bytes[i]; i++)
-		ascii[i] = bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '?';
-	ascii[i] = '\0';
-	return json_string(ascii);
-}
 
 static json_t *status_of_ring(const struct gw_ring *ring)
 {
@@ -90,7 +76,7 @@ static json_t *status_of_transfer(const struct gw_session *session)
 	return json_pack("{s:s, s:s, s:I, s:i, s:s, s:o}", "id", info.id, "direction",
 			 info.load ? "load" : "save", "bytes", (json_int_t)info.bytes, "ms",
 			 (int)info.ms, "result", result_name(info.result), "reason",
-			 text(info.reason));
+			 gw_control_text(info.reason));
 }
 
 json_t *gw_status_of(const struct gw_instance *instance, const char *model)
@@ -107,5 +93,5 @@ json_t *gw_status_of(const struct gw_instance *instance, const char *model)
 
 json_t *gw_status_failure(const struct gw_transfer_info *info)
 {
-	return json_pack("{s:s, s:o}", "id", info->id, "reason", text(info->reason));
+	return json_pack("{s:s, s:o}", "id", info->id, "reason", gw_control_text(info->reason));
 }
