@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/daemon.h - what makes a device a program. */
+#ifndef GW_DAEMON_DAEMON_H
+#define GW_DAEMON_DAEMON_H
+
+#include "daemon/options.h"
+#include "godwit/device.h"
+
+/* Exit codes of all programs. */
+enum {
+	GW_EXIT_OK = 0,
+	GW_EXIT_FAILED = 1, /* it could not be done; one line on standard error says why */
+	GW_EXIT_USAGE = 2,  /* the command line is wrong */
+};
+
+/* A program that serves one device; its main() fills this in and calls gw_daemon_main(). */
+struct gw_daemon {
+	const char *program; /* "godwit-fs" */
+	const char *summary;
+	const char *type; /* of QEMU's vhost-user.json: "fs" */
+	const struct gw_device_ops *ops;
+	const struct gw_option *options; /* its own, ended by a NULL name; may be NULL */
+	void *host;			 /* their target, and what ops->create is given */
+	/* What is wrong on this host shows here, before a socket exists. May be NULL. */
+	int (*prepare)(void *host);
+	/* Sets the device model's parameters that the command line named. May be NULL. */
+	int (*set_params)(const void *host, struct gw_params *params);
+};
+
+/*
+ * From the command line to the exit code: parses, prepares, serves until the back-end is done or a
+ * SIGTERM or SIGINT comes.
+ */
+int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv);
+
+#endif

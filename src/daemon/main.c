@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/main.c - the common main of all daemons. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "daemon/daemon.h"
+#include "daemon/key.h"
+#include "godwit/backend.h"
+#include "godwit/error.h"
+#include "godwit/loop.h"
+
+#define CONTROL_SUFFIX ".control"
+#define NO_FD	       UINT_MAX
+
+/* The options that every daemon has; reference for them: docs of vhost-user, "Backend programs". */
+struct common {
+	const char *socket_path;
+	const char *old_socket_path; /* --socket, as virtiofsd once called it */
+	unsigned fd;
+	const char *control_socket;
+	bool reconnect;
+	int log_level;
+	const char *state_key;
+	bool print_capabilities, help, version;
+};
+
+/* In the order of enum gw_log_level. */
+static const char *const log_words[] = {"off", "error", "warn", "info", "debug", "trace", NULL};
+
+#define AT(member) offsetof(struct common, member)
+static const struct gw_option common_options[] = {
+	{"socket-path", "PATH", "listen for the VMM on a Unix socket at PATH", GW_OPTION_STRING,
+	 AT(socket_path)},
+	{"socket", "PATH", "", GW_OPTION_STRING, AT(old_socket_path), .instead = "--socket-path"},
+	{"fd", "N", "or: the socket is inherited as descriptor N", GW_OPTION_NUMBER, AT(fd),
+	 .max = INT_MAX},
+	{"control-socket", "PATH", "JSON control socket [--socket-path + .control]",
+	 GW_OPTION_STRING, AT(control_socket)},
+	{"reconnect", NULL, "stay when the VMM disconnects, and serve the next", GW_OPTION_FLAG,
+	 AT(reconnect)},
+	{"state-key", "FILE", "32 bytes that sign and verify migrated state", GW_OPTION_STRING,
+	 AT(state_key)},
+	{"log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", GW_OPTION_WORD,
+	 AT(log_level), .words = log_words},
+	{"print-capabilities", NULL, "print what this program can do, as JSON", GW_OPTION_FLAG,
+	 AT(print_capabilities)},
+	{"help", NULL, "print this", GW_OPTION_FLAG, AT(help), .letter = 'h'},
+	{"version", NULL, "print the version", GW_OPTION_FLAG, AT(version), .letter = 'V'},
+	{NULL},
+};
+
+static int complain(const struct gw_daemon *daemon, int code)
+{
+	fprintf(stderr, "%s: %s\n", daemon->program, gw_last_error());
+	return code;
+}
+
+/* Before anything else is looked at: a management tool asks without knowing the options. */
+static bool asks_for_capabilities(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--print-capabilities"))
+			return true;
+	return false;
+}
+
+static void print_capabilities(const struct gw_daemon *daemon)
+{
+	printf("{\n  \"type\": \"%s\",\n  \"features\": [\n    \"migrate-precopy\",\n"
+	       "    \"separate-options\"\n  ]\n}\n",
+	       daemon->type);
+}
+
+static int check_socket(struct common *common)
+{
+	if (common->old_socket_path && common->socket_path)
+		return gw_fail(EINVAL, "options --socket and --socket-path exclude each other");
+	if (common->old_socket_path)
+		common->socket_path = common->old_socket_path;
+	if (common->socket_path && common->fd != NO_FD)
+		return gw_fail(EINVAL, "options --socket-path and --fd exclude each other");
+	if (!common->socket_path && common->fd == NO_FD)
+		return gw_fail(EINVAL, "one of --socket-path and --fd is required (see --help)");
+	if (common->fd != NO_FD && fcntl((int)common->fd, F_GETFD) < 0)
+		return gw_fail(EINVAL, "option --fd: descriptor %u is not open", common->fd);
+	return 0;
+}
+
+/*
+ * Where the control socket is (the caller's to free), or NULL for none. Only a path that the
+ * operator gave may fail: what worked with another daemon must not fail here because our suffix
+ * did not fit.
+ */
+static char *choose_control(const struct common *common)
+{
+	const char *socket_path = common->socket_path;
+	char *path = NULL;
+
+	if (common->control_socket)
+		return strdup(common->control_socket);
+	if (!socket_path)
+		return NULL;
+	if (strlen(socket_path) + strlen(CONTROL_SUFFIX) >=
+	    sizeof(((struct sockaddr_un *)0)->sun_path))
+		gw_warn("no control socket: %s%s would be too long; see --control-socket",
+			socket_path, CONTROL_SUFFIX);
+	else if (asprintf(&path, "%s%s", socket_path, CONTROL_SUFFIX) < 0)
+		return NULL;
+	return path;
+}
+
+static int make_params(const struct gw_daemon *daemon, struct gw_params **params)
+{
+	int err = gw_params_new(params, daemon->ops->models[0]);
+
+	if (!err && daemon->set_params)
+		err = daemon->set_params(daemon->host, *params);
+	if (!err && daemon->ops->check)
+		err = daemon->ops->check(daemon->ops->models[0], *params);
+	return err;
+}
+
+static void on_signal(void *opaque, int signo)
+{
+	gw_info("ends at signal %d", signo);
+	gw_loop_quit(opaque, 0);
+}
+
+static int handle_signals(struct gw_loop *loop)
+{
+	int err = gw_loop_add_signal(loop, SIGTERM, on_signal, loop);
+
+	if (!err)
+		err = gw_loop_add_signal(loop, SIGINT, on_signal, loop);
+	signal(SIGPIPE, SIG_IGN);
+	return err;
+}
+
+static int serve(const struct gw_daemon *daemon, const struct common *common, struct gw_loop *loop,
+		 struct gw_backend_config *config)
+{
+	struct gw_backend *backend = NULL;
+	int err = gw_backend_new(&backend, loop, config);
+
+	if (err)
+		return err;
+	if (common->socket_path)
+		err = gw_backend_listen(backend, common->socket_path);
+	else
+		err = gw_backend_adopt_fd(backend, (int)common->fd);
+	if (!err)
+		err = gw_loop_run(loop);
+	gw_backend_free(backend);
+	return err;
+}
+
+static int configure(const struct gw_daemon *daemon, const struct common *common,
+		     struct gw_loop *loop)
+{
+	GW_AUTO_FREE char *control = choose_control(common);
+	char key[GW_DAEMON_KEY_LEN];
+	struct gw_params *params = NULL;
+	struct gw_backend_config config = {
+		.size = sizeof(config),
+		.ops = daemon->ops,
+		.host = daemon->host,
+		.reconnect = common->reconnect,
+		.program = daemon->program,
+		.version = GODWIT_VERSION,
+	};
+	int err = daemon->prepare ? daemon->prepare(daemon->host) : 0;
+
+	if (!err)
+		err = make_params(daemon, &params);
+	if (!err && common->state_key)
+		err = gw_daemon_read_key(common->state_key, key);
+	config.params = params;
+	config.control_path = control;
+	config.state_key = common->state_key ? key : NULL;
+	if (!err)
+		err = serve(daemon, common, loop, &config);
+	explicit_bzero(key, sizeof(key));
+	gw_params_free(params);
+	return err;
+}
+
+static int run(const struct gw_daemon *daemon, const struct common *common)
+{
+	struct gw_loop *loop = NULL;
+	int err;
+
+	gw_log_set_level((enum gw_log_level)common->log_level);
+	err = gw_loop_new(&loop);
+	if (!err)
+		err = handle_signals(loop);
+	if (!err)
+		err = configure(daemon, common, loop);
+	gw_loop_free(loop);
+	return err;
+}
+
+int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
+{
+	static const struct gw_option none[] = {{NULL}};
+	struct common common = {.fd = NO_FD, .log_level = GW_LOG_INFO};
+	const struct gw_option_table tables[] = {
+		{"device", daemon->options ? daemon->options : none, daemon->host},
+		{"daemon", common_options, &common},
+		{NULL},
+	};
+	const struct gw_command_line line = {
+		.program = daemon->program, .summary = daemon->summary, .tables = tables};
+	int err;
+
+	if (asks_for_capabilities(argc, argv)) {
+		print_capabilities(daemon);
+		return GW_EXIT_OK;
+	}
+	err = gw_options_parse(&line, argc, argv, NULL);
+	if (err)
+		return complain(daemon, GW_EXIT_USAGE);
+	if (common.help)
+		gw_options_help(&line, stdout);
+	if (common.version)
+		printf("%s %s\n", daemon->program, GODWIT_VERSION);
+	if (common.help || common.version)
+		return GW_EXIT_OK;
+	if (check_socket(&common))
+		return complain(daemon, GW_EXIT_USAGE);
+	return run(daemon, &common) ? complain(daemon, GW_EXIT_FAILED) : GW_EXIT_OK;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/options.h - command lines, described by tables: parsed, and explained by --help. */
+#ifndef GW_DAEMON_OPTIONS_H
+#define GW_DAEMON_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#define GW_OPTIONS_MAX 64 /* rows of all tables of one program */
+
+enum gw_option_type {
+	GW_OPTION_FLAG,	  /* bool, false unless given */
+	GW_OPTION_STRING, /* const char *, into argv; at most @max bytes unless that is 0 */
+	GW_OPTION_NUMBER, /* unsigned, decimal, from @min to @max */
+	GW_OPTION_WORD,	  /* int: an index into @words; for enums */
+};
+
+/* One option. Where its value goes is @offset into the struct that its table is used with. */
+struct gw_option {
+	const char *name;     /* without dashes */
+	const char *argument; /* what --help calls it; NULL: takes none */
+	const char *help;
+	enum gw_option_type type;
+	size_t offset;
+	unsigned min, max;
+	const char *const *words; /* ended by NULL */
+	char letter;		  /* "-h" as well as "--help" */
+	bool required;
+	const char *instead; /* deprecated: accepted with a warning that names what to use */
+};
+
+struct gw_option_table {
+	const char *title;		 /* over its part of --help */
+	const struct gw_option *options; /* ended by a NULL name */
+	void *target;
+};
+
+struct gw_command_line {
+	const char *program;
+	const char *summary;  /* one line under "usage:" */
+	const char *operands; /* "CONTROL-SOCKET..." for --help, NULL: none are taken */
+	const struct gw_option_table *tables; /* ended by a NULL options */
+};
+
+/*
+ * Store what @argv says; each option at most once, as --name VALUE or --name=VALUE. What follows is
+ * not looked at once an option named in @stop ("help", "version") was met. -EINVAL with a sentence
+ * if it is wrong. With operands, *@operand_index is the first one's; options come before them.
+ */
+int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, int *operand_index);
+void gw_options_help(const struct gw_command_line *line, FILE *out);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/unit/options.c - command lines against a table: values, and one sentence for each mistake.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmocka-all.h"
+#include "daemon/options.h"
+#include "godwit/error.h"
+
+struct first {
+	bool flag;
+	const char *text;
+	unsigned number;
+	int word;
+};
+struct second {
+	bool help;
+	const char *needed, *old;
+};
+
+static const char *const words[] = {"red", "green", NULL};
+static const struct gw_option first_options[] = {
+	{"flag", NULL, "a flag", GW_OPTION_FLAG, offsetof(struct first, flag)},
+	{"text", "TEXT", "a text", GW_OPTION_STRING, offsetof(struct first, text), .max = 5},
+	{"number", "N", "a number", GW_OPTION_NUMBER, offsetof(struct first, number), .min = 2,
+	 .max = 40},
+	{"word", "WORD", "a word", GW_OPTION_WORD, offsetof(struct first, word), .words = words},
+	{NULL},
+};
+static const struct gw_option second_options[] = {
+	{"help", NULL, "print this", GW_OPTION_FLAG, offsetof(struct second, help), .letter = 'h'},
+	{"needed", "X", "is needed", GW_OPTION_STRING, offsetof(struct second, needed),
+	 .required = true},
+	{"old", "X", "never shown", GW_OPTION_STRING, offsetof(struct second, old),
+	 .instead = "--needed"},
+	{NULL},
+};
+
+static struct first first;
+static struct second second;
+static const struct gw_option_table tables[] = {
+	{"first", first_options, &first}, {"second", second_options, &second}, {NULL}};
+static struct gw_command_line line = {.program = "prog", .summary = "Sum.", .tables = tables};
+static int operand;
+
+/* @text is split at blanks; its pieces live until the next call. */
+static int parse(const char *text)
+{
+	static char copy[256];
+	char *argv[20] = {(char *)"prog"};
+	int argc = 1;
+
+	first = (struct first){.number = 7};
+	second = (struct second){0};
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *p = strtok(copy, " "); p; p = strtok(NULL, " "))
+		argv[argc++] = p;
+	return gw_options_parse(&line, argc, argv, &operand);
+}
+
+static void test_all_kinds(void **state)
+{
+	assert_int_equal(parse("--flag --text abcde --number=40 --word green --needed="
+			       "--strange"),
+			 0);
+	assert_true(first.flag);
+	assert_string_equal(first.text, "abcde");
+	assert_int_equal(first.number, 40);
+	assert_int_equal(first.word, 1);
+	assert_string_equal(second.needed, "--strange");
+}
+
+static void test_defaults_stay(void **state)
+{
+	assert_int_equal(parse("--needed x"), 0);
+	assert_false(first.flag);
+	assert_null(first.text);
+	assert_int_equal(first.number, 7);
+}
+
+static void test_mistakes(void **state)
+{
+	static const struct {
+		const char *arguments, *sentence;
+	} wrong[] = {
+		{"", "--needed is required"},
+		{"--needed", "--needed needs a value"},
+		{"--needed=", "not empty"},
+		{"--needed a --needed b", "given twice"},
+		{"--needed a --flag --flag", "given twice"},
+		{"--needed a --flag=yes", "takes no value"},
+		{"--needed a --text abcdef", "longer than 5"},
+		{"--needed a --number 1", "from 2 to 40"},
+		{"--needed a --number 41", "from 2 to 40"},
+		{"--needed a --number -3", "from 2 to 40"},
+		{"--needed a --number +3", "from 2 to 40"},
+		{"--needed a --number 3x", "from 2 to 40"},
+		{"--needed a --number 4294967299", "from 2 to 40"},
+		{"--needed a --number 99999999999999999999999", "from 2 to 40"},
+		{"--needed a --word blue", "none of red, green"},
+		{"--needed a --nothing", "unknown option --nothing"},
+		{"--needed a --fla", "unknown option --fla"},
+		{"--needed a -x", "-x"},
+		{"--needed a -ha", "-ha"},
+		{"--needed a --", "unknown option"},
+		{"--needed a thing", "'thing' is not expected"},
+		{"--needed a -", "'-' is not expected"},
+	};
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		assert_int_equal(parse(wrong[i].arguments), -EINVAL);
+		assert_non_null(strstr(gw_last_error(), wrong[i].sentence));
+	}
+}
+
+static void test_help_ends_the_reading(void **state)
+{
+	assert_int_equal(parse("-h --nothing"), 0);
+	assert_true(second.help);
+	assert_int_equal(parse("--help"), 0);
+	assert_true(second.help);
+}
+
+static char logged[128];
+
+static void keep(void *opaque, enum gw_log_level level, const char *text)
+{
+	snprintf(logged, sizeof(logged), "%s", text);
+}
+
+static void test_deprecated_warns(void **state)
+{
+	gw_log_set_sink(keep, NULL);
+	assert_int_equal(parse("--old x --needed y"), 0);
+	gw_log_set_sink(NULL, NULL);
+	assert_string_equal(logged, "option --old is deprecated: use --needed");
+	assert_string_equal(second.old, "x");
+}
+
+static void test_operands(void **state)
+{
+	line.operands = "THING...";
+	assert_int_equal(parse("--needed y a --flag"), 0);
+	assert_int_equal(operand, 3);
+	assert_false(first.flag); /* options come first */
+	assert_int_equal(parse("--needed y -- --flag"), 0);
+	assert_int_equal(operand, 4);
+	assert_int_equal(parse("--needed y"), 0);
+	assert_int_equal(operand, 3);
+	line.operands = NULL;
+}
+
+static void test_help_text(void **state)
+{
+	char *text = NULL;
+	size_t size = 0;
+	FILE *out = open_memstream(&text, &size);
+
+	gw_options_help(&line, out);
+	fclose(out);
+	assert_string_equal(text, "usage: prog [OPTIONS]\nSum.\n"
+				  "first:\n"
+				  "  --flag                        a flag\n"
+				  "  --text TEXT                   a text\n"
+				  "  --number N                    a number\n"
+				  "  --word WORD                   a word\n"
+				  "second:\n"
+				  "  --help, -h                    print this\n"
+				  "  --needed X                    is needed\n");
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_kinds),
+		cmocka_unit_test(test_defaults_stay),
+		cmocka_unit_test(test_mistakes),
+		cmocka_unit_test(test_help_ends_the_reading),
+		cmocka_unit_test(test_deprecated_warns),
+		cmocka_unit_test(test_operands),
+		cmocka_unit_test(test_help_text),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
