@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/ask.h - one question to a daemon's control socket. */
+#ifndef GW_CLI_ASK_H
+#define GW_CLI_ASK_H
+
+#include <jansson.h>
+
+/*
+ * Connect to the control socket at @path, execute @command, store what it returns in *@result (a
+ * new reference). Events are passed over. -EREMOTEIO with the daemon's own sentence if it refuses,
+ * -EPROTO if it does not speak as docs/control.md says, -ETIMEDOUT after ten seconds in all.
+ */
+int gw_cli_ask(const char *path, const char *command, json_t **result);
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/command.h - the subcommands of `godwit`, one file each. */
+#ifndef GW_CLI_COMMAND_H
+#define GW_CLI_COMMAND_H
+
+/* @argv[0] is the subcommand's name; returns an exit code (GW_EXIT_*). */
+typedef int gw_command_fn(int argc, char **argv);
+
+gw_command_fn gw_cli_status;
+
+/* Prints "godwit NAME: " and the last sentence to standard error; returns @code. */
+int gw_cli_complain(const char *name, int code);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/main.c - `godwit`: finds the subcommand. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "cli/command.h"
+#include "daemon/daemon.h"
+#include "godwit/error.h"
+
+static const struct {
+	const char *name;
+	gw_command_fn *run;
+	const char *help;
+} commands[] = {
+	{"status", gw_cli_status, "show what back-ends are doing"},
+};
+
+static void print_help(void)
+{
+	printf("usage: godwit COMMAND [OPTIONS] ...\n"
+	       "Look after device back-ends that migrate.\n"
+	       "commands (godwit COMMAND --help says more):\n");
+	for (size_t i = 0; i < GW_ARRAY_LEN(commands); i++)
+		printf("  %-14s%s\n", commands[i].name, commands[i].help);
+	printf("options:\n  --help, -h    print this\n  --version, -V print the version\n");
+}
+
+int gw_cli_complain(const char *name, int code)
+{
+	fprintf(stderr, "godwit %s: %s\n", name, gw_last_error());
+	return code;
+}
+
+static bool is_either(const char *argument, const char *name, const char *letter)
+{
+	return !strcmp(argument, name) || !strcmp(argument, letter);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fprintf(stderr, "godwit: which command? (see godwit --help)\n");
+		return GW_EXIT_USAGE;
+	}
+	for (size_t i = 0; i < GW_ARRAY_LEN(commands); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1);
+	if (is_either(argv[1], "--help", "-h")) {
+		print_help();
+	} else if (is_either(argv[1], "--version", "-V")) {
+		printf("godwit %s\n", GODWIT_VERSION);
+	} else {
+		fprintf(stderr, "godwit: unknown command '%.64s' (see godwit --help)\n", argv[1]);
+		return GW_EXIT_USAGE;
+	}
+	return GW_EXIT_OK;
+}
