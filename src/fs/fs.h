@@ -11,7 +11,8 @@
 #include "godwit/device.h"
 
 #define FS_TAG_MAX	      36 /* VIRTIO 1.3, 5.11.4 */
-#define FS_REQUEST_QUEUES_MAX 64
+#define FS_REQUEST_QUEUES_MAX     64
+#define FS_REQUEST_QUEUES_DEFAULT 4
 #define FS_NAME_MAX	      255
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
@@ -34,9 +35,10 @@ struct fs_host {
 
 /* What FUSE INIT agreed on, and what must come along when the device moves (session.h). */
 struct fs_session {
-	bool initialised;
+	/* Read by all queues' threads while a (strange) guest may send another INIT. */
+	_Atomic bool initialised;
+	_Atomic uint64_t flags; /* both words, as agreed */
 	uint32_t minor;	 /* of the guest, at most ours */
-	uint64_t flags;	 /* both words, as agreed */
 	uint32_t max_write, max_readahead, max_pages;
 };
 

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/device.c - the virtio-fs device (VIRTIO 1.3, 5.11): its model, its life, its queues. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/checked.h"
+#include "fs/dispatch.h"
+#include "fs/fuse_wire.h"
+#include "fs/handle.h"
+#include "fs/inode.h"
+#include "fs/pool.h"
+#include "fs/root.h"
+#include "fs/session.h"
+#include "godwit/error.h"
+
+#define VIRTIO_ID_FS 26
+
+/*
+ * What the guest sees, and what the state's layout depends on. The tag is not here: only the
+ * front-end knows it, or the operator gives it on both sides; a mounted file system does not look
+ * at it again.
+ */
+static const struct gw_param params[] = {
+	{.name = "state",
+	 .doc = "Layouts of the device state's records.",
+	 .type = GW_PARAM_INT,
+	 .off = 1,
+	 .min = 1,
+	 .max = 1},
+	{.name = "num-request-queues",
+	 .doc = "Request queues, as the configuration space says.",
+	 .type = GW_PARAM_INT,
+	 .off = 1,
+	 .min = 1,
+	 .max = FS_REQUEST_QUEUES_MAX},
+	{.name = NULL},
+};
+
+static const struct gw_setting profile_1[] = {
+	{"state", 1},
+	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{NULL, 0},
+};
+
+static const struct gw_profile profiles[] = {
+	{.name = "1", .settings = profile_1},
+	{.name = NULL},
+};
+
+const struct gw_model fs_model = {
+	.name = "godwit-project.org/virtio-fs",
+	.params = params,
+	.profiles = profiles,
+	.default_profile = "1",
+};
+
+static const struct gw_model *const models[] = {&fs_model, NULL};
+
+static unsigned request_queues(const struct fs *fs)
+{
+	unsigned configured = fs->host->num_request_queues;
+
+	return (unsigned)gw_params_get(fs->params, "num-request-queues",
+				       configured ? configured : FS_REQUEST_QUEUES_DEFAULT);
+}
+
+static int check_host(const struct fs_host *host)
+{
+	if (!host || !host->shared_dir)
+		return gw_fail(EINVAL, "virtio-fs: no shared directory is given");
+	if (host->tag && (!host->tag[0] || strlen(host->tag) > FS_TAG_MAX))
+		return gw_fail(EINVAL, "virtio-fs: tag '%s' has %zu bytes, allowed are 1 to %d",
+			       host->tag, strlen(host->tag), FS_TAG_MAX);
+	if (host->num_request_queues > FS_REQUEST_QUEUES_MAX)
+		return gw_fail(EINVAL, "virtio-fs: %u request queues, at most %d are possible",
+			       host->num_request_queues, FS_REQUEST_QUEUES_MAX);
+	return 0;
+}
+
+static void fs_destroy(void *dev)
+{
+	struct fs *fs = dev;
+
+	fs_pool_free(fs->pool);
+	fs_handles_free(fs->handles);
+	fs_inodes_free(fs->inodes);
+	fs_root_close(fs);
+	free(fs);
+}
+
+static int fs_create(void **dev, const struct gw_params *instance, const void *host)
+{
+	struct fs *fs;
+	int ret = check_host(host);
+
+	if (ret < 0)
+		return ret;
+	fs = calloc(1, sizeof(*fs));
+	if (!fs)
+		return gw_fail(ENOMEM, "virtio-fs: no memory");
+	fs->host = host;
+	fs->params = instance;
+	fs->root_fd = fs->proc_fd = -1;
+	/* Modes are the guest's: its own umask is in them already. */
+	umask(0);
+	ret = fs_root_open(fs);
+	if (ret == 0)
+		ret = fs_inodes_new(&fs->inodes, fs);
+	if (ret == 0)
+		ret = fs_handles_new(&fs->handles, fs);
+	if (ret == 0)
+		ret = fs_pool_new(&fs->pool, fs, fs->host->thread_pool_size);
+	if (ret < 0) {
+		fs_destroy(fs);
+		return ret;
+	}
+	*dev = fs;
+	return 0;
+}
+
+static int fs_negotiated(void *dev, uint64_t features)
+{
+	struct fs *fs = dev;
+
+	fs->features = features;
+	return 0;
+}
+
+static int fs_config_get(void *dev, size_t offset, void *buf, size_t len)
+{
+	const struct fs *fs = dev;
+	struct fuse_virtio_config config = {.num_request_queues = request_queues(fs)};
+
+	if (!gw_range_within(offset, len, sizeof(config)))
+		return gw_fail(EINVAL,
+			       "virtio-fs: configuration space has %zu bytes, %zu at %zu "
+			       "are asked for",
+			       sizeof(config), len, offset);
+	if (fs->host->tag)
+		memcpy(config.tag, fs->host->tag, strlen(fs->host->tag));
+	memcpy(buf, (const char *)&config + offset, len);
+	return 0;
+}
+
+static void fs_queue_ready(void *dev, struct gw_queue *queue)
+{
+	fs_serve_queue(dev, queue);
+}
+
+static void fs_reset(void *dev)
+{
+	struct fs *fs = dev;
+
+	fs_session_end(fs);
+	fs->session = (struct fs_session){.initialised = false};
+	fs->features = 0;
+}
+
+const struct gw_device_ops fs_device_ops = {
+	.size = sizeof(struct gw_device_ops),
+	.name = "virtio-fs",
+	.virtio_id = VIRTIO_ID_FS,
+	.max_queues = 1 + FS_REQUEST_QUEUES_MAX, /* the first is the high-priority one */
+	.config_len = sizeof(struct fuse_virtio_config),
+	.ownership = GW_SHARED,
+	.models = models,
+	.create = fs_create,
+	.destroy = fs_destroy,
+	.negotiated = fs_negotiated,
+	.config_get = fs_config_get,
+	.queue_ready = fs_queue_ready,
+	.reset = fs_reset,
+};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/op_node.c - what makes, removes and moves names: SYMLINK to LINK. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "fs/attr.h"
+#include "fs/creds.h"
+#include "fs/ops.h"
+
+#define FD_NAME_MAX 16
+
+/* The answer to whatever made a name: the entry that is there now. */
+static int reply_entry(struct fs_request *req, struct fs_inode *parent)
+{
+	struct fs *fs = req->fs;
+	struct fuse_entry_out entry;
+	struct statx stx;
+	uint64_t nodeid;
+	int ret = fs_inode_lookup(fs->inodes, parent, req->name, &nodeid, &stx);
+
+	if (ret < 0)
+		return ret;
+	fs_entry_fill(fs, &entry, nodeid, &stx);
+	return fs_reply(req, &entry, sizeof(entry));
+}
+
+/* The system call of one operation: 0, or -1 and errno. */
+typedef int make_fn(struct fs_request *req, int parent);
+
+static int make_symlink(struct fs_request *req, int parent)
+{
+	return symlinkat(req->name2, parent, req->name);
+}
+
+static int make_node(struct fs_request *req, int parent)
+{
+	const struct fuse_mknod_in *in = req->arg;
+
+	return mknodat(parent, req->name, in->mode & ~(in->umask & 0777), in->rdev);
+}
+
+static int make_dir(struct fs_request *req, int parent)
+{
+	const struct fuse_mkdir_in *in = req->arg;
+
+	return mkdirat(parent, req->name, in->mode & ~(in->umask & 0777));
+}
+
+/*
+ * As the request's user. The process's own umask is 0 (device.c); the guest's is in the mode
+ * already unless FUSE_DONT_MASK was agreed on, and applied again does no harm.
+ */
+static int make(struct fs_request *req, make_fn *fn)
+{
+	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
+	int ret = fs_at_get(req, req->in.nodeid, &parent);
+
+	if (ret < 0)
+		return ret;
+	{
+		FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
+
+		ret = fs_creds_enter(&creds, req);
+		if (ret < 0)
+			return ret;
+		if (fn(req, parent.path.fd) < 0)
+			return -errno;
+	}
+	return reply_entry(req, parent.inode);
+}
+
+int fs_op_symlink(struct fs_request *req)
+{
+	return make(req, make_symlink);
+}
+
+int fs_op_mknod(struct fs_request *req)
+{
+	return make(req, make_node);
+}
+
+int fs_op_mkdir(struct fs_request *req)
+{
+	return make(req, make_dir);
+}
+
+static int remove_name(struct fs_request *req, int flags)
+{
+	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
+	struct fs_victim victim;
+	int ret = fs_at_get(req, req->in.nodeid, &parent);
+
+	if (ret < 0)
+		return ret;
+	fs_name_removing(req->fs->inodes, parent.inode, req->name, &victim);
+	ret = unlinkat(parent.path.fd, req->name, flags) < 0 ? -errno : 0;
+	fs_name_removed(&victim, ret == 0);
+	return ret;
+}
+
+int fs_op_unlink(struct fs_request *req)
+{
+	return remove_name(req, 0);
+}
+
+int fs_op_rmdir(struct fs_request *req)
+{
+	return remove_name(req, AT_REMOVEDIR);
+}
+
+static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
+{
+	FS_AUTO_AT struct fs_at from = FS_AT_INIT;
+	FS_AUTO_AT struct fs_at to = FS_AT_INIT;
+	struct fs_inodes *inodes = req->fs->inodes;
+	bool exchange = flags & RENAME_EXCHANGE;
+	struct fs_victim victim = {.inodes = inodes};
+	int ret = fs_at_get(req, req->in.nodeid, &from);
+
+	if (ret == 0)
+		ret = fs_at_get(req, newdir, &to);
+	if (ret < 0)
+		return ret;
+	if (!exchange)
+		fs_name_removing(inodes, to.inode, req->name2, &victim);
+	ret = renameat2(from.path.fd, req->name, to.path.fd, req->name2, flags) < 0 ? -errno : 0;
+	if (!exchange)
+		fs_name_removed(&victim, ret == 0);
+	if (ret == 0)
+		fs_name_moved(inodes, from.inode, req->name, to.inode, req->name2, exchange);
+	return ret;
+}
+
+int fs_op_rename(struct fs_request *req)
+{
+	const struct fuse_rename_in *in = req->arg;
+
+	return move_name(req, in->newdir, 0);
+}
+
+int fs_op_rename2(struct fs_request *req)
+{
+	const struct fuse_rename2_in *in = req->arg;
+
+	return move_name(req, in->newdir, in->flags);
+}
+
+/* Through the magic link, which leads to the inode itself (a symbolic link is not followed on);
+ * AT_EMPTY_PATH would need CAP_DAC_READ_SEARCH. */
+int fs_op_link(struct fs_request *req)
+{
+	const struct fuse_link_in *in = req->arg;
+	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
+	FS_AUTO_AT struct fs_at old = FS_AT_INIT;
+	char path[FD_NAME_MAX];
+	int ret = fs_at_get(req, req->in.nodeid, &parent);
+
+	if (ret == 0)
+		ret = fs_at_get(req, in->oldnodeid, &old);
+	if (ret < 0)
+		return ret;
+	snprintf(path, sizeof(path), "%d", old.path.fd);
+	if (linkat(req->fs->proc_fd, path, parent.path.fd, req->name, AT_SYMLINK_FOLLOW) < 0)
+		return -errno;
+	return reply_entry(req, parent.inode);
+}

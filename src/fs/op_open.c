@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/op_open.c - OPEN, CREATE, TMPFILE, RELEASE, FLUSH. */
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "fs/attr.h"
+#include "fs/creds.h"
+#include "fs/handle.h"
+#include "fs/ops.h"
+
+/*
+ * What of the guest's open flags the host's open gets. Not O_APPEND: WRITE appends by itself
+ * (op_data.c), and a write at a place of its own, such as one out of the guest's page cache, must
+ * stay one. Not O_DIRECT: the guest's buffers need not be aligned as the host wants them. Not
+ * O_NOATIME: it is for the file's owner, who in the guest may be someone else than here.
+ */
+#define FLAGS_KEPT (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC)
+/* What a handle stores: no open of the same file again should do these. */
+#define FLAGS_ONCE (O_CREAT | O_EXCL | O_TRUNC | O_TMPFILE)
+
+static bool wants_write(uint32_t flags)
+{
+	return (flags & O_ACCMODE) != O_RDONLY || flags & O_TRUNC;
+}
+
+/* Takes @fd over. */
+static int add_handle(struct fs_request *req, struct fs_inode *inode, int fd, uint32_t flags,
+		      struct fuse_open_out *out)
+{
+	*out = (struct fuse_open_out){.open_flags = fs_cache_policy(req->fs)->file_flags};
+	return fs_handle_add(req->fs->handles, inode, fd, flags & (uint32_t)~FLAGS_ONCE, NULL,
+			     &out->fh);
+}
+
+static int open_existing(struct fs_request *req)
+{
+	const struct fuse_open_in *in = req->arg;
+	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(req->fs->inodes, req->in.nodeid);
+	int flags = (int)in->flags & FLAGS_KEPT;
+	struct fuse_open_out out;
+	int fd, ret;
+
+	if (!inode)
+		return -ESTALE;
+	fd = fs_inode_open(inode, flags | O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	ret = add_handle(req, inode, fd, (uint32_t)flags, &out);
+	return ret < 0 ? ret : fs_reply(req, &out, sizeof(out));
+}
+
+/* Truncation may free gigabytes. */
+int fs_op_open(struct fs_request *req)
+{
+	const struct fuse_open_in *in = req->arg;
+
+	if (wants_write(in->flags) && req->fs->host->readonly)
+		return -EROFS;
+	return in->flags & O_TRUNC ? fs_to_pool(req, open_existing) : open_existing(req);
+}
+
+/* Make a file that was not there, as the request's user; a descriptor, or -EEXIST and the like. */
+static int create_new(struct fs_request *req, int parent, const char *name, int flags)
+{
+	const struct fuse_create_in *in = req->arg;
+	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
+	int ret = fs_creds_enter(&creds, req);
+	int fd;
+
+	if (ret < 0)
+		return ret;
+	fd = openat(parent, name, flags | O_CLOEXEC, in->mode & ~in->umask & 07777);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Entry and open file in one answer. Takes @fd over. */
+static int reply_created(struct fs_request *req, uint64_t nodeid, const struct statx *stx, int fd,
+			 int flags)
+{
+	struct fs *fs = req->fs;
+	struct {
+		struct fuse_entry_out entry;
+		struct fuse_open_out open;
+	} out;
+	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(fs->inodes, nodeid);
+	int ret;
+
+	if (!inode) {
+		close(fd);
+		return -ESTALE;
+	}
+	ret = add_handle(req, inode, fd, (uint32_t)flags, &out.open);
+	if (ret < 0) {
+		/* The guest hears of no entry, so it will not forget it. */
+		fs_inode_forget(fs->inodes, nodeid, 1);
+		return ret;
+	}
+	fs_entry_fill(fs, &out.entry, nodeid, stx);
+	return fs_reply(req, &out, sizeof(out));
+}
+
+/* The name is taken: what is there is looked up and opened like any other file. */
+static int create_existing(struct fs_request *req, struct fs_inode *parent, int flags)
+{
+	struct fs *fs = req->fs;
+	struct statx stx;
+	uint64_t nodeid;
+	int ret = fs_inode_lookup(fs->inodes, parent, req->name, &nodeid, &stx);
+	int fd = -ESTALE;
+
+	if (ret < 0)
+		return ret;
+	{
+		FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(fs->inodes, nodeid);
+
+		if (inode)
+			fd = fs_inode_open(inode, flags | O_CLOEXEC);
+	}
+	if (fd < 0) {
+		fs_inode_forget(fs->inodes, nodeid, 1);
+		return fd;
+	}
+	return reply_created(req, nodeid, &stx, fd, flags);
+}
+
+static int create_read_only(struct fs_request *req, struct fs_inode *parent, uint32_t flags)
+{
+	if (wants_write(flags))
+		return -EROFS;
+	if (flags & O_EXCL)
+		return -EROFS;
+	{
+		int ret = create_existing(req, parent, (int)flags & FLAGS_KEPT);
+
+		return ret == -ENOENT ? -EROFS : ret;
+	}
+}
+
+/*
+ * Exclusively first, whatever the guest asked for: only so it is certain that nothing that exists
+ * (a device, a FIFO, a file of someone else) is opened as the request's user.
+ */
+int fs_op_create(struct fs_request *req)
+{
+	const struct fuse_create_in *in = req->arg;
+	struct fs *fs = req->fs;
+	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
+	int flags = (int)in->flags & FLAGS_KEPT;
+	struct statx stx;
+	uint64_t nodeid;
+	GW_AUTO_FD int fd = -1;
+	int ret = fs_at_get(req, req->in.nodeid, &parent);
+
+	if (ret < 0)
+		return ret;
+	if (fs->host->readonly)
+		return create_read_only(req, parent.inode, in->flags);
+	fd = create_new(req, parent.path.fd, req->name,
+			(flags & ~O_TRUNC) | O_CREAT | O_EXCL | O_NOFOLLOW);
+	if (fd == -EEXIST && !(in->flags & O_EXCL))
+		return create_existing(req, parent.inode, flags);
+	if (fd < 0)
+		return fd;
+	ret = fs_inode_lookup_fd(fs->inodes, parent.inode, req->name, fd, &nodeid, &stx);
+	if (ret < 0)
+		return ret;
+	return reply_created(req, nodeid, &stx, gw_take_fd(&fd), flags);
+}
+
+/* The guest's kernel sends a name with it that means nothing. */
+int fs_op_tmpfile(struct fs_request *req)
+{
+	const struct fuse_create_in *in = req->arg;
+	struct fs *fs = req->fs;
+	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
+	/* O_EXCL says here that the file is never to get a name. */
+	int flags = (int)in->flags & (FLAGS_KEPT | O_EXCL);
+	struct statx stx;
+	uint64_t nodeid;
+	GW_AUTO_FD int fd = -1;
+	int ret = fs_at_get(req, req->in.nodeid, &parent);
+
+	if (ret < 0)
+		return ret;
+	fd = create_new(req, parent.path.fd, ".", flags | O_TMPFILE);
+	if (fd < 0)
+		return fd;
+	ret = fs_inode_lookup_fd(fs->inodes, parent.inode, NULL, fd, &nodeid, &stx);
+	if (ret < 0)
+		return ret;
+	return reply_created(req, nodeid, &stx, gw_take_fd(&fd), flags);
+}
+
+int fs_op_release(struct fs_request *req)
+{
+	const struct fuse_release_in *in = req->arg;
+
+	return fs_handle_release(req->fs->handles, in->fh);
+}
+
+/* close() is where network file systems write back and tell of errors; a copy can be closed for
+ * that as often as the guest closes its own. */
+static int flush(struct fs_request *req)
+{
+	const struct fuse_flush_in *in = req->arg;
+	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
+	int fd;
+
+	if (!handle)
+		return -EBADF;
+	fd = fcntl(handle->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	return close(fd) < 0 ? -errno : 0;
+}
+
+int fs_op_flush(struct fs_request *req)
+{
+	const struct fuse_flush_in *in = req->arg;
+	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
+
+	if (!handle)
+		return -EBADF;
+	return handle->dirty ? fs_to_pool(req, flush) : 0;
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/pool.c - threads for what would block a queue, and the store of request objects. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/thread.h"
+#include "fs/dispatch.h"
+#include "fs/pool.h"
+#include "godwit/error.h"
+
+/* More idle objects than this are given back to the system. */
+#define IDLE_MAX 256
+
+struct fs_pool {
+	struct fs *fs;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	/* Under the lock. */
+	struct fs_request *first, **last;
+	struct fs_request *idle;
+	unsigned idle_count;
+	bool end;
+
+	unsigned threads;
+	pthread_t thread[];
+};
+
+static void request_free(struct fs_request *req)
+{
+	free(req->spill);
+	free(req);
+}
+
+static struct fs_request *next_work(struct fs_pool *pool)
+{
+	struct fs_request *req;
+
+	GW_LOCK_SCOPE(&pool->lock);
+	while (!pool->first && !pool->end)
+		pthread_cond_wait(&pool->wake, &pool->lock);
+	req = pool->first;
+	if (!req)
+		return NULL;
+	pool->first = req->next;
+	if (!pool->first)
+		pool->last = &pool->first;
+	return req;
+}
+
+static void *pool_main(void *opaque)
+{
+	struct fs_pool *pool = opaque;
+	struct fs_request *req;
+
+	while ((req = next_work(pool))) {
+		int result = req->work(req);
+
+		if (result != FS_ASYNC)
+			fs_finish(req, result);
+	}
+	return NULL;
+}
+
+static int start_threads(struct fs_pool *pool, unsigned count)
+{
+	while (pool->threads < count) {
+		char name[32];
+		int ret;
+
+		snprintf(name, sizeof(name), "fs-pool-%u", pool->threads);
+		ret = gw_thread_start(&pool->thread[pool->threads], GW_THREAD_POOL, name, pool_main,
+				      pool);
+		if (ret < 0)
+			return ret;
+		pool->threads++;
+	}
+	return 0;
+}
+
+int fs_pool_new(struct fs_pool **out, struct fs *fs, unsigned threads)
+{
+	unsigned count = threads ? threads : FS_POOL_THREADS_DEFAULT;
+	struct fs_pool *pool;
+	int ret;
+
+	if (count > FS_POOL_THREADS_MAX)
+		return gw_fail(EINVAL, "thread pool of %u threads: at most %u", count,
+			       FS_POOL_THREADS_MAX);
+	pool = calloc(1, sizeof(*pool) + count * sizeof(pool->thread[0]));
+	if (!pool)
+		return gw_fail(ENOMEM, "thread pool: no memory");
+	pool->fs = fs;
+	pool->last = &pool->first;
+	pthread_mutex_init(&pool->lock, NULL);
+	pthread_cond_init(&pool->wake, NULL);
+	ret = start_threads(pool, count);
+	if (ret < 0) {
+		fs_pool_free(pool);
+		return ret;
+	}
+	*out = pool;
+	return 0;
+}
+
+void fs_pool_free(struct fs_pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pool->lock);
+	pool->end = true;
+	pthread_cond_broadcast(&pool->wake);
+	pthread_mutex_unlock(&pool->lock);
+	for (unsigned i = 0; i < pool->threads; i++)
+		pthread_join(pool->thread[i], NULL);
+	while (pool->idle) {
+		struct fs_request *req = pool->idle;
+
+		pool->idle = req->next;
+		request_free(req);
+	}
+	pthread_cond_destroy(&pool->wake);
+	pthread_mutex_destroy(&pool->lock);
+	free(pool);
+}
+
+struct fs_request *fs_pool_take(struct fs_pool *pool)
+{
+	struct fs_request *req;
+
+	{
+		GW_LOCK_SCOPE(&pool->lock);
+		req = pool->idle;
+		if (req) {
+			pool->idle = req->next;
+			pool->idle_count--;
+		}
+	}
+	if (!req) {
+		req = malloc(sizeof(*req));
+		if (!req)
+			return NULL;
+		req->spill = NULL;
+	}
+	req->fs = pool->fs;
+	req->next = NULL;
+	return req;
+}
+
+void fs_pool_give(struct fs_pool *pool, struct fs_request *req)
+{
+	if (!req)
+		return;
+	{
+		GW_LOCK_SCOPE(&pool->lock);
+		if (pool->idle_count < IDLE_MAX) {
+			req->next = pool->idle;
+			pool->idle = req;
+			pool->idle_count++;
+			return;
+		}
+	}
+	request_free(req);
+}
+
+int fs_to_pool(struct fs_request *req, fs_op_fn *work)
+{
+	struct fs_pool *pool = req->fs->pool;
+
+	req->work = work;
+	req->next = NULL;
+	GW_LOCK_SCOPE(&pool->lock);
+	*pool->last = req;
+	pool->last = &req->next;
+	pthread_cond_signal(&pool->wake);
+	return FS_ASYNC;
+}
+
+void fs_finish(struct fs_request *req, int result)
+{
+	struct fs_pool *pool = req->fs->pool;
+
+	fs_answer(req, result);
+	fs_pool_give(pool, req);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/pool.h - threads for what would block a queue, and the store of request objects. */
+#ifndef GW_FS_POOL_H
+#define GW_FS_POOL_H
+
+#include "fs/request.h"
+
+/*
+ * As many threads as were asked for, no more; what they cannot take yet waits in order. The line is
+ * as long as the rings are: each waiting request holds an element. Request objects are recycled, so
+ * that a device in its stride allocates nothing.
+ */
+struct fs_pool;
+
+#define FS_POOL_THREADS_DEFAULT 8
+#define FS_POOL_THREADS_MAX	256
+
+int fs_pool_new(struct fs_pool **pool, struct fs *fs, unsigned threads);
+/* Nothing is waiting or running any more (all queues are stopped). NULL is allowed. */
+void fs_pool_free(struct fs_pool *pool);
+
+/* A request object, or NULL. */
+struct fs_request *fs_pool_take(struct fs_pool *pool);
+void fs_pool_give(struct fs_pool *pool, struct fs_request *req);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/session.c - INIT and DESTROY: what a guest and this device agree on. */
+#include "base/checked.h"
+#include "fs/handle.h"
+#include "fs/ops.h"
+#include "fs/session.h"
+#include "godwit/error.h"
+
+/* As many requests at once as the rings hold: the guest's default of 12 would starve read-ahead. */
+#define MAX_BACKGROUND	     UINT16_MAX
+#define CONGESTION_THRESHOLD (UINT16_MAX / 4 * 3)
+/* Without FUSE_MAX_PAGES a request has 32 pages. */
+#define COMPAT_MAX_PAGES 32
+
+enum condition {
+	ALWAYS,
+	UNLESS_CACHE_NEVER,
+};
+
+/*
+ * Deliberately absent: WRITEBACK_CACHE, POSIX_ACL and what belongs to it (DONT_MASK,
+ * SETXATTR_EXT), HANDLE_KILLPRIV* and SECURITY_CTX, each of which changes what other operations
+ * mean; locks; SUBMOUNTS; EXPORT_SUPPORT, since LOOKUP of "." and ".." passes no filter here.
+ */
+static const struct {
+	uint64_t bit;
+	enum condition when;
+} flags_taken[] = {
+	{FUSE_ASYNC_READ, ALWAYS},
+	{FUSE_ATOMIC_O_TRUNC, ALWAYS},
+	{FUSE_BIG_WRITES, ALWAYS},
+	{FUSE_AUTO_INVAL_DATA, ALWAYS},
+	{FUSE_DO_READDIRPLUS, UNLESS_CACHE_NEVER}, /* what it brings could not be kept */
+	{FUSE_READDIRPLUS_AUTO, UNLESS_CACHE_NEVER},
+	{FUSE_ASYNC_DIO, ALWAYS},
+	{FUSE_PARALLEL_DIROPS, ALWAYS},
+	{FUSE_MAX_PAGES, ALWAYS},
+	{FUSE_INIT_EXT, ALWAYS},
+	{FUSE_CREATE_SUPP_GROUP, ALWAYS},
+};
+
+uint64_t fs_session_flags(const struct fs *fs)
+{
+	uint64_t flags = 0;
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(flags_taken); i++) {
+		if (flags_taken[i].when == ALWAYS || fs->host->cache != FS_CACHE_NEVER)
+			flags |= flags_taken[i].bit;
+	}
+	return flags;
+}
+
+int fs_session_check(const struct fs *fs, uint64_t flags, uint32_t minor)
+{
+	uint64_t known = 0;
+
+	(void)fs;
+	for (size_t i = 0; i < GW_ARRAY_LEN(flags_taken); i++)
+		known |= flags_taken[i].bit;
+	if (flags & ~known)
+		return gw_fail(EINVAL, "session: FUSE flags %#llx are not supported here",
+			       (unsigned long long)(flags & ~known));
+	if (minor < FS_MINOR_MIN || minor > FUSE_KERNEL_MINOR_VERSION)
+		return gw_fail(EINVAL, "session: FUSE 7.%u, supported are 7.%d to 7.%d", minor,
+			       FS_MINOR_MIN, FUSE_KERNEL_MINOR_VERSION);
+	return 0;
+}
+
+void fs_session_end(struct fs *fs)
+{
+	fs->session.initialised = false;
+	fs_handles_clear(fs->handles);
+	fs_inodes_clear(fs->inodes);
+}
+
+static void agree(struct fs *fs, const struct fuse_init_in *in)
+{
+	struct fs_session *session = &fs->session;
+	uint64_t offered = in->flags;
+
+	if (in->flags & FUSE_INIT_EXT)
+		offered |= (uint64_t)in->flags2 << 32;
+	session->flags = offered & fs_session_flags(fs);
+	session->minor = GW_MIN(in->minor, (uint32_t)FUSE_KERNEL_MINOR_VERSION);
+	session->max_write = FS_MAX_WRITE;
+	session->max_pages = session->flags & FUSE_MAX_PAGES ? FS_MAX_PAGES : COMPAT_MAX_PAGES;
+	session->max_readahead = in->max_readahead;
+	session->initialised = true;
+}
+
+static int reply_init(struct fs_request *req)
+{
+	const struct fs_session *session = &req->fs->session;
+	struct fuse_init_out out = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = FUSE_KERNEL_MINOR_VERSION,
+		.max_readahead = session->max_readahead,
+		.flags = (uint32_t)session->flags,
+		.max_background = MAX_BACKGROUND,
+		.congestion_threshold = CONGESTION_THRESHOLD,
+		.max_write = session->max_write,
+		.time_gran = 1,
+		.max_pages = (uint16_t)session->max_pages,
+		.flags2 = (uint32_t)(session->flags >> 32),
+	};
+
+	return fs_reply(req, &out, sizeof(out));
+}
+
+int fs_op_init(struct fs_request *req)
+{
+	const struct fuse_init_in *in = req->arg;
+	struct fuse_init_out newer = {
+		.major = FUSE_KERNEL_VERSION,
+		.minor = FUSE_KERNEL_MINOR_VERSION,
+	};
+
+	if (in->major > FUSE_KERNEL_VERSION) /* the guest asks again with our major */
+		return fs_reply(req, &newer, sizeof(newer));
+	if (in->major < FUSE_KERNEL_VERSION || in->minor < FS_MINOR_MIN)
+		return fs_complain(req, EPROTO, "FUSE %u.%u, at least %d.%d is needed", in->major,
+				   in->minor, FUSE_KERNEL_VERSION, FS_MINOR_MIN);
+	/* A second INIT is a guest that was reset without the device hearing of it. */
+	fs_session_end(req->fs);
+	agree(req->fs, in);
+	gw_info("guest: mounts with FUSE 7.%u, flags %#llx", req->fs->session.minor,
+		(unsigned long long)req->fs->session.flags);
+	return reply_init(req);
+}
+
+int fs_op_destroy(struct fs_request *req)
+{
+	fs_session_end(req->fs);
+	return 0;
+}
