@@ -25,4 +25,8 @@ int gw_inflight_map(struct gw_inflight **inflight, int fd, uint64_t offset, uint
 struct gw_inflight *gw_inflight_ref(struct gw_inflight *inflight);
 void gw_inflight_unref(struct gw_inflight *inflight); /* NULL is allowed */
 
+/* The part of @queue, whose ring has @num entries; NULL with a sentence if the region was made for
+ * something else. */
+void *gw_inflight_part(struct gw_inflight *inflight, unsigned queue, unsigned num, bool packed);
+
 #endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* virtio/track-priv.h - what the two layouts of the in-flight region share. */
+#ifndef GW_VIRTIO_TRACK_PRIV_H
+#define GW_VIRTIO_TRACK_PRIV_H
+
+#include "virtio/track-layout.h"
+#include "virtio/track.h"
+
+struct gw_track {
+	const struct gw_track_ops *ops;
+	struct gw_inflight *inflight;
+	union {
+		struct gw_track_split *split;
+		struct gw_track_packed *packed;
+		void *part;
+	};
+	unsigned num;
+	bool old; /* the region had an earlier life */
+	uint64_t counter;
+	uint16_t batch[GW_BATCH_MAX];
+	unsigned batched;
+	uint16_t used;
+	bool used_wrap;
+
+	struct gw_track_entry *found; /* in flight at opening */
+	unsigned found_count;
+
+	/* Packed: private copies of the region's links. */
+	uint16_t free_head;
+	uint16_t *next, *last;
+};
+
+struct gw_track_ops {
+	void (*init)(struct gw_track *track, const struct gw_track_ring *ring);
+	int (*recover)(struct gw_track *track, const struct gw_track_ring *ring);
+	uint16_t (*pop)(struct gw_track *track, uint16_t id, const struct vring_packed_desc *descs,
+			unsigned count);
+	void (*publishing)(struct gw_track *track);
+	void (*published)(struct gw_track *track);
+};
+
+extern const struct gw_track_ops gw_track_ops_split, gw_track_ops_packed;
+
+/* Adds to what was found in flight. */
+void gw_track_found(struct gw_track *track, uint16_t entry, uint16_t descs, uint64_t counter);
+
+/* One store after another, as a process that dies leaves them: the order is the protocol. */
+#define GW_TRACK_STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELEASE)
+#define GW_TRACK_LOAD(field)	     __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
+
+#endif
