@@ -61,6 +61,10 @@ struct gw_layout {
 	bool optional; /* a reader that does not know it may skip it */
 	size_t size;   /* of the C struct */
 	const struct gw_field *fields;
+	/* The numbers of the model's `state` parameter for which it is written; 0: no bound. Two
+	 * layouts of one thing are both put for each object: the writer drops the one that is not
+	 * in force. */
+	uint16_t since, until;
 };
 
 #define GW_FIELD(struct_, member, type_)                                                           \
@@ -85,6 +89,8 @@ int gw_state_delete(struct gw_state_writer *writer, const struct gw_layout *layo
 /* Descriptor passing, where the channel can: -EOPNOTSUPP where it cannot. @fd stays the caller's. */
 int gw_state_put_fd(struct gw_state_writer *writer, int fd);
 uint64_t gw_state_written(const struct gw_state_writer *writer); /* bytes so far */
+/* The `state` parameter of the stream (1 if it is off): which layouts are in force. */
+unsigned gw_state_number(const struct gw_state_writer *writer);
 
 /* What to do with objects of one layout. */
 struct gw_state_handler {
@@ -101,8 +107,10 @@ struct gw_state_handler {
  */
 int gw_state_read(struct gw_state_reader *reader, const struct gw_state_handler *handlers,
 		  void *opaque);
-/* The `state` parameter of the stream: which layouts the writer obeyed (1 for "off"). */
+/* The next descriptor that came before this object: the caller's, or -ENOENT. In a handler. */
 int gw_state_take_fd(struct gw_state_reader *reader);
+/* The `state` parameter of the stream (1 if it is off): which layouts the writer obeyed. */
+unsigned gw_state_read_number(const struct gw_state_reader *reader);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -3,6 +3,7 @@
 #ifndef GW_STATE_STREAM_H
 #define GW_STATE_STREAM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,8 +12,8 @@
 #include "godwit/model.h"
 #include "godwit/state.h"
 
-#define GW_STATE_ID_LEN	 16
-#define GW_STATE_KEY_LEN 32
+#define GW_STATE_ID_LEN	  16
+#define GW_STATE_KEY_LEN  32
 #define GW_STATE_NAME_MAX 128
 
 /* How the state was moved (requirement R15); numbers are part of the format. */
@@ -33,10 +34,11 @@ struct gw_state_header {
 
 /* Where bytes go to or come from: any descriptor that can be written or read as a stream. */
 struct gw_state_channel {
-	int fd;		/* borrowed */
-	int cancel;	/* eventfd: readable means give up with -ECANCELED; -1: none */
-	int idle_ms;	/* -ETIMEDOUT after so long without a byte moved; 0: never */
-	const uint8_t *key; /* GW_STATE_KEY_LEN bytes for the MAC, or NULL */
+	int fd;			 /* borrowed */
+	int cancel;		 /* eventfd: readable means give up with -ECANCELED; -1: none */
+	int idle_ms;		 /* -ETIMEDOUT after so long without a byte moved; 0: never */
+	const uint8_t *key;	 /* GW_STATE_KEY_LEN bytes for the MAC, or NULL */
+	_Atomic uint64_t *moved; /* where the bytes are counted for others to see, or NULL */
 };
 
 /* Writes the header at once. Functions of godwit/state.h take it from there. */
@@ -48,17 +50,24 @@ int gw_state_writer_phase(struct gw_state_writer *writer, enum gw_phase phase);
 int gw_state_writer_end(struct gw_state_writer *writer);
 void gw_state_writer_free(struct gw_state_writer *writer); /* NULL is allowed */
 
-/* Reads and checks the header at once; -EBADMSG for what is not our stream or is damaged. */
+/*
+ * Reads and checks the header at once; -EBADMSG for what is not our stream or is damaged. With a
+ * key a stream without a MAC is refused (else a MAC could be stripped); without one a MAC is not
+ * looked at.
+ */
 int gw_state_reader_new(struct gw_state_reader **reader, const struct gw_state_channel *channel);
 const struct gw_state_header *gw_state_reader_header(const struct gw_state_reader *reader);
 /* Objects of the library's own (record types below GW_RECORD_DEVICE) are offered to @handlers
  * before the device's table; set before gw_state_read(). */
 void gw_state_reader_set_own(struct gw_state_reader *reader,
 			     const struct gw_state_handler *handlers, void *opaque);
-/* Was everything read and found good, to the end? What a device's load() returns is not believed. */
+/* Was everything read and found good, to the end? What a device's load() returns is not believed.
+ */
 bool gw_state_reader_is_complete(const struct gw_state_reader *reader);
-bool gw_state_reader_is_signed(const struct gw_state_reader *reader); /* the MAC verified */
-void gw_state_reader_free(struct gw_state_reader *reader); /* NULL is allowed */
+/* A MAC over the whole stream verified; true only once the reader is complete. */
+bool gw_state_reader_is_signed(const struct gw_state_reader *reader);
+uint64_t gw_state_reader_bytes(const struct gw_state_reader *reader); /* bytes so far */
+void gw_state_reader_free(struct gw_state_reader *reader);	      /* NULL is allowed */
 
 /* Print a stream as text, with the layouts known (NULL-terminated array); never trusts it. */
 int gw_state_dump(int fd, const struct gw_layout *const *layouts, FILE *out);

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state/channel.c - bytes in and out of any descriptor, with cancel and timeout. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "state/channel.h"
+
+#define PIPE_SIZE (1024 * 1024) /* asked for; an unprivileged process usually gets it */
+
+union fd_message {
+	struct cmsghdr align;
+	char bytes[CMSG_SPACE(GW_CHANNEL_FDS_MAX * sizeof(int))];
+};
+
+/* Would a write to a pipe without reader end this process? */
+static bool sigpipe_is_deadly(void)
+{
+	struct sigaction action;
+	sigset_t blocked;
+
+	pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+	if (sigismember(&blocked, SIGPIPE))
+		return false;
+	return !sigaction(SIGPIPE, NULL, &action) && action.sa_handler == SIG_DFL;
+}
+
+int gw_channel_open(struct gw_channel *channel, const struct gw_state_channel *config, bool writing)
+{
+	struct sockaddr_storage address = {0};
+	socklen_t len = sizeof(address);
+	struct stat st;
+	int flags;
+
+	*channel = (struct gw_channel){.config = *config, .old_flags = -1};
+	flags = fcntl(config->fd, F_GETFL);
+	if (flags < 0 || fstat(config->fd, &st) < 0)
+		return gw_fail(errno, "state channel: descriptor %d: %s", config->fd,
+			       strerror(errno));
+	if ((flags & O_ACCMODE) == (writing ? O_RDONLY : O_WRONLY))
+		return gw_fail(EBADF, "state channel: descriptor %d is not open for %s", config->fd,
+			       writing ? "writing" : "reading");
+	if (S_ISSOCK(st.st_mode)) {
+		channel->is_socket = true;
+		channel->passes_fds = !getsockname(config->fd, (struct sockaddr *)&address, &len) &&
+				      address.ss_family == AF_UNIX;
+		return 0;
+	}
+	channel->guard_sigpipe = writing && sigpipe_is_deadly();
+	if (S_ISFIFO(st.st_mode))
+		fcntl(config->fd, F_SETPIPE_SZ, PIPE_SIZE);
+	/* The flag belongs to the open file description, which others may share: it is put back. */
+	if (!(flags & O_NONBLOCK) && !fcntl(config->fd, F_SETFL, flags | O_NONBLOCK))
+		channel->old_flags = flags;
+	return 0;
+}
+
+void gw_channel_close(struct gw_channel *channel)
+{
+	if (channel->old_flags >= 0)
+		fcntl(channel->config.fd, F_SETFL, channel->old_flags);
+	channel->old_flags = -1;
+	for (unsigned i = 0; i < channel->fd_count; i++)
+		gw_close(&channel->fds[i]);
+	channel->fd_count = 0;
+}
+
+/* Until the descriptor is ready or says why it never will be. */
+static int wait_ready(const struct gw_channel *channel, short events)
+{
+	struct pollfd fds[] = {{.fd = channel->config.cancel, .events = POLLIN},
+			       {.fd = channel->config.fd, .events = events}};
+	int timeout = channel->config.idle_ms > 0 ? channel->config.idle_ms : -1;
+	int n;
+
+	do
+		n = poll(fds, GW_ARRAY_LEN(fds), timeout);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return gw_fail(errno, "state channel: poll: %s", strerror(errno));
+	if (fds[0].revents)
+		return gw_fail(ECANCELED, "state channel: cancelled after %llu bytes",
+			       (unsigned long long)channel->moved);
+	if (!n)
+		return gw_fail(ETIMEDOUT,
+			       "state channel: no byte moved for %d ms, after %llu bytes", timeout,
+			       (unsigned long long)channel->moved);
+	return 0;
+}
+
+static void count(struct gw_channel *channel, size_t bytes)
+{
+	channel->moved += bytes;
+	if (channel->config.moved)
+		atomic_store_explicit(channel->config.moved, channel->moved, memory_order_relaxed);
+}
+
+static ssize_t send_some(const struct gw_channel *channel, struct iovec *iov, unsigned n, int fd)
+{
+	union fd_message control = {0};
+	struct msghdr message = {.msg_iov = iov, .msg_iovlen = n};
+
+	if (fd >= 0) {
+		message.msg_control = control.bytes;
+		message.msg_controllen = CMSG_SPACE(sizeof(fd));
+		control.align = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(fd)),
+						 .cmsg_level = SOL_SOCKET,
+						 .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
+	}
+	return sendmsg(channel->config.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* A thread of the library has all signals blocked; a caller's own thread may not have. */
+static ssize_t writev_guarded(int fd, const struct iovec *iov, int n)
+{
+	const struct timespec at_once = {0};
+	sigset_t sigpipe, before;
+	ssize_t written;
+	int err;
+
+	sigemptyset(&sigpipe);
+	sigaddset(&sigpipe, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &sigpipe, &before);
+	written = writev(fd, iov, n);
+	err = errno;
+	if (written < 0 && err == EPIPE)
+		sigtimedwait(&sigpipe, NULL, &at_once);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = err;
+	return written;
+}
+
+static ssize_t write_some(const struct gw_channel *channel, struct iovec *iov, unsigned n, int fd)
+{
+	if (channel->is_socket)
+		return send_some(channel, iov, n, fd);
+	if (channel->guard_sigpipe)
+		return writev_guarded(channel->config.fd, iov, (int)n);
+	return writev(channel->config.fd, iov, (int)n);
+}
+
+static bool is_temporary(int err)
+{
+	return err == EAGAIN || err == EINTR || err == EWOULDBLOCK;
+}
+
+/* Takes @len bytes off the front of *@iov. */
+static void advance(struct iovec **iov, unsigned *n, size_t len)
+{
+	while (*n && len >= (*iov)->iov_len) {
+		len -= (*iov)->iov_len;
+		(*iov)++;
+		(*n)--;
+	}
+	if (*n) {
+		(*iov)->iov_base = (char *)(*iov)->iov_base + len;
+		(*iov)->iov_len -= len;
+	}
+}
+
+int gw_channel_write(struct gw_channel *channel, struct iovec *iov, unsigned n, int fd)
+{
+	advance(&iov, &n, 0); /* empty pieces at the front */
+	while (n) {
+		int err = wait_ready(channel, POLLOUT);
+		ssize_t written;
+
+		if (err)
+			return err;
+		written = write_some(channel, iov, n, fd);
+		if (written < 0 && !is_temporary(errno))
+			return gw_fail(errno, "state channel: write after %llu bytes: %s",
+				       (unsigned long long)channel->moved, strerror(errno));
+		if (written <= 0)
+			continue;
+		fd = -1; /* it went with the first bytes */
+		count(channel, (size_t)written);
+		advance(&iov, &n, (size_t)written);
+	}
+	return 0;
+}
+
+/* Keeps what there is room for; a peer that sends more loses them, and later the record's match. */
+static void keep_fds(struct gw_channel *channel, struct msghdr *message)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(fd), sizeof(fd));
+			if (channel->fd_count < GW_CHANNEL_FDS_MAX)
+				channel->fds[channel->fd_count++] = fd;
+			else
+				gw_close(&fd);
+		}
+	}
+}
+
+static ssize_t receive_some(struct gw_channel *channel, void *buf, size_t len)
+{
+	struct iovec iov = {.iov_base = buf, .iov_len = len};
+	union fd_message control = {0};
+	struct msghdr message = {.msg_iov = &iov,
+				 .msg_iovlen = 1,
+				 .msg_control = control.bytes,
+				 .msg_controllen = sizeof(control.bytes)};
+	ssize_t n = recvmsg(channel->config.fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n >= 0)
+		keep_fds(channel, &message);
+	return n;
+}
+
+ssize_t gw_channel_read(struct gw_channel *channel, void *buf, size_t len)
+{
+	for (;;) {
+		int err = wait_ready(channel, POLLIN);
+		ssize_t n;
+
+		if (err)
+			return err;
+		n = channel->is_socket ? receive_some(channel, buf, len)
+				       : read(channel->config.fd, buf, len);
+		if (n >= 0) {
+			count(channel, (size_t)n);
+			return n;
+		}
+		if (!is_temporary(errno))
+			return gw_fail(errno, "state channel: read after %llu bytes: %s",
+				       (unsigned long long)channel->moved, strerror(errno));
+	}
+}
+
+int gw_channel_take_fd(struct gw_channel *channel)
+{
+	int fd;
+
+	if (!channel->fd_count)
+		return -ENOENT;
+	fd = channel->fds[0];
+	channel->fd_count--;
+	memmove(channel->fds, channel->fds + 1, channel->fd_count * sizeof(channel->fds[0]));
+	return fd;
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state/reader-internal.h - a reader's own state: for reader.c (records) and load.c (objects). */
+#ifndef GW_STATE_READER_INTERNAL_H
+#define GW_STATE_READER_INTERNAL_H
+
+#include <xxhash.h>
+
+#include "godwit/error.h"
+#include "state/channel.h"
+#include "state/mac.h"
+#include "state/reader.h"
+
+/* What a record type means in this stream, and who takes it. */
+struct gw_reader_row {
+	uint16_t type;
+	bool optional;
+	char *name;
+	const struct gw_state_handler *handler; /* NULL: it is skipped */
+	void *opaque;
+};
+
+struct gw_state_reader {
+	struct gw_channel channel;
+	struct gw_mac *mac;
+	struct gw_state_header header;
+	unsigned number; /* the parameter `state` */
+
+	/* The first failure, told again at every later call. */
+	int error;
+	char sentence[GW_ERROR_MAX];
+
+	uint8_t *buf;
+	size_t start, end; /* what was read and not consumed */
+	size_t held;	   /* bytes from start on that the last record still uses */
+	uint64_t at;	   /* position of start in the stream */
+
+	uint64_t records;
+	XXH3_state_t *sums;
+	bool mac_before, phase_known, ended, complete;
+	enum gw_phase phase;
+	unsigned fds_told; /* descriptors whose record has been read, not taken */
+
+	const struct gw_state_handler *own;
+	void *own_opaque;
+	struct gw_reader_row table[GW_WIRE_LAYOUTS_MAX];
+	unsigned table_count;
+	void *object; /* GW_WIRE_STRUCT_MAX bytes, aligned for any struct */
+};
+
+/* Keeps the failure and its sentence. */
+int gw_reader_stick(struct gw_state_reader *reader, int err);
+
+#endif
