@@ -67,12 +67,19 @@ struct gw_layout {
 	uint16_t since, until;
 };
 
-#define GW_FIELD(struct_, member, type_)                                                           \
-	{.name = #member, .type = (type_), .offset = offsetof(struct_, member)}
+#define GW_FIELD(struct_, member, type_)                                              \
+	{                                                                             \
+		.name = #member, .type = (type_), .offset = offsetof(struct_, member) \
+	}
 #define GW_KEY(struct_, member, type_)                                                             \
-	{.name = #member, .type = (type_), .offset = offsetof(struct_, member), .key = true}
-#define GW_FIELD_SIZED(struct_, member, type_, max_)                                               \
-	{.name = #member, .type = (type_), .offset = offsetof(struct_, member), .max = (max_)}
+	{                                                                                          \
+		.name = #member, .type = (type_), .offset = offsetof(struct_, member), .key = true \
+	}
+#define GW_FIELD_SIZED(struct_, member, type_, max_)                                   \
+	{                                                                              \
+		.name = #member, .type = (type_), .offset = offsetof(struct_, member), \
+		.max = (max_)                                                          \
+	}
 
 /* An encoded object is at most this long; one record carries many objects, up to about 64 KiB. */
 #define GW_OBJECT_MAX (256 * 1024)
@@ -86,7 +93,8 @@ int gw_state_put(struct gw_state_writer *writer, const struct gw_layout *layout,
 /* The object with the key fields of @object is no more. */
 int gw_state_delete(struct gw_state_writer *writer, const struct gw_layout *layout,
 		    const void *object);
-/* Descriptor passing, where the channel can: -EOPNOTSUPP where it cannot. @fd stays the caller's. */
+/* Descriptor passing, where the channel can: -EOPNOTSUPP where it cannot. @fd stays the caller's.
+ */
 int gw_state_put_fd(struct gw_state_writer *writer, int fd);
 uint64_t gw_state_written(const struct gw_state_writer *writer); /* bytes so far */
 /* The `state` parameter of the stream (1 if it is off): which layouts are in force. */

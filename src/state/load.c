@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "state/reader-internal.h"
+#include "state/reader_internal.h"
 
 struct taker {
 	const struct gw_state_handler *handlers;

@@ -13,7 +13,7 @@
 #include "state/header.h"
 #include "state/mac.h"
 #include "state/reader.h"
-#include "state/reader-internal.h"
+#include "state/reader_internal.h"
 
 /* Room for some records: what is read at once, and the bound of reading ahead. */
 #define BUFFER_LEN (512 * 1024)

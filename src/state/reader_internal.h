@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* state/reader-internal.h - a reader's own state: for reader.c (records) and load.c (objects). */
+/* state/reader_internal.h - a reader's own state: for reader.c (records) and load.c (objects). */
 #ifndef GW_STATE_READER_INTERNAL_H
 #define GW_STATE_READER_INTERNAL_H
 
