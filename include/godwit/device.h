@@ -27,7 +27,8 @@ enum gw_why {
 enum gw_outcome {
 	GW_OUTCOME_MOVED,   /* the destination runs */
 	GW_OUTCOME_FAILED,  /* it does not; this side is the one */
-	GW_OUTCOME_COPIED,  /* the stream was a snapshot; this side goes on, the copy may run later */
+	GW_OUTCOME_COPIED,  /* the stream was a snapshot; this side goes on, the copy may run later
+			     */
 	GW_OUTCOME_UNKNOWN, /* nobody told within the time given */
 };
 
@@ -98,7 +99,10 @@ struct gw_device_ops {
 	 * Migration. src/migration/lifecycle.h says in which state each may be called.
 	 */
 
-	/* While fresh: parameters that were unset take the values of a stream's header. */
+	/* While fresh: parameters that were unset take the values of a stream's header, or at a
+	 * first run without one those of the default profile. If the load fails later it is called
+	 * again with what was before, and that may not fail. @params is valid until the next call.
+	 */
 	int (*adopt)(void *dev, const struct gw_params *params);
 	/* A migration may be coming (true) or is not any more: start, stop collecting. A hint. */
 	int (*prepare)(void *dev, bool on);
@@ -114,9 +118,9 @@ struct gw_device_ops {
 	/* It runs here: the first ring is both started and enabled. */
 	void (*run)(void *dev, enum gw_why why);
 	void (*outcome)(void *dev, enum gw_outcome outcome);
-	/* A channel of the device's own making instead of the front-end's, where it is better: *@own
-	 * is this side's end, *@peer the one that the front-end is answered with; both are handed
-	 * over. Absent, or -EOPNOTSUPP: the front-end's descriptor is used. */
+	/* A channel of the device's own making instead of the front-end's, where it is better:
+	 * *@own is this side's end, *@peer the one that the front-end is answered with; both are
+	 * handed over. Absent, or -EOPNOTSUPP: the front-end's descriptor is used. */
 	int (*channel)(void *dev, bool load, int *own, int *peer);
 };
 

@@ -25,9 +25,25 @@ struct gw_transfer_info {
 	char id[33]; /* hexadecimal, "" if there was none */
 	uint64_t bytes;
 	unsigned ms;
-	int result;	   /* 0, negative errno, or -EINPROGRESS */
-	char reason[256]; /* sentence of the failure */
+	int result;	  /* 0, negative errno, or -EINPROGRESS */
+	char reason[256]; /* sentence of the failure, "" if there was none */
 };
+
+/* Does a save of an exclusive device move it, or copy it? */
+enum gw_on_save {
+	GW_ON_SAVE_HINT, /* it moves if a migration was announced (gw_session_prepare) */
+	GW_ON_SAVE_MOVE,
+	GW_ON_SAVE_COPY,
+};
+
+/* What a frozen device does if nobody tells what became of the save. */
+enum gw_on_lost_outcome {
+	GW_LOST_KEEP,	/* stay frozen */
+	GW_LOST_DROP,	/* it moved */
+	GW_LOST_RESUME, /* it failed */
+};
+
+#define GW_FROZEN_TIMEOUT_MS 60000
 
 struct gw_session_config {
 	struct gw_loop *loop;
@@ -35,7 +51,11 @@ struct gw_session_config {
 	const struct gw_params *params;	 /* copied */
 	const void *host;
 	const char *program, *version;
-	const uint8_t *state_key; /* or NULL */
+	const uint8_t *state_key; /* or NULL; GW_STATE_KEY_LEN bytes, copied */
+	enum gw_on_save on_save;
+	enum gw_on_lost_outcome on_lost_outcome;
+	unsigned frozen_timeout_ms; /* 0: GW_FROZEN_TIMEOUT_MS */
+	unsigned idle_timeout_ms;   /* a transfer fails when no byte moved for so long; 0: never */
 	/* A transfer failed; called before CHECK is answered. */
 	void (*transfer_failed)(void *opaque, const struct gw_transfer_info *info);
 	void *opaque;
@@ -45,7 +65,8 @@ struct gw_session_config {
 int gw_device_ops_complete(struct gw_device_ops *complete, const struct gw_device_ops *ops);
 
 int gw_session_new(struct gw_session **session, const struct gw_session_config *config);
-void gw_session_free(struct gw_session *session); /* cancels and joins a transfer; NULL is allowed */
+void gw_session_free(
+	struct gw_session *session); /* cancels and joins a transfer; NULL is allowed */
 void *gw_session_device(const struct gw_session *session);
 const struct gw_device_ops *gw_session_ops(const struct gw_session *session);
 
@@ -68,15 +89,28 @@ void gw_session_prepare(struct gw_session *session, bool on);
  * the device prefers (caller's, to send). Refused with -EBUSY while not suspended, -EINVAL for an
  * unknown phase, and what the life cycle says.
  */
-int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, int fd,
-			int *own_fd);
+int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, int fd, int *own_fd);
 /* The verdict: 0 or a negative errno at once, or -EINPROGRESS and then @done on the control thread,
  * once the worker is joined. -ENODATA if nothing was transferred. A verdict is told once. */
 int gw_session_check(struct gw_session *session, void (*done)(void *opaque, int verdict),
 		     void *opaque);
+/* A transfer under way fails with -ECANCELED; a CHECK that waits is answered before this returns.
+ * Waits for the worker, which ends as soon as the device's save or load gets -ECANCELED from the
+ * stream. */
 void gw_session_cancel(struct gw_session *session);
 /* Forget the @done given to gw_session_check() (its connection is gone). */
 void gw_session_check_abandon(struct gw_session *session);
+
+/* What became of the save with this id (32 hexadecimal digits; NULL: the last one). -ENOENT if the
+ * last save was another one. */
+int gw_session_outcome(struct gw_session *session, const char *id, enum gw_outcome outcome);
+/* SUSPEND and RESUME, for transports that have the messages. */
+int gw_session_suspend(struct gw_session *session);
+int gw_session_resume(struct gw_session *session);
+/* Another front-end will take the device over in place: the process must not end until it has. */
+int gw_session_claim(struct gw_session *session);
+/* The device has told that it cannot go on; all its rings are stopped, or will never run. */
+void gw_session_device_failed(struct gw_session *session);
 
 /* Parked elements between two starts, and in the stream. */
 int gw_session_park(struct gw_session *session, unsigned queue, const struct gw_parked *parked);

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* migration/session.c - what migrates: a device, its life cycle, what it keeps between two starts.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "migration/session_internal.h"
+
+static int make_params(struct gw_session *session, const struct gw_params *params)
+{
+	if (params)
+		return gw_params_copy(&session->created, params);
+	if (session->ops->models[0])
+		return gw_params_new(&session->created, session->ops->models[0]);
+	return 0; /* a device without a model */
+}
+
+static int make_wake(struct gw_session *session)
+{
+	session->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (session->wake < 0)
+		return gw_fail(errno, "session: eventfd: %s", strerror(errno));
+	return gw_loop_add_fd(session->loop, session->wake, EPOLLIN, gw_session_on_wake, session,
+			      &session->wake_source);
+}
+
+static void copy_config(struct gw_session *session, const struct gw_session_config *config)
+{
+	session->loop = config->loop;
+	session->ops = config->ops;
+	session->config = *config;
+	if (!session->config.frozen_timeout_ms)
+		session->config.frozen_timeout_ms = GW_FROZEN_TIMEOUT_MS;
+	snprintf(session->implementation, sizeof(session->implementation), "%s%s%s",
+		 config->program ? config->program : config->ops->name, config->version ? " " : "",
+		 config->version ? config->version : "");
+	session->has_key = config->state_key;
+	if (config->state_key)
+		memcpy(session->key, config->state_key, sizeof(session->key));
+}
+
+int gw_session_new(struct gw_session **out, const struct gw_session_config *config)
+{
+	struct gw_session *session = calloc(1, sizeof(*session));
+	int err;
+
+	*out = NULL;
+	if (!session)
+		return gw_fail(ENOMEM, "session: no memory");
+	session->wake = -1;
+	session->why = GW_RUN_FRESH;
+	gw_parked_init(&session->parked);
+	copy_config(session, config);
+	err = make_params(session, config->params);
+	session->params = session->created;
+	if (!err)
+		err = make_wake(session);
+	if (!err)
+		err = session->ops->create(&session->dev, session->created, config->host);
+	if (err) {
+		session->dev = NULL;
+		gw_session_free(session);
+		return err;
+	}
+	*out = session;
+	return 0;
+}
+
+void gw_session_free(struct gw_session *session)
+{
+	if (!session)
+		return;
+	session->check_done = NULL;
+	session->config.transfer_failed = NULL;
+	gw_session_cancel(session);
+	if (session->dev)
+		session->ops->destroy(session->dev);
+	gw_source_remove(session->frozen_timer);
+	gw_source_remove(session->wake_source);
+	gw_close(&session->wake);
+	gw_parked_clear(&session->parked);
+	if (session->params != session->created)
+		gw_params_free(session->params);
+	gw_params_free(session->created);
+	explicit_bzero(session->key, sizeof(session->key));
+	free(session);
+}
+
+void *gw_session_device(const struct gw_session *session)
+{
+	return session->dev;
+}
+
+const struct gw_device_ops *gw_session_ops(const struct gw_session *session)
+{
+	return session->ops;
+}
+
+/* -- connections and rings ----------------------------------------------------------------- */
+
+int gw_session_connect(struct gw_session *session)
+{
+	int err = gw_lifecycle_step(&session->life, GW_EVENT_CONNECT);
+
+	if (!err)
+		session->claimed = false;
+	return err;
+}
+
+static void suspend_device(struct gw_session *session, enum gw_device_state before)
+{
+	if (before != GW_DEVICE_RUNNING || session->life.device != GW_DEVICE_SUSPENDED)
+		return;
+	/* The rings are stopped whatever it says. */
+	if (session->ops->suspend(session->dev))
+		gw_error("device %s: suspend: %s", session->ops->name, gw_last_error());
+}
+
+void gw_session_disconnect(struct gw_session *session)
+{
+	enum gw_device_state before = session->life.device;
+
+	gw_session_drop_transfer(session, GW_EVENT_DISCONNECT);
+	suspend_device(session, before);
+}
+
+static void stop_frozen_timer(struct gw_session *session)
+{
+	gw_source_remove(gw_take_ptr(session->frozen_timer));
+}
+
+/* RING_ON and RESUME: from here on it acts. */
+static int commit(struct gw_session *session, enum gw_event event)
+{
+	bool runs = session->life.device == GW_DEVICE_RUNNING;
+	int err = gw_lifecycle_check(&session->life, event);
+
+	if (!err && !runs && session->why == GW_RUN_FRESH)
+		err = gw_session_settle_params(session);
+	if (err)
+		return err;
+	gw_session_drop_transfer(session, event);
+	stop_frozen_timer(session);
+	if (!runs && session->life.device == GW_DEVICE_RUNNING) {
+		session->ops->run(session->dev, session->why);
+		session->why = GW_RUN_RESUMED;
+	}
+	return 0;
+}
+
+int gw_session_ring_on(struct gw_session *session)
+{
+	return commit(session, GW_EVENT_RING_ON);
+}
+
+int gw_session_resume(struct gw_session *session)
+{
+	return commit(session, GW_EVENT_RESUME);
+}
+
+void gw_session_last_ring_off(struct gw_session *session)
+{
+	enum gw_device_state before = session->life.device;
+
+	gw_lifecycle_step(&session->life, GW_EVENT_LAST_RING_OFF);
+	suspend_device(session, before);
+}
+
+int gw_session_suspend(struct gw_session *session)
+{
+	int err = gw_lifecycle_check(&session->life, GW_EVENT_SUSPEND);
+
+	if (!err && session->life.device == GW_DEVICE_RUNNING)
+		err = session->ops->suspend(session->dev);
+	return err ? err : gw_lifecycle_step(&session->life, GW_EVENT_SUSPEND);
+}
+
+int gw_session_reset(struct gw_session *session)
+{
+	int err = gw_lifecycle_check(&session->life, GW_EVENT_RESET);
+
+	if (err)
+		return err;
+	gw_session_drop_transfer(session, GW_EVENT_RESET);
+	stop_frozen_timer(session);
+	session->ops->reset(session->dev);
+	gw_parked_clear(&session->parked);
+	session->why = GW_RUN_FRESH;
+	return 0;
+}
+
+void gw_session_prepare(struct gw_session *session, bool on)
+{
+	session->announced = on;
+	if (session->ops->prepare(session->dev, on) < 0)
+		gw_warn("device %s: prepare: %s", session->ops->name, gw_last_error());
+}
+
+int gw_session_claim(struct gw_session *session)
+{
+	int err = gw_lifecycle_step(&session->life, GW_EVENT_CLAIM);
+
+	if (!err) {
+		session->claimed = true;
+		stop_frozen_timer(session);
+	}
+	return err;
+}
+
+void gw_session_device_failed(struct gw_session *session)
+{
+	gw_session_drop_transfer(session, GW_EVENT_DEVICE_FAILED);
+	stop_frozen_timer(session);
+}
+
+/* -- what became of a save ----------------------------------------------------------------- */
+
+static const enum gw_event outcome_events[] = {
+	[GW_OUTCOME_MOVED] = GW_EVENT_OUTCOME_MOVED,
+	[GW_OUTCOME_FAILED] = GW_EVENT_OUTCOME_FAILED,
+	[GW_OUTCOME_COPIED] = GW_EVENT_OUTCOME_COPIED,
+	[GW_OUTCOME_UNKNOWN] = GW_EVENT_OUTCOME_TIMEOUT,
+};
+
+static int settle_outcome(struct gw_session *session, enum gw_outcome outcome)
+{
+	int err = gw_lifecycle_step(&session->life, outcome_events[outcome]);
+
+	if (err)
+		return err;
+	stop_frozen_timer(session);
+	session->ops->outcome(session->dev, outcome);
+	return 0;
+}
+
+static bool is_last_save(const struct gw_session *session, const char *id)
+{
+	char text[2 * GW_STATE_ID_LEN + 1];
+
+	for (unsigned i = 0; i < GW_STATE_ID_LEN; i++)
+		snprintf(text + 2 * i, 3, "%02x", session->last_save[i]);
+	return session->has_saved && (!id || !strcasecmp(id, text));
+}
+
+int gw_session_outcome(struct gw_session *session, const char *id, enum gw_outcome outcome)
+{
+	if ((unsigned)outcome > GW_OUTCOME_UNKNOWN)
+		return gw_fail(EINVAL, "outcome %d is unknown", (int)outcome);
+	if (!is_last_save(session, id))
+		return gw_fail(ENOENT, "outcome: the last save was not %s", id ? id : "made yet");
+	return settle_outcome(session, outcome);
+}
+
+static void on_frozen_timeout(void *opaque)
+{
+	static const enum gw_outcome lost[] = {
+		[GW_LOST_KEEP] = GW_OUTCOME_UNKNOWN,
+		[GW_LOST_DROP] = GW_OUTCOME_MOVED,
+		[GW_LOST_RESUME] = GW_OUTCOME_FAILED,
+	};
+	struct gw_session *session = opaque;
+
+	gw_warn("device %s: nobody told for %u ms what became of its save", session->ops->name,
+		session->config.frozen_timeout_ms);
+	if (settle_outcome(session, lost[session->config.on_lost_outcome]))
+		gw_warn("%s", gw_last_error());
+}
+
+void gw_session_freeze(struct gw_session *session)
+{
+	stop_frozen_timer(session);
+	if (gw_loop_add_timer(session->loop, session->config.frozen_timeout_ms, on_frozen_timeout,
+			      session, &session->frozen_timer))
+		gw_error("device %s stays frozen until it is told: %s", session->ops->name,
+			 gw_last_error());
+}
+
+/* -- kept between two starts --------------------------------------------------------------- */
+
+int gw_session_park(struct gw_session *session, unsigned queue, const struct gw_parked *parked)
+{
+	return gw_parked_append(&session->parked, queue, parked);
+}
+
+int gw_session_unpark(struct gw_session *session, unsigned queue,
+		      int (*fn)(void *opaque, const struct gw_parked *parked), void *opaque)
+{
+	return gw_parked_hand_out(&session->parked, queue, fn, opaque);
+}
+
+/* -- seen from outside --------------------------------------------------------------------- */
+
+bool gw_session_may_end(const struct gw_session *session)
+{
+	return !session->transfer && !session->claimed && session->life.device != GW_DEVICE_FROZEN;
+}
+
+enum gw_device_state gw_session_device_state(const struct gw_session *session)
+{
+	return session->life.device;
+}
+
+enum gw_transfer_state gw_session_transfer_state(const struct gw_session *session)
+{
+	return session->life.transfer;
+}
+
+void gw_session_last_transfer(const struct gw_session *session, struct gw_transfer_info *info)
+{
+	*info = session->last;
+	if (session->transfer)
+		info->bytes = atomic_load(&session->transfer->moved);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* migration/session_internal.h - a session's own state: for session.c and session_transfer.c. */
+#ifndef GW_MIGRATION_SESSION_INTERNAL_H
+#define GW_MIGRATION_SESSION_INTERNAL_H
+
+#include "migration/transfer.h"
+
+struct gw_session {
+	struct gw_loop *loop;
+	const struct gw_device_ops *ops;
+	void *dev;
+	struct gw_session_config config; /* its pointers are not used, but for opaque */
+	char implementation[GW_STATE_NAME_MAX];
+	uint8_t key[GW_STATE_KEY_LEN];
+	bool has_key;
+
+	/* As create() got them, and what is in force: the same, or adopted. */
+	struct gw_params *created, *params;
+
+	struct gw_lifecycle life;
+	enum gw_why why; /* what run() will be told */
+	bool announced;	 /* gw_session_prepare(): a migration may be coming */
+	bool claimed;
+	struct gw_parked_list parked;
+
+	int wake; /* eventfd, written by the worker */
+	struct gw_source *wake_source;
+	struct gw_source *frozen_timer;
+
+	struct gw_transfer *transfer; /* under way */
+	struct gw_params *adopted;    /* by a load under way */
+	struct gw_transfer_info last;
+	uint8_t last_save[GW_STATE_ID_LEN];
+	bool has_saved;
+	void (*check_done)(void *opaque, int verdict);
+	void *check_opaque;
+};
+
+/* Worker's news. */
+void gw_session_on_wake(void *opaque, int fd, uint32_t events);
+/* Ends a transfer under way as if @event had cancelled it, and tells who waits. */
+void gw_session_drop_transfer(struct gw_session *session, enum gw_event event);
+/* Parameters that are unset take the default profile's values: from now on they never change. */
+int gw_session_settle_params(struct gw_session *session);
+void gw_session_freeze(struct gw_session *session);
+
+#endif

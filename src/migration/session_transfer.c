@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* migration/session_transfer.c - a session's transfers: begin, adopt, verdict, cancel. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "migration/session_internal.h"
+
+static void print_id(char text[33], const uint8_t id[GW_STATE_ID_LEN])
+{
+	for (unsigned i = 0; i < GW_STATE_ID_LEN; i++)
+		snprintf(text + 2 * i, 3, "%02x", id[i]);
+}
+
+/* -- begin --------------------------------------------------------------------------------- */
+
+/* What a device that never ran would be if it ran now; @params is the caller's to free. */
+static int params_to_save(const struct gw_session *session, struct gw_params **params)
+{
+	int err = gw_params_copy(params, session->params);
+
+	return err ? err : gw_params_apply_profile(*params, NULL);
+}
+
+static int fill_header(const struct gw_session *session, struct gw_state_header *header)
+{
+	struct gw_params *params = NULL;
+	int err = 0, len = 0;
+
+	memcpy(header->implementation, session->implementation, sizeof(header->implementation));
+	header->mode = GW_MODE_STATEFUL;
+	if (getrandom(header->id, sizeof(header->id), 0) != sizeof(header->id))
+		return gw_fail(errno ? errno : EIO, "transfer: no random id: %s", strerror(errno));
+	if (!session->params)
+		return 0;
+	err = params_to_save(session, &params);
+	if (!err)
+		len = gw_params_canonical(params, header->model, sizeof(header->model));
+	gw_params_free(params);
+	return err ? err : (len < 0 ? len : 0);
+}
+
+static int prepare_transfer(struct gw_session *session, struct gw_transfer *transfer)
+{
+	int err;
+
+	transfer->ops = session->ops;
+	transfer->dev = session->dev;
+	transfer->wake = session->wake;
+	transfer->channel.key = session->has_key ? session->key : NULL;
+	transfer->channel.idle_ms = (int)session->config.idle_timeout_ms;
+	transfer->staged.queues = session->ops->max_queues;
+	if (transfer->load)
+		return 0;
+	err = fill_header(session, &transfer->header);
+	return err ? err : gw_parked_copy(&transfer->parked, &session->parked);
+}
+
+static int start_transfer(struct gw_session *session, bool load, int fd)
+{
+	struct gw_transfer *transfer = NULL;
+	int err = gw_transfer_new(&transfer, load, fd);
+
+	if (!err)
+		err = prepare_transfer(session, transfer);
+	if (!err)
+		err = gw_transfer_start(transfer);
+	if (err) {
+		gw_transfer_free(transfer);
+		return err;
+	}
+	session->transfer = transfer;
+	session->last = (struct gw_transfer_info){.load = load, .result = -EINPROGRESS};
+	if (!load) {
+		print_id(session->last.id, transfer->header.id);
+		memcpy(session->last_save, transfer->header.id, sizeof(session->last_save));
+		session->has_saved = true;
+	}
+	return 0;
+}
+
+/* The device may know a better channel than the front-end's *@fd. */
+static int choose_channel(const struct gw_session *session, bool load, int *fd, int *own_fd)
+{
+	int ours = -1, theirs = -1;
+	int err = session->ops->channel ? session->ops->channel(session->dev, load, &ours, &theirs)
+					: -EOPNOTSUPP;
+
+	if (err == -EOPNOTSUPP)
+		return *fd < 0 ? gw_fail(EBADF, "transfer: no descriptor was given") : 0;
+	if (err)
+		return err;
+	gw_close(fd);
+	*fd = ours;
+	*own_fd = theirs;
+	return 0;
+}
+
+int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, int taken,
+			int *own_fd)
+{
+	const enum gw_event event = load ? GW_EVENT_LOAD : GW_EVENT_SAVE_STOPPED;
+	GW_AUTO_FD int fd = taken;
+	int err;
+
+	*own_fd = -1;
+	if (phase != GW_PHASE_STOPPED)
+		return gw_fail(EINVAL, "transfer: phase %u, expected 0 (stopped)", phase);
+	err = gw_lifecycle_check(&session->life, event);
+	if (err)
+		return err;
+	gw_session_drop_transfer(session, GW_EVENT_CANCEL);
+	err = choose_channel(session, load, &fd, own_fd);
+	if (!err)
+		err = start_transfer(session, load, gw_take_fd(&fd));
+	if (!err)
+		err = gw_lifecycle_step(&session->life, event);
+	if (err)
+		gw_close(own_fd);
+	return err;
+}
+
+/* -- adopt --------------------------------------------------------------------------------- */
+
+static int adopt(struct gw_session *session)
+{
+	const char *model = session->transfer->header.model;
+	enum gw_refusal refusal = GW_ACCEPTED;
+	int err;
+
+	print_id(session->last.id, session->transfer->header.id);
+	if (!session->params)
+		return model[0] ? gw_fail(EINVAL, "load: the stream has a model, the device none")
+				: 0;
+	err = gw_params_adopt(session->params, model, strlen(model), &session->adopted, &refusal);
+	if (err)
+		return gw_fail_in(err, "load: %s", gw_refusal_name(refusal));
+	err = session->ops->adopt(session->dev, session->adopted);
+	if (err) {
+		gw_params_free(gw_take_ptr(session->adopted));
+		return gw_fail_in(err, "load: device %s", session->ops->name);
+	}
+	return 0;
+}
+
+static void params_in_force(struct gw_session *session, struct gw_params *params)
+{
+	if (session->params != session->created)
+		gw_params_free(session->params);
+	session->params = params;
+}
+
+static void settle_adoption(struct gw_session *session, bool good)
+{
+	struct gw_params *adopted = gw_take_ptr(session->adopted);
+
+	if (!adopted)
+		return;
+	if (good) {
+		params_in_force(session, adopted);
+		return;
+	}
+	if (session->ops->adopt(session->dev, session->params))
+		gw_error("device %s does not take its own parameters back: %s", session->ops->name,
+			 gw_last_error());
+	gw_params_free(adopted);
+}
+
+int gw_session_settle_params(struct gw_session *session)
+{
+	struct gw_params *params = NULL;
+	int err;
+
+	if (!session->params)
+		return 0;
+	err = params_to_save(session, &params);
+	if (!err)
+		err = session->ops->adopt(session->dev, params);
+	if (err) {
+		gw_params_free(params);
+		return gw_fail_in(err, "device %s: default parameters", session->ops->name);
+	}
+	params_in_force(session, params);
+	return 0;
+}
+
+/* -- verdict ------------------------------------------------------------------------------- */
+
+static void told(struct gw_session *session)
+{
+	gw_lifecycle_step(&session->life, GW_EVENT_CHECK);
+}
+
+static void tell(struct gw_session *session, int verdict)
+{
+	void (*done)(void *, int) = session->check_done;
+
+	session->check_done = NULL;
+	if (done)
+		done(session->check_opaque, verdict);
+}
+
+static void fill_info(struct gw_session *session, const struct gw_transfer *transfer)
+{
+	struct gw_transfer_info *last = &session->last;
+
+	last->bytes = atomic_load(&transfer->moved);
+	last->ms = transfer->ms;
+	last->result = transfer->result;
+	snprintf(last->reason, sizeof(last->reason), "%.*s", (int)sizeof(last->reason) - 1,
+		 transfer->reason);
+}
+
+static enum gw_event event_of(const struct gw_session *session, const struct gw_transfer *transfer)
+{
+	enum gw_on_save on_save = session->config.on_save;
+	bool moving =
+		on_save == GW_ON_SAVE_MOVE || (on_save == GW_ON_SAVE_HINT && session->announced);
+
+	if (transfer->result)
+		return GW_EVENT_TRANSFER_BAD;
+	if (transfer->load)
+		return GW_EVENT_LOAD_OK;
+	return moving && session->ops->ownership == GW_EXCLUSIVE ? GW_EVENT_SAVE_OK_MOVING
+								 : GW_EVENT_SAVE_OK;
+}
+
+/* What a load leaves behind: everything, or nothing. */
+static void settle_load(struct gw_session *session, struct gw_transfer *transfer)
+{
+	bool good = !transfer->result;
+
+	/* A stream that turned out bad, or unwanted, after the device had swapped it in. */
+	if (!good && transfer->device_loaded)
+		session->ops->reset(session->dev);
+	settle_adoption(session, good);
+	if (!good)
+		return;
+	gw_parked_move(&session->parked, &transfer->staged.list);
+	session->why = GW_RUN_LOADED;
+}
+
+/* The worker has been joined. The transfer is no more; its verdict is in session->last. */
+static void settle_transfer(struct gw_session *session)
+{
+	struct gw_transfer *transfer = gw_take_ptr(session->transfer);
+
+	if (transfer->load)
+		settle_load(session, transfer);
+	fill_info(session, transfer);
+	if (transfer->result) {
+		gw_warn("%s failed: %s", transfer->load ? "load" : "save", session->last.reason);
+		if (session->config.transfer_failed)
+			session->config.transfer_failed(session->config.opaque, &session->last);
+	}
+	gw_transfer_free(transfer);
+}
+
+static void finish(struct gw_session *session)
+{
+	enum gw_event event;
+
+	gw_transfer_join(session->transfer);
+	event = event_of(session, session->transfer);
+	settle_transfer(session);
+	gw_lifecycle_step(&session->life, event);
+	if (session->life.device == GW_DEVICE_FROZEN)
+		gw_session_freeze(session);
+	if (session->check_done) {
+		told(session);
+		tell(session, session->last.result);
+	}
+}
+
+void gw_session_on_wake(void *opaque, int fd, uint32_t events)
+{
+	struct gw_session *session = opaque;
+	uint64_t count;
+
+	(void)events;
+	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		abort();
+	if (!session->transfer)
+		return; /* news of one that was dropped */
+	if (gw_transfer_asks(session->transfer))
+		gw_transfer_answer(session->transfer, adopt(session));
+	if (atomic_load(&session->transfer->done))
+		finish(session);
+}
+
+int gw_session_check(struct gw_session *session, void (*done)(void *opaque, int verdict),
+		     void *opaque)
+{
+	int err = gw_lifecycle_check(&session->life, GW_EVENT_CHECK);
+
+	if (err)
+		return err;
+	if (session->check_done)
+		return gw_fail(EBUSY, "check: another one waits for the verdict");
+	if (!session->transfer) {
+		told(session);
+		return session->last.result
+			       ? gw_fail(-session->last.result, "%s", session->last.reason)
+			       : 0;
+	}
+	session->check_done = done;
+	session->check_opaque = opaque;
+	return -EINPROGRESS;
+}
+
+void gw_session_check_abandon(struct gw_session *session)
+{
+	session->check_done = NULL;
+}
+
+/* -- cancel -------------------------------------------------------------------------------- */
+
+/* One that came to its end and was not noticed yet is cancelled all the same. */
+void gw_session_drop_transfer(struct gw_session *session, enum gw_event event)
+{
+	struct gw_transfer *transfer = session->transfer;
+
+	if (transfer) {
+		gw_transfer_cancel(transfer);
+		gw_transfer_join(transfer);
+		if (!transfer->result) {
+			transfer->result = -ECANCELED;
+			snprintf(transfer->reason, sizeof(transfer->reason), "cancelled by %s",
+				 gw_event_name(event));
+		}
+		settle_transfer(session);
+	}
+	gw_lifecycle_step(&session->life, event);
+	if (transfer)
+		tell(session, -ECANCELED);
+}
+
+void gw_session_cancel(struct gw_session *session)
+{
+	if (session->transfer)
+		gw_session_drop_transfer(session, GW_EVENT_CANCEL);
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* migration/transfer.c - one transfer: a worker thread between a device and a stream. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/thread.h"
+#include "godwit/error.h"
+#include "migration/transfer.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+int gw_transfer_new(struct gw_transfer **out, bool load, int taken)
+{
+	GW_AUTO_FD int fd = taken;
+	GW_AUTO_FREE struct gw_transfer *transfer = calloc(1, sizeof(*transfer));
+	int err;
+
+	if (!transfer)
+		return gw_fail(ENOMEM, "transfer: no memory");
+	transfer->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (transfer->cancel < 0)
+		return gw_fail(errno, "transfer: eventfd: %s", strerror(errno));
+	err = pthread_mutex_init(&transfer->lock, NULL);
+	if (!err)
+		err = pthread_cond_init(&transfer->answered, NULL);
+	if (err) {
+		gw_close(&transfer->cancel);
+		return gw_fail(err, "transfer: %s", strerror(err));
+	}
+	transfer->load = load;
+	transfer->channel = (struct gw_state_channel){
+		.fd = gw_take_fd(&fd), .cancel = transfer->cancel, .moved = &transfer->moved};
+	gw_parked_init(&transfer->parked);
+	gw_parked_init(&transfer->staged.list);
+	*out = gw_take_ptr(transfer);
+	return 0;
+}
+
+void gw_transfer_free(struct gw_transfer *transfer)
+{
+	if (!transfer)
+		return;
+	gw_close(&transfer->channel.fd);
+	gw_close(&transfer->cancel);
+	gw_parked_clear(&transfer->parked);
+	gw_parked_clear(&transfer->staged.list);
+	pthread_cond_destroy(&transfer->answered);
+	pthread_mutex_destroy(&transfer->lock);
+	free(transfer);
+}
+
+static void ring(int eventfd_)
+{
+	uint64_t one = 1;
+
+	/* A full counter (EAGAIN) already wakes whoever waits. */
+	if (write(eventfd_, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		abort();
+}
+
+/* -- the worker ---------------------------------------------------------------------------- */
+
+static int save_stream(struct gw_transfer *transfer, struct gw_state_writer *writer)
+{
+	int err = gw_state_writer_phase(writer, GW_PHASE_STOPPED);
+
+	if (!err)
+		err = gw_parked_save(&transfer->parked, writer);
+	if (!err) {
+		err = transfer->ops->save(transfer->dev, writer, GW_PHASE_STOPPED, SIZE_MAX);
+		if (err > 0)
+			err = gw_fail(EPROTO, "device %s wants to save more after the last phase",
+				      transfer->ops->name);
+	}
+	return err ? err : gw_state_writer_end(writer);
+}
+
+static int save(struct gw_transfer *transfer)
+{
+	struct gw_state_writer *writer = NULL;
+	int err = gw_state_writer_new(&writer, &transfer->channel, &transfer->header);
+
+	if (!err)
+		err = save_stream(transfer, writer);
+	gw_state_writer_free(writer);
+	return err;
+}
+
+/* Until the control thread has answered, or cancels. */
+static int ask_to_adopt(struct gw_transfer *transfer)
+{
+	GW_LOCK_SCOPE(&transfer->lock);
+
+	transfer->adopt = GW_ADOPT_ASKED;
+	ring(transfer->wake);
+	while (transfer->adopt == GW_ADOPT_ASKED && !transfer->cancelled)
+		pthread_cond_wait(&transfer->answered, &transfer->lock);
+	if (transfer->cancelled)
+		return gw_fail(ECANCELED, "load: cancelled");
+	if (transfer->adopt_result)
+		return gw_fail(-transfer->adopt_result, "%s", transfer->adopt_reason);
+	return 0;
+}
+
+static int load_device(struct gw_transfer *transfer, struct gw_state_reader *reader)
+{
+	int err;
+
+	gw_state_reader_set_own(reader, gw_parked_handlers, &transfer->staged);
+	err = transfer->ops->load(transfer->dev, reader);
+	if (err)
+		return err < 0 ? err
+			       : gw_fail(EPROTO, "device %s: load returned %d", transfer->ops->name,
+					 err);
+	transfer->device_loaded = true;
+	if (!gw_state_reader_is_complete(reader))
+		return gw_fail(EBADMSG,
+			       "device %s took a stream for good that was not read to "
+			       "its end, or is bad",
+			       transfer->ops->name);
+	return 0;
+}
+
+static int load(struct gw_transfer *transfer)
+{
+	struct gw_state_reader *reader = NULL;
+	int err = gw_state_reader_new(&reader, &transfer->channel);
+
+	if (!err) {
+		transfer->header = *gw_state_reader_header(reader);
+		err = ask_to_adopt(transfer);
+	}
+	if (!err)
+		err = load_device(transfer, reader);
+	gw_state_reader_free(reader);
+	return err;
+}
+
+static void *work(void *opaque)
+{
+	struct gw_transfer *transfer = opaque;
+	int err = transfer->load ? load(transfer) : save(transfer);
+
+	/* The peer waits for the end of file: before anyone is told, and on failure as well. */
+	gw_close(&transfer->channel.fd);
+	transfer->result = err;
+	if (err)
+		strncpy(transfer->reason, gw_last_error(), sizeof(transfer->reason) - 1);
+	transfer->ms = (unsigned)((now_ns() - transfer->begin_ns) / 1000000u);
+	atomic_store(&transfer->done, true);
+	ring(transfer->wake);
+	return NULL;
+}
+
+/* -- the control thread -------------------------------------------------------------------- */
+
+int gw_transfer_start(struct gw_transfer *transfer)
+{
+	transfer->begin_ns = now_ns();
+	return gw_thread_start(&transfer->thread, GW_THREAD_TRANSFER,
+			       transfer->load ? "gw-load" : "gw-save", work, transfer);
+}
+
+bool gw_transfer_asks(struct gw_transfer *transfer)
+{
+	GW_LOCK_SCOPE(&transfer->lock);
+
+	return transfer->adopt == GW_ADOPT_ASKED;
+}
+
+void gw_transfer_answer(struct gw_transfer *transfer, int result)
+{
+	GW_LOCK_SCOPE(&transfer->lock);
+
+	transfer->adopt_result = result;
+	if (result)
+		strncpy(transfer->adopt_reason, gw_last_error(),
+			sizeof(transfer->adopt_reason) - 1);
+	transfer->adopt = GW_ADOPT_ANSWERED;
+	pthread_cond_signal(&transfer->answered);
+}
+
+void gw_transfer_cancel(struct gw_transfer *transfer)
+{
+	GW_LOCK_SCOPE(&transfer->lock);
+
+	transfer->cancelled = true;
+	ring(transfer->cancel);
+	pthread_cond_signal(&transfer->answered);
+}
+
+void gw_transfer_join(struct gw_transfer *transfer)
+{
+	pthread_join(transfer->thread, NULL);
+}
