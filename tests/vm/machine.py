@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A machine, that is a QEMU and the back-end of its share, and the lab in which they stand."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import guest
+import qemu
+
+BOOT_TIMEOUT = 120.0
+PROBE_TIMEOUT = 30.0
+SOCKET_TIMEOUT = 20.0
+END_TIMEOUT = 10.0
+
+
+class Skip(Exception):
+    """This machine cannot run the test; says why."""
+
+
+class DaemonError(Exception):
+    """The back-end did not start or did not end as it should."""
+
+
+def until(what: str, condition: Callable[[], bool], timeout: float) -> None:
+    """Waits, with a limit."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not in {timeout:.0f} s")
+        time.sleep(0.02)
+
+
+class Daemon:
+    """One back-end process, its options spelled as virtiofsd spells them."""
+
+    def __init__(self, command: list[str], share: Path, sock: Path, log: Path) -> None:
+        self.socket = sock
+        arguments = ["--socket-path", str(sock), "--shared-dir", str(share)]
+        arguments += ["--sandbox", "none", "--xattr"]
+        with log.open("wb") as out:
+            self.process = subprocess.Popen(
+                command + arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+            )
+        try:
+            until("the back-end's socket", self._listens, SOCKET_TIMEOUT)
+        except TimeoutError as err:
+            self.stop()
+            raise DaemonError(str(err)) from None
+
+    def _listens(self) -> bool:
+        if self.process.poll() is not None:
+            raise DaemonError(f"the back-end ended with status {self.process.returncode}")
+        return self.socket.exists()
+
+    def ended(self) -> int | None:
+        """Its status, once its front-end is gone; None if it stays."""
+        try:
+            return self.process.wait(END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            if self.ended() is None:
+                self.process.kill()
+                self.process.wait()
+
+
+@dataclass
+class Machine:
+    """A host, as far as the guest is concerned: one QEMU, one back-end, one line to the guest."""
+
+    name: str
+    daemon: Daemon
+    qemu: qemu.Qemu
+    guest: guest.Channel
+
+    def stop(self) -> None:
+        self.qemu.quit()
+        self.guest.close()
+        self.daemon.stop()
+
+    def retire(self) -> None:
+        """Ends a machine that the guest has left: the back-end has to go by itself."""
+        self.qemu.quit()
+        self.guest.close()
+        status = self.daemon.ended()
+        self.daemon.stop()
+        if status != 0:
+            raise DaemonError(
+                f"{self.name}: the back-end stays when its front-end is gone"
+                if status is None
+                else f"{self.name}: the back-end ended with status {status}"
+            )
+
+
+@dataclass
+class Config:
+    """What is tested, and with what."""
+
+    guest_dir: Path  # as scripts/fetch-guest fills it
+    init: Path
+    daemon: list[str]
+    queues: int
+    say: Callable[[str], None]
+    keep: bool = False  # leave logs and share where they are
+
+    @property
+    def kernel(self) -> str:
+        return (self.guest_dir / "version").read_text().strip()
+
+    def require(self) -> None:
+        """Raises Skip where something is missing that is not ours."""
+        if os.uname().machine != "x86_64":
+            raise Skip(f"the VM test knows no machine for {os.uname().machine} yet")
+        if not (self.guest_dir / "version").exists():
+            raise Skip(f"no guest kernel in {self.guest_dir}; scripts/fetch-guest gets it")
+        found = qemu.version(qemu.binary())
+        if found is None:
+            raise Skip(f"no {qemu.binary()} here; scripts/install-deps gets it")
+        if found < qemu.OLDEST_VERSION:
+            raise Skip(f"QEMU {'.'.join(map(str, found))} is too old, 8.2 is needed")
+
+
+def default_daemon(path: str) -> list[str]:
+    """$DAEMON (a path, with options if need be) takes the place of the daemon just built."""
+    return shlex.split(os.environ.get("DAEMON", path))
+
+
+class Lab:
+    """Everything a scenario needs, gone afterwards: `with Lab(config) as lab:`."""
+
+    def __init__(self, config: Config) -> None:
+        config.require()
+        self.config = config
+        self.say = config.say
+        # Sockets have short paths only; what the guest sees lies where the build does, which
+        # more often than /tmp is on a file system with everything.
+        self.dir = Path(tempfile.mkdtemp(prefix="godwit-vm-"))
+        self.share = Path(tempfile.mkdtemp(prefix="share-", dir=config.guest_dir))
+        self.share.chmod(0o755)
+        self._machines: list[Machine] = []
+        self._initrd = self.dir / "initrd"
+        self._initrd.write_bytes(guest.initramfs(config.init, config.guest_dir / "modules"))
+        self.accel = self._choose_accel()
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for machine in self._machines:
+            machine.stop()
+        if err is not None and not isinstance(err, Skip):
+            self._show_logs()
+        if self.config.keep:
+            print(f"kept: {self.dir} and {self.share}")
+            return
+        shutil.rmtree(self.dir, ignore_errors=True)
+        shutil.rmtree(self.share, ignore_errors=True)
+
+    def _show_logs(self) -> None:
+        for log in sorted(self.dir.glob("*.log")):
+            lines = log.read_text(errors="replace").splitlines()
+            if lines:
+                print(f"---- {log.name}, its end ----", *lines[-20:], sep="\n")
+
+    def _options(self, name: str, accel: str) -> list[str]:
+        extra = []
+        if os.geteuid() != 0:
+            extra = [f"share_uid={os.geteuid()}", f"share_gid={os.getegid()}"]
+        append = ["console=ttyS0", "panic=-1", *extra]
+        return [
+            *("-accel", accel, "-cpu", "host" if accel == "kvm" else "max"),
+            *("-machine", "q35,memory-backend=mem", "-m", qemu.MEMORY, "-smp", str(qemu.CPUS)),
+            *("-object", f"memory-backend-memfd,id=mem,size={qemu.MEMORY},share=on"),
+            *("-kernel", str(self.config.guest_dir / "vmlinuz"), "-initrd", str(self._initrd)),
+            *("-append", " ".join(append), "-no-reboot"),
+            *("-serial", f"file:{self.dir / name}.console.log"),
+            *("-chardev", f"socket,id=line,path={self.dir / name}.line", "-serial", "chardev:line"),
+        ]
+
+    def _start(self, name: str, options: list[str], share: Path) -> tuple[qemu.Qemu, guest.Channel]:
+        listener = qemu.Listener(self.dir / f"{name}.line")
+        try:
+            vm = qemu.Qemu(options, self.dir / f"{name}.qemu.log", self.dir, name)
+            return vm, guest.Channel(listener.accept(vm.process, qemu.START_TIMEOUT), share)
+        finally:
+            listener.close()
+
+    def _choose_accel(self) -> str:
+        """KVM where a guest really runs under it: that /dev/kvm opens does not say so. The answer
+        is kept for as long as the host is up."""
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        known = self.config.guest_dir / f"accel-{os.geteuid()}"
+        if known.exists() and known.read_text().split()[:1] == [boot_id]:
+            return known.read_text().split()[1]
+        accel = "kvm" if os.access("/dev/kvm", os.R_OK | os.W_OK) and self._boots("kvm") else "tcg"
+        known.write_text(f"{boot_id} {accel}\n")
+        return accel
+
+    def _boots(self, accel: str) -> bool:
+        try:
+            vm, channel = self._start("probe", self._options("probe", accel), self.share)
+        except qemu.QemuError:
+            return False
+        try:
+            until("the probe's end", lambda: channel.heard() or not vm.running(), PROBE_TIMEOUT)
+            return channel.heard()
+        except (TimeoutError, qemu.QemuError):
+            return False
+        finally:
+            vm.kill()
+            channel.close()
+            for log in self.dir.glob("probe.*.log"):
+                log.unlink()
+
+    def machine(self, name: str, incoming: bool = False, share: Path | None = None) -> Machine:
+        """Starts a back-end and a QEMU: with a guest that boots, or waiting for one to come in."""
+        share = share or self.share
+        daemon = Daemon(
+            self.config.daemon, share, self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
+        )
+        options = self._options(name, self.accel)
+        options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]
+        device = f"vhost-user-fs-pci,chardev=fs,tag={guest.TAG},num-request-queues={self.config.queues}"
+        options += ["-device", device]
+        options += ["-incoming", "defer"] if incoming else []
+        try:
+            vm, channel = self._start(name, options, share)
+        except qemu.QemuError:
+            daemon.stop()
+            raise
+        machine = Machine(name, daemon, vm, channel)
+        self._machines.append(machine)
+        if not incoming:
+            machine.guest.wait_for("ready", BOOT_TIMEOUT)
+        return machine

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a guest is put through. Each scenario ends with nothing lost or raises what was."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import guest
+import migration
+from machine import Lab, Machine, until
+
+INTERVAL_MS = 5
+LINES_BETWEEN = 100
+LINES_TIMEOUT = 60.0
+
+
+class Lost(Exception):
+    """Something did not survive; the message names all of it."""
+
+
+@dataclass
+class Outcome:
+    """What a scenario has to tell."""
+
+    moves: list[migration.Moved] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)  # lines in the log: before and after each move
+    lines: int = 0
+    longest_append_ms: int = 0
+    verified: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    host_files: int = 0
+
+
+class Story:
+    """One guest's life on one share: its log is started before anything, and read at the end."""
+
+    def __init__(self, lab: Lab, checks: str = "") -> None:
+        self.lab = lab
+        self.say = lab.say
+        self.outcome = Outcome()
+        self.say(f"starting machine A ({lab.accel}): a back-end, a QEMU, a guest")
+        self.here = lab.machine("A")
+        self._log = lab.share / "log"
+        self._prepare(checks)
+
+    def _prepare(self, checks: str) -> None:
+        prepared = self.here.guest.ask(f"prepare {checks}")
+        if prepared.failed:
+            raise Lost("before the move already: " + "; ".join(prepared.failed))
+        self.outcome.skipped = prepared.skipped
+        self.say(f"the guest holds {len(prepared.ok)} things that must survive")
+        self.here.guest.ask(f"log-start {INTERVAL_MS}")
+        self.say(f"a program in the guest appends to a log every {INTERVAL_MS} ms")
+        self.write_on()
+
+    def lines(self) -> int:
+        """In the log, as the host sees it."""
+        return self._log.stat().st_size // guest.LOG_LINE_LENGTH if self._log.exists() else 0
+
+    def write_on(self) -> None:
+        """Until the log has grown; so that there is a before and an after."""
+        target = self.lines() + LINES_BETWEEN
+        until("the guest's log grows", lambda: self.lines() >= target, LINES_TIMEOUT)
+
+    def move_to(self, target: Machine, progress: migration.Progress | None = None) -> None:
+        """A live migration, after which the machine left behind is ended."""
+        self.outcome.marks.append(self.lines())
+        self.say(f"live migration from {self.here.name} to {target.name}")
+        moved = migration.move(self.here, target, progress)
+        self.outcome.marks.append(self.lines())
+        self.outcome.moves.append(moved)
+        self.say(f"the guest runs on {target.name}: {moved.total_ms} ms, stopped {moved.downtime_ms}")
+        left, self.here = self.here, target
+        left.retire()
+        self.write_on()
+
+    def undisturbed(self) -> None:
+        """The log has gone on without an error."""
+        self.write_on()
+        report = self.here.guest.ask("log-report")
+        if report.failed:
+            raise Lost("; ".join(report.failed))
+
+    def verify(self) -> Outcome:
+        """Everything, from both sides; raises Lost."""
+        ended = self.here.guest.ask("log-stop")
+        checked = self.here.guest.ask("verify")
+        self.outcome.lines, damage = guest.log_damage(self._log)
+        self.outcome.longest_append_ms = ended.log[1]
+        self.outcome.verified = ended.ok + checked.ok
+        self.outcome.skipped += checked.skipped
+        self.outcome.host_files = ended.host_ok + checked.host_ok
+        lost = ended.failed + checked.failed
+        lost += [f"on the host {text}" for text in ended.host_failed + checked.host_failed]
+        if damage:
+            lost.append(f"the log on the host: {damage}")
+        if ended.log[0] != self.outcome.lines:
+            lost.append(f"the guest wrote {ended.log[0]} lines, the host has {self.outcome.lines}")
+        if lost:
+            raise Lost("\n".join(lost))
+        self.say(f"verified: {', '.join(self.outcome.verified)}")
+        return self.outcome
+
+
+def live(lab: Lab, checks: str = "") -> Outcome:
+    """A live migration."""
+    story = Story(lab, checks)
+    story.move_to(lab.machine("B", incoming=True))
+    return story.verify()
+
+
+def twice(lab: Lab, checks: str = "") -> Outcome:
+    """From A to B to C: what was loaded can be saved again."""
+    story = Story(lab, checks)
+    story.move_to(lab.machine("B", incoming=True))
+    story.move_to(lab.machine("C", incoming=True))
+    return story.verify()
+
+
+def refused(lab: Lab, checks: str = "") -> Outcome:
+    """A target that has another folder refuses the state; the guest stays and notices nothing."""
+    story = Story(lab, checks)
+    with tempfile.TemporaryDirectory(prefix="other-", dir=lab.config.guest_dir) as other:
+        target = lab.machine("B", incoming=True, share=Path(other))
+        reason = migration.fail(story.here, target)
+        story.say(f"refused, as it should be: {reason}")
+        migration.wait_gone(target)
+        if os.listdir(other):
+            raise Lost(f"the target that refused left {os.listdir(other)} behind")
+    story.undisturbed()
+    story.move_to(lab.machine("C", incoming=True))
+    return story.verify()
+
+
+def lost(lab: Lab, checks: str = "") -> Outcome:
+    """The target's back-end is killed on the way; the guest stays and notices nothing."""
+    story = Story(lab, checks)
+    target = lab.machine("B", incoming=True)
+    target.daemon.process.kill()
+    story.say(f"the target is gone: {migration.fail(story.here, target)}")
+    story.undisturbed()
+    story.move_to(lab.machine("C", incoming=True))
+    return story.verify()
+
+
+def cancelled(lab: Lab, checks: str = "") -> Outcome:
+    """A migration is cancelled on its way; the guest stays, and moves with the next one."""
+    story = Story(lab, checks)
+    migration.cancel(story.here, lab.machine("B", incoming=True), after_s=1.0)
+    story.say("cancelled; the guest goes on where it was")
+    story.undisturbed()
+    story.move_to(lab.machine("C", incoming=True))
+    return story.verify()
+
+
+def snapshot(lab: Lab, checks: str = "") -> Outcome:
+    """The guest is saved to a file, everything ends, and both sides start afresh from the file."""
+    story = Story(lab, checks)
+    file = lab.share.parent / (lab.share.name + ".snapshot")
+    try:
+        saved = migration.save(story.here, file)
+        story.outcome.marks.append(story.lines())
+        story.outcome.moves.append(saved)
+        story.say(f"saved to a file of {file.stat().st_size >> 20} MiB; everything ends")
+        story.here.retire()
+        story.here = lab.machine("B", incoming=True)
+        migration.restore(story.here, file)
+    finally:
+        file.unlink(missing_ok=True)
+    story.say("restored from the file into a fresh back-end and a fresh QEMU")
+    story.undisturbed()
+    return story.verify()
+
+
+SCENARIOS: dict[str, Callable[..., Outcome]] = {
+    scenario.__name__: scenario for scenario in (live, twice, refused, lost, cancelled, snapshot)
+}
