@@ -21,6 +21,7 @@ BOOT_TIMEOUT = 120.0
 PROBE_TIMEOUT = 30.0
 SOCKET_TIMEOUT = 20.0
 END_TIMEOUT = 10.0
+KERNEL_COMPLAINTS = ("WARNING:", "BUG:", "Oops", "blocked for more than")
 
 
 class Skip(Exception):
@@ -131,6 +132,8 @@ class Config:
             raise Skip(f"no {qemu.binary()} here; scripts/install-deps gets it")
         if found < qemu.OLDEST_VERSION:
             raise Skip(f"QEMU {'.'.join(map(str, found))} is too old, 8.2 is needed")
+        if shutil.which(self.daemon[0]) is None:
+            raise Skip(f"no back-end {self.daemon[0]}")
 
 
 def default_daemon(path: str) -> list[str]:
@@ -159,7 +162,10 @@ class Lab:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        err: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         for machine in self._machines:
             machine.stop()
@@ -170,6 +176,12 @@ class Lab:
             return
         shutil.rmtree(self.dir, ignore_errors=True)
         shutil.rmtree(self.share, ignore_errors=True)
+
+    def kernel_complaints(self) -> list[str]:
+        """What the guest's kernel did not like, on whichever machine it said so."""
+        consoles = self.dir.glob("*.console.log")
+        lines = [line for log in consoles for line in log.read_text(errors="replace").splitlines()]
+        return [line for line in lines if any(word in line for word in KERNEL_COMPLAINTS)]
 
     def _show_logs(self) -> None:
         for log in sorted(self.dir.glob("*.log")):
@@ -235,7 +247,9 @@ class Lab:
         )
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]
-        device = f"vhost-user-fs-pci,chardev=fs,tag={guest.TAG},num-request-queues={self.config.queues}"
+        device = (
+            f"vhost-user-fs-pci,chardev=fs,tag={guest.TAG},num-request-queues={self.config.queues}"
+        )
         options += ["-device", device]
         options += ["-incoming", "defer"] if incoming else []
         try:

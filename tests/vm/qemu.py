@@ -16,7 +16,7 @@ from typing import Any
 OLDEST_VERSION = (8, 2)
 START_TIMEOUT = 30.0
 REPLY_TIMEOUT = 60.0
-# A tenth of what a real guest has: the more memory, the longer a software-emulated move takes.
+# Enough for the kernel, and little to move.
 MEMORY = "256M"
 CPUS = 2
 
@@ -33,7 +33,9 @@ def binary() -> str:
 def version(qemu: str) -> tuple[int, ...] | None:
     """Of an installed QEMU, e.g. (10, 0, 2); None where there is none."""
     try:
-        text = subprocess.run([qemu, "--version"], capture_output=True, text=True, check=True).stdout
+        text = subprocess.run(
+            [qemu, "--version"], capture_output=True, text=True, check=True
+        ).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     found = re.search(r"version (\d+)\.(\d+)\.(\d+)", text)

@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import guest
 import migration
 from machine import Lab, Machine, until
+from qemu import QemuError
 
 INTERVAL_MS = 5
 LINES_BETWEEN = 100
@@ -73,7 +76,9 @@ class Story:
         moved = migration.move(self.here, target, progress)
         self.outcome.marks.append(self.lines())
         self.outcome.moves.append(moved)
-        self.say(f"the guest runs on {target.name}: {moved.total_ms} ms, stopped {moved.downtime_ms}")
+        self.say(
+            f"the guest runs on {target.name}: {moved.total_ms} ms, stopped {moved.downtime_ms}"
+        )
         left, self.here = self.here, target
         left.retire()
         self.write_on()
@@ -100,6 +105,7 @@ class Story:
             lost.append(f"the log on the host: {damage}")
         if ended.log[0] != self.outcome.lines:
             lost.append(f"the guest wrote {ended.log[0]} lines, the host has {self.outcome.lines}")
+        lost += [f"the guest's kernel: {text}" for text in self.lab.kernel_complaints()]
         if lost:
             raise Lost("\n".join(lost))
         self.say(f"verified: {', '.join(self.outcome.verified)}")
@@ -136,7 +142,7 @@ def refused(lab: Lab, checks: str = "") -> Outcome:
     return story.verify()
 
 
-def lost(lab: Lab, checks: str = "") -> Outcome:
+def killed(lab: Lab, checks: str = "") -> Outcome:
     """The target's back-end is killed on the way; the guest stays and notices nothing."""
     story = Story(lab, checks)
     target = lab.machine("B", incoming=True)
@@ -157,25 +163,71 @@ def cancelled(lab: Lab, checks: str = "") -> Outcome:
     return story.verify()
 
 
-def snapshot(lab: Lab, checks: str = "") -> Outcome:
-    """The guest is saved to a file, everything ends, and both sides start afresh from the file."""
-    story = Story(lab, checks)
-    file = lab.share.parent / (lab.share.name + ".snapshot")
+@contextlib.contextmanager
+def _saved(story: Story) -> Iterator[Path]:
+    """The guest in a file, and nothing else left of it."""
+    file = story.lab.share.with_suffix(".snapshot")
     try:
         saved = migration.save(story.here, file)
         story.outcome.marks.append(story.lines())
         story.outcome.moves.append(saved)
         story.say(f"saved to a file of {file.stat().st_size >> 20} MiB; everything ends")
         story.here.retire()
-        story.here = lab.machine("B", incoming=True)
-        migration.restore(story.here, file)
+        yield file
     finally:
         file.unlink(missing_ok=True)
+
+
+def _restore(story: Story, name: str, file: Path) -> None:
+    story.here = story.lab.machine(name, incoming=True)
+    migration.restore(story.here, file)
     story.say("restored from the file into a fresh back-end and a fresh QEMU")
     story.undisturbed()
+
+
+def snapshot(lab: Lab, checks: str = "") -> Outcome:
+    """The guest is saved to a file, everything ends, and both sides start afresh from the file."""
+    story = Story(lab, checks)
+    with _saved(story) as file:
+        _restore(story, "B", file)
     return story.verify()
 
 
+def damaged(lab: Lab, checks: str = "") -> Outcome:
+    """One bit of the back-end's state is wrong in a file: it is refused, and harms nothing. The
+    same file as it was is good."""
+    story = Story(lab, checks)
+    with _saved(story) as file:
+        # After the memory comes the state of devices; a name that the guest uses is in there.
+        at = _last_position(file, b"checks")
+        _flip_bit(file, at)
+        target = lab.machine("B", incoming=True)
+        try:
+            migration.restore(target, file)
+        except (migration.MigrationError, QemuError) as err:
+            story.say(f"refused, as it should be: {err}")
+        else:
+            raise Lost(f"a state with a wrong bit at {at} was taken")
+        migration.wait_gone(target)
+        _flip_bit(file, at)
+        _restore(story, "C", file)
+    return story.verify()
+
+
+def _last_position(file: Path, text: bytes) -> int:
+    with file.open("rb") as data, mmap.mmap(data.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        return view.rfind(text)
+
+
+def _flip_bit(file: Path, at: int) -> None:
+    with file.open("r+b") as data:
+        data.seek(at)
+        byte = data.read(1)[0]
+        data.seek(at)
+        data.write(bytes([byte ^ 1]))
+
+
 SCENARIOS: dict[str, Callable[..., Outcome]] = {
-    scenario.__name__: scenario for scenario in (live, twice, refused, lost, cancelled, snapshot)
+    scenario.__name__: scenario
+    for scenario in (live, twice, refused, killed, cancelled, snapshot, damaged)
 }

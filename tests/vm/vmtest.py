@@ -18,6 +18,7 @@ from scenarios import SCENARIOS, Lost
 
 SKIPPED = 77
 FAILURES = (DaemonError, GuestError, Lost, MigrationError, OSError, QemuError)
+SCENARIO_LIMIT_S = 200
 
 
 def arguments() -> argparse.Namespace:
@@ -34,9 +35,21 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def limit_time(seconds: int) -> None:
+    """Whatever hangs, and whoever ends us: everything started is ended, everything made removed."""
+
+    def too_long(*_: object) -> None:
+        raise TimeoutError(f"not done in {seconds} s")
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(seconds)
+
+
 def run(name: str, args: argparse.Namespace) -> bool:
     """One scenario; did it pass?"""
     start = time.monotonic()
+    limit_time(SCENARIO_LIMIT_S)
 
     def say(text: str) -> None:
         if args.verbose:
@@ -59,7 +72,6 @@ def run(name: str, args: argparse.Namespace) -> bool:
 
 def main() -> int:
     args = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that everything is cleaned up
     try:
         passed = [run(name, args) for name in args.only or SCENARIOS]
     except Skip as reason:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
+/* vm/guest/init.c - the guest's first and only program. */
 /*
- * vm/guest/init.c - the guest's first and only program: brings the machine up, mounts the share,
- * and then does what the host's side asks for, line by line. Every command is answered with lines
- * and a last one, "end".
+ * Brings the machine up, mounts the share, and then does what the host's side asks for, line by
+ * line. Every command is answered with lines and a last one, "end".
  */
 #include <dirent.h>
 #include <errno.h>

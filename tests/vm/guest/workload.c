@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/*
- * vm/guest/workload.c - a process that appends to a log every few milliseconds, numbered lines with
- * a checksum each, whatever happens to the machine under it.
- */
+/* vm/guest/workload.c - a process that appends to a log, whatever happens to its machine. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
