@@ -6,8 +6,10 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "base/cleanup.h"
 #include "godwit/error.h"
 #include "virtio/dirty.h"
+#include "virtio/queue-priv.h"
 #include "virtio/sigbus.h"
 
 struct gw_dirty {
@@ -15,6 +17,7 @@ struct gw_dirty {
 	_Atomic bool told; /* that pages lie beyond the table */
 	uint64_t pages;
 	struct gw_mapping mapping;
+	struct gw_bell notify; /* SET_LOG_FD */
 };
 
 int gw_dirty_new(struct gw_dirty **out, int fd, uint64_t offset, uint64_t size)
@@ -31,9 +34,15 @@ int gw_dirty_new(struct gw_dirty **out, int fd, uint64_t offset, uint64_t size)
 	}
 	/* size * 8 fits: what could be mapped has fewer than 2^61 bytes. */
 	dirty->pages = size * 8;
+	dirty->notify.fd = -1;
 	atomic_store(&dirty->refs, 1);
 	*out = dirty;
 	return 0;
+}
+
+void gw_dirty_set_notify(struct gw_dirty *dirty, int fd)
+{
+	gw_bell_set(&dirty->notify, fd);
 }
 
 struct gw_dirty *gw_dirty_ref(struct gw_dirty *dirty)
@@ -48,6 +57,7 @@ void gw_dirty_unref(struct gw_dirty *dirty)
 	if (!dirty || atomic_fetch_sub(&dirty->refs, 1) != 1)
 		return;
 	gw_mapping_close(&dirty->mapping);
+	gw_close(&dirty->notify.fd);
 	free(dirty);
 }
 
@@ -81,4 +91,5 @@ void gw_dirty_mark(struct gw_dirty *dirty, uint64_t gpa, uint64_t len)
 
 		__atomic_fetch_or(&bits[page / 8], bit, __ATOMIC_SEQ_CST);
 	}
+	gw_bell_ring(&dirty->notify);
 }
