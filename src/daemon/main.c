@@ -43,7 +43,7 @@ static const struct gw_option common_options[] = {
 	 .max = INT_MAX},
 	{"control-socket", "PATH", "JSON control socket [--socket-path + .control]",
 	 GW_OPTION_STRING, AT(control_socket)},
-	{"reconnect", NULL, "stay when the VMM disconnects, and serve the next", GW_OPTION_FLAG,
+	{"reconnect", NULL, "when the VMM disconnects, wait for the next", GW_OPTION_FLAG,
 	 AT(reconnect)},
 	{"state-key", "FILE", "32 bytes that sign and verify migrated state", GW_OPTION_STRING,
 	 AT(state_key)},
