@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/godwit-fs.c - virtio-fs as a program: its options, and what must be right on this host. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "daemon/daemon.h"
+#include "fs/fs.h"
+#include "godwit/error.h"
+
+#define POOL_SIZE_MAX 256
+#define NOFILE_MAX    (1 << 30) /* what the kernel's nr_open may be at most */
+
+struct fs_daemon {
+	struct fs_host host;
+	const char *sandbox;
+	unsigned nofile; /* 0: not given */
+};
+static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the host");
+
+/* In the order of the enums in fs/fs.h. */
+static const char *const cache_words[] = {"auto", "always", "never", "metadata", NULL};
+static const char *const on_error_words[] = {"abort", "guest-error", NULL};
+
+#define AT(member) offsetof(struct fs_daemon, member)
+static const struct gw_option options[] = {
+	{"shared-dir", "DIR", "directory to share", GW_OPTION_STRING, AT(host.shared_dir),
+	 .required = true},
+	{"tag", "TAG", "what the guest mounts, unless the VMM says", GW_OPTION_STRING, AT(host.tag),
+	 .max = FS_TAG_MAX},
+	{"xattr", NULL, "extended attributes", GW_OPTION_FLAG, AT(host.xattr)},
+	{"cache", "POLICY", "auto, always, never, metadata [auto]", GW_OPTION_WORD, AT(host.cache),
+	 .words = cache_words},
+	{"readonly", NULL, "the guest may not change anything", GW_OPTION_FLAG, AT(host.readonly)},
+	{"sandbox", "MODE", "only none in this version", GW_OPTION_STRING, AT(sandbox)},
+	{"thread-pool-size", "N", "threads for what blocks [0: chosen]", GW_OPTION_NUMBER,
+	 AT(host.thread_pool_size), .max = POOL_SIZE_MAX},
+	{"num-request-queues", "N", "request queues at most [4]", GW_OPTION_NUMBER,
+	 AT(host.num_request_queues), .min = 1, .max = FS_REQUEST_QUEUES_MAX},
+	{"migration-on-error", "WHAT", "abort, guest-error: inodes not found [abort]",
+	 GW_OPTION_WORD, AT(host.on_error), .words = on_error_words},
+	{"rlimit-nofile", "N", "open files at most [as many as allowed]", GW_OPTION_NUMBER,
+	 AT(nofile), .min = 1, .max = NOFILE_MAX},
+	{NULL},
+};
+
+static int check_share(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return gw_fail(errno, "shared directory %s: %s", path, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return gw_fail(ENOTDIR, "shared directory %s: not a directory", path);
+	return 0;
+}
+
+static int check_sandbox(const char *mode)
+{
+	if (mode && strcmp(mode, "none"))
+		return gw_fail(EINVAL, "sandbox '%.64s': this version has only none", mode);
+	gw_warn("no sandbox: the guest reaches the share with this program's own rights, and a "
+		"mistake in it would reach the host");
+	return 0;
+}
+
+/* Each cached inode may hold a descriptor: the soft limit is no use to anybody. */
+static int set_nofile(unsigned wanted)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return gw_fail(errno, "open files: %s", strerror(errno));
+	limit.rlim_cur = wanted ? wanted : limit.rlim_max;
+	limit.rlim_max = GW_MAX(limit.rlim_max, limit.rlim_cur);
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return gw_fail(errno, "open files cannot be limited to %llu: %s",
+			       (unsigned long long)limit.rlim_cur, strerror(errno));
+	return 0;
+}
+
+static int prepare(void *opaque)
+{
+	struct fs_daemon *fs = opaque;
+	int err = check_share(fs->host.shared_dir);
+
+	if (!err)
+		err = check_sandbox(fs->sandbox);
+	return err ? err : set_nofile(fs->nofile);
+}
+
+/* What was not given stays unset, so that a source's value can be adopted. */
+static int set_params(const void *opaque, struct gw_params *params)
+{
+	const struct fs_daemon *fs = opaque;
+	unsigned queues = fs->host.num_request_queues;
+
+	return queues ? gw_params_set(params, "num-request-queues", queues, NULL) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct fs_daemon fs;
+	static const struct gw_daemon daemon = {
+		.program = "godwit-fs",
+		.summary = "Share a directory with a guest over virtio-fs (vhost-user).",
+		.type = "fs",
+		.ops = &fs_device_ops,
+		.options = options,
+		.host = &fs,
+		.prepare = prepare,
+		.set_params = set_params,
+	};
+
+	return gw_daemon_main(&daemon, argc, argv);
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""The options of a program's --help and those of its manual page are the same, names and arguments.
+
+usage: manual.py PAGE.scd PROGRAM [SUBCOMMAND]
+"""
+import re
+import subprocess
+import sys
+
+
+def of_help(command):
+    text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+    for line in text.splitlines():
+        if len(line) > 80:
+            sys.exit(f"{command[0]}: a line of --help is longer than 80 columns: {line}")
+    if text.count("\n") > 24:
+        sys.exit(f"{command[0]}: --help does not fit a screen of 24 lines")
+    return re.findall(r"^  (--[a-z-]+)(?: ([A-Z][A-Z-]*))?", text, re.M)
+
+
+def of_manual(page):
+    with open(page, encoding="utf-8") as file:
+        return re.findall(r"^\*(--[a-z-]+)\*(?: _([A-Z-]+)_)?", file.read(), re.M)
+
+
+page, *program = sys.argv[1:]
+shown, told = set(of_help(program)), set(of_manual(page))
+for name, argument in sorted(shown ^ told):
+    print(f"{name} {argument}: only in {'--help' if (name, argument) in shown else page}")
+sys.exit(shown != told or not shown)
