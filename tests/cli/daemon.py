@@ -169,6 +169,8 @@ class Program(unittest.TestCase):
         listener.bind(self.path)
         listener.listen()
         ours, theirs = socket.socketpair()
+        for end in (listener, ours, theirs):
+            self.addCleanup(end.close)
         for inherited in (listener, theirs):
             fd = inherited.fileno()
             daemon = self.start("--fd", str(fd), pass_fds=(fd,))
@@ -181,7 +183,6 @@ class Program(unittest.TestCase):
                 client.close()
             self.assertEqual(daemon.wait(timeout=10), 0)  # it ends with its front-end
         self.assertFalse(os.path.exists(self.path + ".control"))
-        listener.close()
 
     def test_reconnect_stays(self):
         daemon = self.start("--socket-path", self.path, "--reconnect")
