@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/options.h"
 #include "cli/command.h"
-#include "daemon/daemon.h"
 #include "godwit/error.h"
 
 static const struct {

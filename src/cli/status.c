@@ -5,11 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
+#include "base/options.h"
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "control/control.h"
-#include "daemon/daemon.h"
 #include "godwit/error.h"
 
 struct status_options {
@@ -17,9 +16,9 @@ struct status_options {
 };
 
 static const struct gw_option options[] = {
-	{"json", NULL, "one JSON object a line and socket", GW_OPTION_FLAG,
-	 offsetof(struct status_options, json)},
-	{"help", NULL, "print this", GW_OPTION_FLAG, offsetof(struct status_options, help),
+	{"json", NULL, "one JSON object a line and socket", offsetof(struct status_options, json),
+	 GW_OPTION_FLAG},
+	{"help", NULL, "print this", offsetof(struct status_options, help), GW_OPTION_FLAG,
 	 .letter = 'h'},
 	{NULL},
 };
@@ -84,7 +83,7 @@ static void print_transfer(const json_t *transfer)
 		printf(", id ");
 		print_text(text_of(transfer, "id"));
 	}
-	if (*reason && strcmp(reason, "unknown")) {
+	if (*reason && strcmp(reason, "unknown") != 0) {
 		printf("\n                   ");
 		print_text(reason);
 	}

@@ -3,15 +3,8 @@
 #ifndef GW_DAEMON_DAEMON_H
 #define GW_DAEMON_DAEMON_H
 
-#include "daemon/options.h"
+#include "base/options.h"
 #include "godwit/device.h"
-
-/* Exit codes of all programs. */
-enum {
-	GW_EXIT_OK = 0,
-	GW_EXIT_FAILED = 1, /* it could not be done; one line on standard error says why */
-	GW_EXIT_USAGE = 2,  /* the command line is wrong */
-};
 
 /* A program that serves one device; its main() fills this in and calls gw_daemon_main(). */
 struct gw_daemon {

@@ -29,23 +29,23 @@ static const char *const on_error_words[] = {"abort", "guest-error", NULL};
 
 #define AT(member) offsetof(struct fs_daemon, member)
 static const struct gw_option options[] = {
-	{"shared-dir", "DIR", "directory to share", GW_OPTION_STRING, AT(host.shared_dir),
+	{"shared-dir", "DIR", "directory to share", AT(host.shared_dir), GW_OPTION_STRING,
 	 .required = true},
-	{"tag", "TAG", "what the guest mounts, unless the VMM says", GW_OPTION_STRING, AT(host.tag),
+	{"tag", "TAG", "what the guest mounts, unless the VMM says", AT(host.tag), GW_OPTION_STRING,
 	 .max = FS_TAG_MAX},
-	{"xattr", NULL, "extended attributes", GW_OPTION_FLAG, AT(host.xattr)},
-	{"cache", "POLICY", "auto, always, never, metadata [auto]", GW_OPTION_WORD, AT(host.cache),
+	{"xattr", NULL, "extended attributes", AT(host.xattr), GW_OPTION_FLAG},
+	{"cache", "POLICY", "auto, always, never, metadata [auto]", AT(host.cache), GW_OPTION_WORD,
 	 .words = cache_words},
-	{"readonly", NULL, "the guest may not change anything", GW_OPTION_FLAG, AT(host.readonly)},
-	{"sandbox", "MODE", "only none in this version", GW_OPTION_STRING, AT(sandbox)},
-	{"thread-pool-size", "N", "threads for what blocks [0: chosen]", GW_OPTION_NUMBER,
-	 AT(host.thread_pool_size), .max = POOL_SIZE_MAX},
-	{"num-request-queues", "N", "request queues at most [4]", GW_OPTION_NUMBER,
-	 AT(host.num_request_queues), .min = 1, .max = FS_REQUEST_QUEUES_MAX},
+	{"readonly", NULL, "the guest may not change anything", AT(host.readonly), GW_OPTION_FLAG},
+	{"sandbox", "MODE", "only none in this version", AT(sandbox), GW_OPTION_STRING},
+	{"thread-pool-size", "N", "threads for what blocks [0: chosen]", AT(host.thread_pool_size),
+	 GW_OPTION_NUMBER, .max = POOL_SIZE_MAX},
+	{"num-request-queues", "N", "request queues at most [4]", AT(host.num_request_queues),
+	 GW_OPTION_NUMBER, .min = 1, .max = FS_REQUEST_QUEUES_MAX},
 	{"migration-on-error", "WHAT", "abort, guest-error: inodes not found [abort]",
-	 GW_OPTION_WORD, AT(host.on_error), .words = on_error_words},
-	{"rlimit-nofile", "N", "open files at most [as many as allowed]", GW_OPTION_NUMBER,
-	 AT(nofile), .min = 1, .max = NOFILE_MAX},
+	 AT(host.on_error), GW_OPTION_WORD, .words = on_error_words},
+	{"rlimit-nofile", "N", "open files at most [as many as allowed]", AT(nofile),
+	 GW_OPTION_NUMBER, .min = 1, .max = NOFILE_MAX},
 	{NULL},
 };
 
@@ -62,7 +62,7 @@ static int check_share(const char *path)
 
 static int check_sandbox(const char *mode)
 {
-	if (mode && strcmp(mode, "none"))
+	if (mode && strcmp(mode, "none") != 0)
 		return gw_fail(EINVAL, "sandbox '%.64s': this version has only none", mode);
 	gw_warn("no sandbox: the guest reaches the share with this program's own rights, and a "
 		"mistake in it would reach the host");

@@ -26,8 +26,10 @@ static unsigned collect_named(const struct gw_params *params, const struct gw_pa
 	for (unsigned i = 0; i < params->count; i++)
 		if (params->set[i] && (all[i].no_off || params->value[i] != all[i].off))
 			named[n++] = &all[i];
-	if (n)
+	if (n) {
+		/* NOLINTNEXTLINE(bugprone-sizeof-expression): it is pointers that are sorted */
 		qsort(named, n, sizeof(*named), by_name);
+	}
 	return n;
 }
 
@@ -169,7 +171,7 @@ int gw_canonical_parse(struct gw_params **out, const struct gw_model *model, con
 		       size_t len, enum gw_refusal *refusal)
 {
 	GW_AUTO_FREE struct gw_params *params = NULL;
-	struct form form = {.at = text, .end = text + len, .refusal = refusal};
+	struct form form = {.at = text, .end = text + len, .last = {"", 0}, .refusal = refusal};
 	struct piece line;
 	int err;
 

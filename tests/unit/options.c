@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "cmocka-all.h"
-#include "daemon/options.h"
+#include "base/options.h"
 #include "godwit/error.h"
 
 struct first {
@@ -22,18 +22,18 @@ struct second {
 
 static const char *const words[] = {"red", "green", NULL};
 static const struct gw_option first_options[] = {
-	{"flag", NULL, "a flag", GW_OPTION_FLAG, offsetof(struct first, flag)},
-	{"text", "TEXT", "a text", GW_OPTION_STRING, offsetof(struct first, text), .max = 5},
-	{"number", "N", "a number", GW_OPTION_NUMBER, offsetof(struct first, number), .min = 2,
+	{"flag", NULL, "a flag", offsetof(struct first, flag), GW_OPTION_FLAG},
+	{"text", "TEXT", "a text", offsetof(struct first, text), GW_OPTION_STRING, .max = 5},
+	{"number", "N", "a number", offsetof(struct first, number), GW_OPTION_NUMBER, .min = 2,
 	 .max = 40},
-	{"word", "WORD", "a word", GW_OPTION_WORD, offsetof(struct first, word), .words = words},
+	{"word", "WORD", "a word", offsetof(struct first, word), GW_OPTION_WORD, .words = words},
 	{NULL},
 };
 static const struct gw_option second_options[] = {
-	{"help", NULL, "print this", GW_OPTION_FLAG, offsetof(struct second, help), .letter = 'h'},
-	{"needed", "X", "is needed", GW_OPTION_STRING, offsetof(struct second, needed),
+	{"help", NULL, "print this", offsetof(struct second, help), GW_OPTION_FLAG, .letter = 'h'},
+	{"needed", "X", "is needed", offsetof(struct second, needed), GW_OPTION_STRING,
 	 .required = true},
-	{"old", "X", "never shown", GW_OPTION_STRING, offsetof(struct second, old),
+	{"old", "X", "never shown", offsetof(struct second, old), GW_OPTION_STRING,
 	 .instead = "--needed"},
 	{NULL},
 };

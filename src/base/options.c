@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* daemon/options.c - command lines, described by tables: parsed, and explained by --help. */
+/* base/options.c - command lines, described by tables: parsed, and explained by --help. */
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/options.h"
+#include "base/options.h"
 #include "godwit/error.h"
 
 /* Where --help begins to explain; a longer name gets a line of its own. */

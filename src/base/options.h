@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* daemon/options.h - command lines, described by tables: parsed, and explained by --help. */
-#ifndef GW_DAEMON_OPTIONS_H
-#define GW_DAEMON_OPTIONS_H
+/* base/options.h - command lines, described by tables: parsed, and explained by --help. */
+#ifndef GW_BASE_OPTIONS_H
+#define GW_BASE_OPTIONS_H
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+
+/* Exit codes of all programs. */
+enum {
+	GW_EXIT_OK = 0,
+	GW_EXIT_FAILED = 1, /* it could not be done; one line on standard error says why */
+	GW_EXIT_USAGE = 2,  /* the command line is wrong */
+};
 
 #define GW_OPTIONS_MAX 64 /* rows of all tables of one program */
 
@@ -21,13 +28,13 @@ struct gw_option {
 	const char *name;     /* without dashes */
 	const char *argument; /* what --help calls it; NULL: takes none */
 	const char *help;
-	enum gw_option_type type;
 	size_t offset;
+	enum gw_option_type type;
+	char letter; /* "-h" as well as "--help" */
+	bool required;
 	unsigned min, max;
 	const char *const *words; /* ended by NULL */
-	char letter;		  /* "-h" as well as "--help" */
-	bool required;
-	const char *instead; /* deprecated: accepted with a warning that names what to use */
+	const char *instead;	  /* deprecated: accepted with a warning that names what to use */
 };
 
 struct gw_option_table {
