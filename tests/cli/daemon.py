@@ -145,10 +145,10 @@ class Program(unittest.TestCase):
         self.assertIsNone(first.poll())
         first.kill()
         first.wait()
-        inode = os.stat(self.path).st_ino
+        left = os.stat(self.path).st_ctime_ns
         second = self.start("--socket-path", self.path)
         deadline = time.monotonic() + 20
-        while not os.path.exists(self.path) or os.stat(self.path).st_ino == inode:
+        while not os.path.exists(self.path) or os.stat(self.path).st_ctime_ns == left:
             self.assertIsNone(second.poll())
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.005)
