@@ -86,12 +86,18 @@ static void on_sigbus(int signo, siginfo_t *info, void *context)
 	errno = saved;
 }
 
+/* For each new guard: a program (or its sanitizer) may have put its own handler there since. */
 static void install(void)
 {
 	struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	struct sigaction now;
 
+	sigaction(SIGBUS, NULL, &now);
+	if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus)
+		return;
+	previous = now;
 	sigemptyset(&action.sa_mask);
-	sigaction(SIGBUS, &action, &previous);
+	sigaction(SIGBUS, &action, NULL);
 }
 
 static struct gw_guard *guard_unused(void)
@@ -112,14 +118,12 @@ static struct gw_guard *guard_unused(void)
 
 int gw_guard_new(struct gw_guard **out, void *start, size_t len, size_t page)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, install);
 	GW_LOCK_SCOPE(&guards_lock);
 	struct gw_guard *guard = guard_unused();
 
 	if (!guard)
 		return gw_fail(ENOMEM, "guard of a mapping: no memory");
+	install();
 	atomic_store(&guard->len, len);
 	atomic_store(&guard->page, page);
 	atomic_store(&guard->broken, false);
