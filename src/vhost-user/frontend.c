@@ -156,8 +156,7 @@ static int send_notifiers(struct gw_frontend *frontend)
 	return err;
 }
 
-/* A connected, negotiated front-end that has no guest yet. */
-static int open_frontend(struct gw_frontend **out, const struct gw_frontend_config *config)
+int gw_frontend_connect(struct gw_frontend **out, const struct gw_frontend_config *config)
 {
 	struct gw_frontend *frontend = calloc(1, sizeof(*frontend));
 	int err = 0;
@@ -171,11 +170,17 @@ static int open_frontend(struct gw_frontend **out, const struct gw_frontend_conf
 		err = connect_path(config->socket_path, frontend->timeout_ms, &frontend->socket);
 	else
 		frontend->socket = config->fd;
-	if (err) {
+	if (err)
 		frontend->socket = -1;
-		return err;
-	}
-	return negotiate(frontend, config->refuse_protocol_features);
+	return err;
+}
+
+/* A negotiated front-end that has no guest yet; to be freed, whatever is returned. */
+static int open_frontend(struct gw_frontend **out, const struct gw_frontend_config *config)
+{
+	int err = gw_frontend_connect(out, config);
+
+	return err ? err : negotiate(*out, config->refuse_protocol_features);
 }
 
 static int fill_new(struct gw_frontend *frontend, const struct gw_frontend_config *config)

@@ -75,6 +75,10 @@ struct gw_frontend {
 	atomic_uint config_changes;
 };
 
+/* frontend.c: connected, nothing said yet; for tests, with the raw calls of godwit/frontend.h.
+ * *@frontend is to be freed, whatever is returned. */
+int gw_frontend_connect(struct gw_frontend **frontend, const struct gw_frontend_config *config);
+
 /*
  * Messages (frontend_msg.c). All waits end after the front-end's timeout.
  */
