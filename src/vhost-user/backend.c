@@ -265,12 +265,22 @@ static int dialog_begin(struct gw_backend *backend, int fd)
 	return 0;
 }
 
+/* A front-end that closes and connects again at once may be accepted before its end is noticed. */
+static unsigned count_present(const struct gw_backend *backend)
+{
+	unsigned count = 0;
+
+	for (const struct gw_dialog *dialog = backend->dialogs; dialog; dialog = dialog->next)
+		count += !gw_conn_is_left(dialog->conn);
+	return count;
+}
+
 static void on_connection(void *opaque, int fd)
 {
 	struct gw_backend *backend = opaque;
 	GW_AUTO_FD int owned = fd;
 
-	if (count_open(backend) >= backend->config.max_connections) {
+	if (count_present(backend) >= backend->config.max_connections) {
 		gw_warn("vhost-user: a connection more than the %u that are served; closing it",
 			backend->config.max_connections);
 		return;

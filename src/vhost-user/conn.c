@@ -2,6 +2,7 @@
 /* vhost-user/conn.c - one socket: bytes in, whole messages out, and replies back. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -82,6 +83,13 @@ void gw_conn_close(struct gw_conn *conn)
 bool gw_conn_is_closed(const struct gw_conn *conn)
 {
 	return conn->closed;
+}
+
+bool gw_conn_is_left(const struct gw_conn *conn)
+{
+	struct pollfd poller = {.fd = conn->fd, .events = POLLRDHUP};
+
+	return conn->closed || poll(&poller, 1, 0) > 0;
 }
 
 /*

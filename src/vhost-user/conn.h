@@ -49,5 +49,7 @@ void gw_conn_reply(struct gw_conn *conn, uint32_t request, const void *payload, 
 /* End the connection; `closed` follows. */
 void gw_conn_close(struct gw_conn *conn);
 bool gw_conn_is_closed(const struct gw_conn *conn);
+/* Closed, or the front-end has gone and its end was not noticed yet. */
+bool gw_conn_is_left(const struct gw_conn *conn);
 
 #endif
