@@ -74,9 +74,8 @@ int gw_frontend_send_ring_addr(struct gw_frontend *frontend, unsigned queue)
 	addr.used = ring + used;
 	if (frontend->log_on) {
 		addr.flags = GW_VU_VRING_F_LOG;
-		/* Packed rings are used in place: the used ring to be logged is the ring itself. */
-		addr.log = gw_guest_gpa_of(guest, guest->rings[queue], 1) +
-			   (guest->packed ? desc : used);
+		/* Also of packed rings, as QEMU does: the ring itself is found by its memory. */
+		addr.log = gw_guest_gpa_of(guest, guest->rings[queue], 1) + used;
 	}
 	return gw_frontend_tell(frontend, frontend->log_on ? GW_VU_ACKED : GW_VU_NO_WAIT,
 				&(struct gw_vu_out){.request = GW_VU_SET_VRING_ADDR,
@@ -91,6 +90,15 @@ static void signal_fd(int fd)
 	/* The only failure is a full counter, which is a signal too. */
 	if (write(fd, &one, sizeof(one)) < 0)
 		return;
+}
+
+/* An error of an earlier life of the ring is none of this one's. */
+static void drain_fd(int fd)
+{
+	uint64_t count;
+
+	if (read(fd, &count, sizeof(count)) < 0)
+		return; /* there was nothing */
 }
 
 static int start_ring(struct gw_frontend *frontend, unsigned i)
@@ -109,6 +117,7 @@ static int start_ring(struct gw_frontend *frontend, unsigned i)
 	if (err)
 		return err;
 	queue->started = true;
+	drain_fd(queue->err);
 	/* The guest never kicks again for what was in the ring before: older back-ends need it. */
 	signal_fd(queue->kick);
 	return 0;
