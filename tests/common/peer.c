@@ -35,6 +35,7 @@ static void make_backend(struct peer *peer, const struct peer_options *options)
 		.ops = ops,
 		.host = peer->script,
 		.reconnect = options->reconnect,
+		.max_connections = options->connections,
 		.control_path = options->control ? peer->control : NULL,
 		.program = "godwit-test",
 		.version = "0",

@@ -25,6 +25,7 @@ struct peer_options {
 	bool reconnect; /* it lives until peer_stop(), and takes one connection after the other */
 	const struct gw_device_ops *ops; /* NULL: the scripted device, with script as host */
 	const char *params;		 /* "name=value", or NULL */
+	unsigned connections;		 /* at a time, 0: one */
 	bool control;			 /* with a control socket, at peer->control */
 };
 
