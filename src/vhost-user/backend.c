@@ -55,7 +55,6 @@ static void transfer_failed(void *opaque, const struct gw_transfer_info *info)
 {
 	struct seat *seat = opaque;
 
-	gw_error("%s %s failed: %s", info->load ? "load" : "save", info->id, info->reason);
 	if (seat->backend->control)
 		gw_control_event(seat->backend->control, "MIGRATION_FAILED",
 				 gw_status_failure(info));

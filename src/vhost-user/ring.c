@@ -131,10 +131,12 @@ int gw_instance_change_all(struct gw_instance *instance, const struct gw_queue_c
  */
 static void park_in_session(struct gw_ring *ring)
 {
+	unsigned count = gw_queue_parked_count(ring->queue);
 	struct gw_parked parked;
 
-	for (unsigned i = 0; !gw_queue_parked_get(ring->queue, i, &parked); i++) {
-		if (gw_session_park(ring->instance->session, ring->index, &parked))
+	for (unsigned i = 0; i < count; i++) {
+		if (gw_queue_parked_get(ring->queue, i, &parked) ||
+		    gw_session_park(ring->instance->session, ring->index, &parked))
 			gw_error("ring %u: a parked request is lost: %s", ring->index,
 				 gw_last_error());
 	}
