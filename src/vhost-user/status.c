@@ -5,18 +5,6 @@
 #include "control/control.h"
 #include "vhost-user/status.h"
 
-static const char *const device_states[GW_DEVICE_STATES] = {
-	[GW_DEVICE_FRESH] = "fresh",	     [GW_DEVICE_RUNNING] = "running",
-	[GW_DEVICE_SUSPENDED] = "suspended", [GW_DEVICE_FROZEN] = "frozen",
-	[GW_DEVICE_GONE] = "gone",	     [GW_DEVICE_FAILED] = "failed",
-};
-
-static const char *const transfer_states[GW_TRANSFER_STATES] = {
-	[GW_TRANSFER_IDLE] = "idle",	 [GW_TRANSFER_SAVING] = "saving",
-	[GW_TRANSFER_SAVED] = "saved",	 [GW_TRANSFER_LOADING] = "loading",
-	[GW_TRANSFER_LOADED] = "loaded", [GW_TRANSFER_FAILED] = "failed",
-};
-
 static json_t *status_of_ring(const struct gw_ring *ring)
 {
 	const struct gw_queue *queue = ring->queue;
@@ -85,8 +73,8 @@ json_t *gw_status_of(const struct gw_instance *instance, const char *model)
 
 	return json_pack("{s:s, s:s?, s:b, s:s, s:s, s:o, s:o, s:o}", "device", instance->ops->name,
 			 "model", model, "connected", instance->connected, "device_state",
-			 device_states[gw_session_device_state(session)], "transfer_state",
-			 transfer_states[gw_session_transfer_state(session)], "rings",
+			 gw_device_state_name(gw_session_device_state(session)), "transfer_state",
+			 gw_transfer_state_name(gw_session_transfer_state(session)), "rings",
 			 status_of_rings(instance), "last_transfer", status_of_transfer(session),
 			 "stopping", status_of_stops(instance));
 }
