@@ -75,7 +75,7 @@ def main() -> int:
     try:
         passed = [run(name, args) for name in args.only or SCENARIOS]
     except Skip as reason:
-        print(f"skipped: {reason}")
+        print(reason)
         return SKIPPED
     return 0 if all(passed) else 1
 
