@@ -18,7 +18,7 @@ import guest
 import qemu
 
 BOOT_TIMEOUT = 120.0
-PROBE_TIMEOUT = 30.0
+PROBE_TIMEOUT = 15.0
 SOCKET_TIMEOUT = 20.0
 END_TIMEOUT = 10.0
 KERNEL_COMPLAINTS = ("WARNING:", "BUG:", "Oops", "blocked for more than")
