@@ -117,6 +117,8 @@ static int create_existing(struct fs_request *req, struct fs_inode *parent, int 
 
 		if (inode)
 			fd = fs_inode_open(inode, flags | O_CLOEXEC);
+		if (fd >= 0 && flags & O_TRUNC)
+			fs_inode_statx(inode, &stx); /* the size is another one now */
 	}
 	if (fd < 0) {
 		fs_inode_forget(fs->inodes, nodeid, 1);

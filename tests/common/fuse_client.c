@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* common/fuse_client.c - a guest that speaks FUSE: the back-end beside it, requests, answers. */
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "fuse_client.h"
+
+#define TIMEOUT_MS 20000
+
+#define OK(call_)                                                             \
+	({                                                                    \
+		int ok_ = (call_);                                            \
+		if (ok_ < 0)                                                  \
+			fail_msg("%s: %d: %s", #call_, ok_, gw_last_error()); \
+		ok_;                                                          \
+	})
+
+static void *run_loop(void *opaque)
+{
+	gw_loop_run(opaque);
+	return NULL;
+}
+
+static void start_backend(struct fuse_client *client, int fd)
+{
+	struct gw_backend_config config = {
+		.size = sizeof(config),
+		.ops = &fs_device_ops,
+		.host = &client->host,
+		.program = "fuse-test",
+		.version = "0",
+	};
+
+	OK(gw_loop_new(&client->loop));
+	OK(gw_backend_new(&client->backend, client->loop, &config));
+	OK(gw_backend_adopt_fd(client->backend, fd));
+	assert_int_equal(pthread_create(&client->thread, NULL, run_loop, client->loop), 0);
+}
+
+static void make_slots(struct fuse_client *client)
+{
+	for (unsigned q = 0; q < client->queues; q++) {
+		for (unsigned i = 0; i < FUSE_SLOTS; i++) {
+			struct fuse_slot *slot = &client->slots[q][i];
+
+			slot->room = i == 0 ? FUSE_BIG_ROOM : FUSE_ROOM;
+			slot->out = gw_frontend_alloc(client->frontend, slot->room);
+			slot->in = gw_frontend_alloc(client->frontend, slot->room);
+			assert_non_null(slot->out);
+			assert_non_null(slot->in);
+		}
+	}
+}
+
+static void start_frontend(struct fuse_client *client, int fd)
+{
+	struct gw_frontend_config config = {
+		.size = sizeof(config),
+		.fd = fd,
+		.timeout_ms = TIMEOUT_MS,
+		.queues = client->queues,
+		.queue_size = 128,
+		.memory_size =
+			(size_t)client->queues * (2 * FUSE_BIG_ROOM + 2 * FUSE_SLOTS * FUSE_ROOM) +
+			(4u << 20),
+	};
+
+	OK(gw_frontend_new(&client->frontend, &config));
+	OK(gw_frontend_start(client->frontend));
+	make_slots(client);
+}
+
+void fuse_start(struct fuse_client *client, const struct fuse_options *options)
+{
+	unsigned queues = options->queues ? options->queues : 1;
+	int fds[2];
+
+	memset(client, 0, sizeof(*client));
+	client->queues = queues + 1;
+	if (options->share) {
+		snprintf(client->share, sizeof(client->share), "%s", options->share);
+	} else {
+		strcpy(client->share, "/tmp/gw-fuse.XXXXXX");
+		assert_non_null(mkdtemp(client->share));
+		assert_int_equal(chmod(client->share, 0755), 0);
+		client->own_share = true;
+	}
+	client->host = (struct fs_host){
+		.shared_dir = client->share,
+		.tag = "test",
+		.num_request_queues = queues,
+		.thread_pool_size = options->threads,
+		.cache = options->cache,
+		.xattr = options->xattr,
+		.readonly = options->readonly,
+	};
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	start_backend(client, fds[0]);
+	start_frontend(client, fds[1]);
+	if (!options->no_init)
+		OK(fuse_init(client, 7, FUSE_KERNEL_MINOR_VERSION,
+			     options->init_flags ? options->init_flags : UINT64_MAX >> 1));
+}
+
+static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+void fuse_stop(struct fuse_client *client)
+{
+	gw_frontend_free(client->frontend);
+	/* By default a back-end ends when its front-end has gone. */
+	pthread_join(client->thread, NULL);
+	gw_backend_free(client->backend);
+	gw_loop_free(client->loop);
+	if (client->own_share)
+		nftw(client->share, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/*
+ * Requests.
+ */
+
+static char *append(char *at, const char *end, const void *data, size_t len)
+{
+	assert_true(len <= (size_t)(end - at));
+	if (len)
+		memcpy(at, data, len);
+	return at + len;
+}
+
+/* Header and body behind each other; returns the length. */
+static size_t compose(struct fuse_client *client, struct fuse_slot *slot,
+		      const struct fuse_call *call)
+{
+	struct fuse_in_header header = {
+		.opcode = call->opcode,
+		.unique = slot->unique = atomic_fetch_add(&client->unique, 2) + 2,
+		.nodeid = call->nodeid ? call->nodeid : FUSE_ROOT_ID,
+		.uid = call->uid,
+		.gid = call->gid,
+		.total_extlen = call->ext_units,
+	};
+	const char *end = slot->out + slot->room;
+	char *at = slot->out + sizeof(header);
+	size_t len;
+
+	at = append(at, end, call->arg, call->arg_len);
+	if (call->name)
+		at = append(at, end, call->name, strlen(call->name) + 1);
+	if (call->name2)
+		at = append(at, end, call->name2, strlen(call->name2) + 1);
+	at = append(at, end, call->data, call->data_len);
+	len = (size_t)(at - slot->out);
+	header.len = call->len ? call->len : (uint32_t)len;
+	memcpy(slot->out, &header, sizeof(header));
+	return call->cut ? call->cut : len;
+}
+
+/* As Linux does: the header, then the rest. */
+static unsigned cut_out(struct fuse_slot *slot, size_t len, struct iovec *out)
+{
+	size_t header = sizeof(struct fuse_in_header);
+
+	out[0] = (struct iovec){slot->out, len < header ? len : header};
+	if (len <= header)
+		return 1;
+	out[1] = (struct iovec){slot->out + header, len - header};
+	return 2;
+}
+
+static unsigned cut_in(struct fuse_slot *slot, const struct fuse_call *call, struct iovec *in)
+{
+	size_t header = sizeof(struct fuse_out_header);
+	size_t len = call->in_room ? call->in_room : header + call->room;
+	unsigned segments = call->segments ? call->segments : 1;
+	size_t each, offset = header;
+	unsigned count = 0;
+
+	assert_true(len <= slot->room);
+	if (call->opcode == FUSE_FORGET || call->opcode == FUSE_BATCH_FORGET)
+		return 0;
+	memset(slot->in, 0xa5, len);
+	in[count++] = (struct iovec){slot->in, len < header ? len : header};
+	each = len > header ? (len - header + segments - 1) / segments : 0;
+	while (offset < len) {
+		size_t part = len - offset < each ? len - offset : each;
+
+		in[count++] = (struct iovec){slot->in + offset, part};
+		offset += part;
+	}
+	return count;
+}
+
+static struct fuse_slot *free_slot(struct fuse_client *client, unsigned queue,
+				   const struct fuse_call *call)
+{
+	bool big = call->room + call->data_len + 4096 > FUSE_ROOM;
+
+	for (unsigned i = big ? 0 : 1; i < (big ? 1 : FUSE_SLOTS); i++) {
+		if (!client->slots[queue][i].call)
+			return &client->slots[queue][i];
+	}
+	fail_msg("too many requests at once");
+	return NULL;
+}
+
+void fuse_begin(struct fuse_client *client, unsigned queue, struct fuse_call *call)
+{
+	struct fuse_slot *slot = free_slot(client, queue, call);
+	struct iovec out[2], in[66];
+	unsigned in_count, out_count;
+
+	call->done = false;
+	slot->call = call;
+	out_count = cut_out(slot, compose(client, slot, call), out);
+	in_count = cut_in(slot, call, in);
+	OK(gw_driver_add(client->frontend, queue, out, out_count, in, in_count, slot));
+	OK(gw_driver_kick(client->frontend, queue));
+}
+
+/* The answer is taken for nothing that it does not prove to be. */
+static void finish(struct fuse_slot *slot, uint32_t used)
+{
+	struct fuse_call *call = slot->call;
+	struct fuse_out_header header;
+	size_t body;
+
+	slot->call = NULL;
+	call->done = true;
+	call->result = FUSE_NO_ANSWER;
+	if (!used)
+		return;
+	assert_true(used >= sizeof(header));
+	memcpy(&header, slot->in, sizeof(header));
+	assert_int_equal(header.len, used);
+	assert_int_equal(header.unique, slot->unique);
+	assert_true(header.error <= 0 && header.error > -4096);
+	body = used - sizeof(header);
+	if (header.error) {
+		assert_int_equal(body, 0);
+		call->result = header.error;
+		return;
+	}
+	assert_true(body <= call->room);
+	if (call->answer)
+		memcpy(call->answer, slot->in + sizeof(header), body);
+	call->result = (int)body;
+}
+
+void fuse_wait(struct fuse_client *client, unsigned queue, struct fuse_call *call)
+{
+	bool any = false;
+
+	while (call ? !call->done : !any) {
+		struct fuse_slot *slot;
+		uint32_t used;
+		void *token;
+
+		if (!gw_driver_get(client->frontend, queue, &token, &used)) {
+			OK(gw_driver_wait(client->frontend, queue, TIMEOUT_MS));
+			continue;
+		}
+		slot = token;
+		finish(slot, used);
+		any = true;
+	}
+}
+
+int fuse_call_on(struct fuse_client *client, unsigned queue, struct fuse_call *call)
+{
+	fuse_begin(client, queue, call);
+	fuse_wait(client, queue, call);
+	return call->result;
+}
+
+int fuse_call(struct fuse_client *client, struct fuse_call *call)
+{
+	return fuse_call_on(client, 1, call);
+}
+
+/*
+ * The share.
+ */
+
+const char *share_path(const struct fuse_client *client, const char *name)
+{
+	static _Thread_local char path[4][512];
+	static _Thread_local unsigned next;
+	char *mine = path[next++ % 4];
+
+	snprintf(mine, sizeof(path[0]), "%s/%s", client->share, name);
+	return mine;
+}
+
+void share_file(const struct fuse_client *client, const char *name, const char *content)
+{
+	FILE *f = fopen(share_path(client, name), "w");
+
+	assert_non_null(f);
+	fputs(content, f);
+	fclose(f);
+}
+
+const char *share_content(const struct fuse_client *client, const char *name)
+{
+	static _Thread_local char content[64 * 1024];
+	int fd = open(share_path(client, name), O_RDONLY);
+	ssize_t len;
+
+	assert_true(fd >= 0);
+	len = read(fd, content, sizeof(content) - 1);
+	assert_true(len >= 0);
+	content[len] = 0;
+	close(fd);
+	return content;
+}

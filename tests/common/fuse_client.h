@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* common/fuse_client.h - a guest that speaks FUSE to a virtio-fs back-end of this process. */
+#ifndef GW_TESTS_FUSE_CLIENT_H
+#define GW_TESTS_FUSE_CLIENT_H
+
+#include "../unit/cmocka-all.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/fs.h"
+#include "fs/fuse_wire.h"
+#include "godwit/backend.h"
+#include "godwit/error.h"
+#include "godwit/frontend.h"
+
+#define FUSE_QUEUES_MAX 9  /* the high-priority queue is number 0 */
+#define FUSE_SLOTS	32 /* requests at once on one queue */
+#define FUSE_ROOM	(64 * 1024)
+#define FUSE_BIG_ROOM	(1024 * 1024 + 4096) /* of slot 0 */
+/* What fuse_call() returns for a request that was given back without an answer. */
+#define FUSE_NO_ANSWER (-4096)
+
+struct fuse_options {
+	unsigned queues; /* request queues, 0: one */
+	enum fs_cache cache;
+	bool xattr, readonly;
+	bool no_init;	     /* do not send INIT */
+	uint64_t init_flags; /* what the guest offers, 0: all */
+	unsigned threads;    /* of the pool */
+	const char *share;   /* an existing directory, NULL: a new one that goes away at the end */
+};
+
+/* One request, and its answer. */
+struct fuse_call {
+	uint32_t opcode;
+	uint64_t nodeid; /* 0: the root */
+	uint32_t uid, gid;
+	const void *arg;
+	size_t arg_len;
+	const char *name, *name2;
+	const void *data;
+	size_t data_len;
+	uint16_t ext_units; /* of 8 bytes, which are the end of data */
+	uint32_t len;	    /* what the header says, 0: the truth */
+	size_t cut;	    /* so many bytes of the request, if not 0 */
+	void *answer;	    /* the body goes here */
+	size_t room;	    /* of the answer's body */
+	size_t in_room;	    /* of the whole answer as the device sees it, 0: header and room */
+	unsigned segments;  /* the answer's body is cut into so many, 0: one */
+	/* Filled in. */
+	int result; /* length of the body, negative errno, or FUSE_NO_ANSWER */
+	bool done;
+};
+
+struct fuse_slot {
+	struct fuse_call *call;
+	char *out, *in;
+	size_t room;
+	uint64_t unique;
+};
+
+struct fuse_client {
+	char share[64];
+	bool own_share;
+	struct fs_host host;
+	struct gw_loop *loop;
+	struct gw_backend *backend;
+	pthread_t thread;
+	struct gw_frontend *frontend;
+	unsigned queues;
+	struct fuse_slot slots[FUSE_QUEUES_MAX][FUSE_SLOTS];
+	atomic_uint_fast64_t unique;
+	struct fuse_init_out init;
+};
+
+void fuse_start(struct fuse_client *client, const struct fuse_options *options);
+void fuse_stop(struct fuse_client *client);
+
+/* Any request queue, one thread each; queue 0 is the high-priority one. */
+int fuse_call_on(struct fuse_client *client, unsigned queue, struct fuse_call *call);
+int fuse_call(struct fuse_client *client, struct fuse_call *call); /* on queue 1 */
+/* In two steps, for several at once: begin, and wait until @call (or one of them: NULL) is done. */
+void fuse_begin(struct fuse_client *client, unsigned queue, struct fuse_call *call);
+void fuse_wait(struct fuse_client *client, unsigned queue, struct fuse_call *call);
+
+/* Below the share. */
+const char *share_path(const struct fuse_client *client, const char *name);
+void share_file(const struct fuse_client *client, const char *name, const char *content);
+/* The file's content as a string that is valid until the next call. */
+const char *share_content(const struct fuse_client *client, const char *name);
+
+/* Single operations on queue 1; results as of fuse_call(). */
+int fuse_init(struct fuse_client *client, uint32_t major, uint32_t minor, uint64_t flags);
+int fuse_lookup(struct fuse_client *client, uint64_t parent, const char *name,
+		struct fuse_entry_out *entry);
+uint64_t fuse_node(struct fuse_client *client, uint64_t parent, const char *name); /* must work */
+int fuse_forget(struct fuse_client *client, uint64_t nodeid, uint64_t count);
+int fuse_getattr(struct fuse_client *client, uint64_t nodeid, struct fuse_attr *attr);
+int fuse_setattr(struct fuse_client *client, uint64_t nodeid, const struct fuse_setattr_in *in,
+		 struct fuse_attr *attr);
+int fuse_open(struct fuse_client *client, uint64_t nodeid, uint32_t flags,
+	      struct fuse_open_out *open);
+int fuse_opendir(struct fuse_client *client, uint64_t nodeid, uint64_t *fh);
+int fuse_release(struct fuse_client *client, uint32_t opcode, uint64_t fh);
+int fuse_read(struct fuse_client *client, uint64_t fh, uint64_t offset, void *data, uint32_t size);
+int fuse_write(struct fuse_client *client, uint64_t fh, uint64_t offset, const void *data,
+	       uint32_t size, uint32_t flags);
+struct fuse_created {
+	struct fuse_entry_out entry;
+	struct fuse_open_out open;
+};
+int fuse_create(struct fuse_client *client, uint64_t parent, const char *name, uint32_t flags,
+		uint32_t mode, struct fuse_created *created);
+/* UNLINK, RMDIR, LOOKUP... that have a name and nothing else. */
+int fuse_name(struct fuse_client *client, uint32_t opcode, uint64_t parent, const char *name);
+int fuse_mkdir(struct fuse_client *client, uint64_t parent, const char *name, uint32_t mode,
+	       struct fuse_entry_out *entry);
+int fuse_rename(struct fuse_client *client, uint64_t from, const char *name, uint64_t to,
+		const char *name2, uint32_t flags);
+
+#endif
