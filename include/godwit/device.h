@@ -83,6 +83,7 @@ struct gw_device_ops {
 	/* Virtio feature bits offered beyond those of the ring, which the library adds. */
 	uint64_t (*features)(void *dev);
 	int (*negotiated)(void *dev, uint64_t features);
+	/* -ENOTSUP, also for 0 bytes: this instance has no configuration space after all. */
 	int (*config_get)(void *dev, size_t offset, void *buf, size_t len);
 	int (*config_set)(void *dev, size_t offset, const void *buf, size_t len);
 
@@ -124,8 +125,8 @@ struct gw_device_ops {
 	int (*channel)(void *dev, bool load, int *own, int *peer);
 };
 
-/* Configuration space of the device that create made as @dev is not what it was: the driver is told,
- * now or when the device runs. Any thread; does not wait. */
+/* Configuration space of the device that create made as @dev is not what it was: the driver is
+ * told, now or when the device runs. Any thread; does not wait. */
 void gw_config_changed(void *dev);
 
 #pragma GCC visibility pop

@@ -132,13 +132,15 @@ static int fs_config_get(void *dev, size_t offset, void *buf, size_t len)
 	const struct fs *fs = dev;
 	struct fuse_virtio_config config = {.num_request_queues = request_queues(fs)};
 
+	/* Without a tag of ours QEMU has its own, and warns of a back-end that has one too. */
+	if (!fs->host->tag)
+		return gw_fail(ENOTSUP, "virtio-fs: no tag is configured");
 	if (!gw_range_within(offset, len, sizeof(config)))
 		return gw_fail(EINVAL,
 			       "virtio-fs: configuration space has %zu bytes, %zu at %zu "
 			       "are asked for",
 			       sizeof(config), len, offset);
-	if (fs->host->tag)
-		memcpy(config.tag, fs->host->tag, strlen(fs->host->tag));
+	memcpy(config.tag, fs->host->tag, strlen(fs->host->tag));
 	memcpy(buf, (const char *)&config + offset, len);
 	return 0;
 }

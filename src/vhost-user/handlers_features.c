@@ -77,6 +77,14 @@ int gw_handle_set_features(struct gw_dialog *dialog, struct gw_call *call)
 	return err ? err : apply_features(dialog, features);
 }
 
+static bool has_config(const struct gw_instance *instance)
+{
+	uint8_t nothing;
+
+	return instance->ops->config_len &&
+	       instance->ops->config_get(instance->dev, 0, &nothing, 0) != -ENOTSUP;
+}
+
 uint64_t gw_dialog_offered(const struct gw_dialog *dialog)
 {
 	const struct gw_device_ops *ops = dialog->instance->ops;
@@ -84,7 +92,7 @@ uint64_t gw_dialog_offered(const struct gw_dialog *dialog)
 			   GW_VU_PF(BACKEND_REQ) | GW_VU_PF(RESET_DEVICE) |
 			   GW_VU_PF(CONFIGURE_MEM_SLOTS) | GW_VU_PF(DEVICE_STATE);
 
-	if (ops->config_len)
+	if (has_config(dialog->instance))
 		offered |= GW_VU_PF(CONFIG);
 	if (ops->flags & GW_DEVICE_REPEATABLE)
 		offered |= GW_VU_PF(INFLIGHT_SHMFD);
