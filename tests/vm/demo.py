@@ -21,6 +21,7 @@ PROGRESS_EVERY_S = 0.25
 # What the names of the guest's checks stand for.
 WORDS = {
     "log": "every line of the log, in order, as the guest and as the host see it",
+    "churn": "the files that a second program made, renamed and removed all the while",
     "renamed-while-open": "a file that was renamed while open",
     "unlinked-while-open": "a file that is open and has no name any more",
     "tmpfile": "a file that never had a name (O_TMPFILE)",
@@ -71,6 +72,7 @@ def table(outcome: Outcome) -> str:
         ("migration, in all", f"{moved.total_ms} ms"),
         ("the guest stood still for", f"{moved.downtime_ms} ms (as QEMU reports)"),
         ("the longest single append took", f"{outcome.longest_append_ms} ms (in the guest's time)"),
+        ("files made and renamed all the while", outcome.churned),
         ("files compared from the host", outcome.host_files),
     ]
     width = max(len(name) for name, _ in rows)

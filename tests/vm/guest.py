@@ -58,7 +58,7 @@ class Report:
     skipped: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    log: tuple[int, int] = (0, 0)  # lines written so far, the longest append in ms
+    workers: dict[str, tuple[int, int]] = field(default_factory=dict)  # steps, the longest in ms
     host_failed: list[str] = field(default_factory=list)
     host_ok: int = 0
 
@@ -128,9 +128,9 @@ class Channel:
 
     def _take(self, line: str, report: Report) -> None:
         word, _, rest = line.partition(" ")
-        if word == "log":
-            lines, longest = rest.split()
-            report.log = (int(lines), int(longest))
+        if word == "worker":
+            name, steps, longest = rest.split()
+            report.workers[name] = (int(steps), int(longest))
         elif word == "expect":
             size, crc, path = rest.split(" ", 2)
             difference = host_difference(self._share, int(size), int(crc, 16), path)

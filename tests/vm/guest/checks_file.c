@@ -112,11 +112,20 @@ static int make_tmpfile(const char *dir)
 
 static int tmpfile_is_there(const char *dir)
 {
+	const char *path = path_in(dir, "named");
 	int ret = orphan_lives(tmpfile_fd, 2);
+	char self[32];
+	uint32_t nlink;
 
 	if (ret)
 		return ret;
+	/* What it is made for: to get its name when it is ready. */
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", tmpfile_fd);
+	must(linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW) == 0);
+	must(stat_fresh(tmpfile_fd, "", NULL, &nlink));
+	must(nlink == 1);
 	must(close(tmpfile_fd) == 0);
+	host_expects(path);
 	return 0;
 }
 

@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define SHARE "/share" /* where it is mounted */
+
 /*
  * One thing that has to survive a move. prepare() sets it up before, verify() looks after it
  * afterwards; both run once, with a directory of the check's own on the share. What verify() needs
@@ -47,11 +49,20 @@ int channel_open(const char *tty);
 __attribute__((format(printf, 1, 2))) void channel_say(const char *format, ...);
 char *channel_line(char *buf, size_t size);
 
-/* The log that is written all the while. */
-int workload_start(const char *path, unsigned int interval_ms);
-void workload_stop(void);
+/* A process that works on the share while the machine moves, step by step. */
+struct worker {
+	const char *name;
+	unsigned int interval_ms;
+	int (*begin)(void);		   /* 0 or a negative errno, as step() */
+	int (*step)(unsigned int number);  /* from 1 */
+	int (*verify)(unsigned int steps); /* after the last; as a check's */
+};
+extern const struct worker log_worker, churn_worker;
+
+void workload_start(void);
 void workload_report(void);
-void workload_verify(const char *path);
+void workload_stop(void); /* reports, and verifies */
+uint64_t now_ms(void);
 
 /* Files, in one call each. Text is without its closing zero. */
 const char *path_in(const char *dir, const char *name); /* valid for the next seven calls */

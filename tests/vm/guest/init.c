@@ -22,8 +22,6 @@
 
 #include "guest.h"
 
-#define SHARE	    "/share"
-#define LOG	    SHARE "/log"
 #define CHANNEL	    "/dev/ttyS1"
 #define TAG	    "share"
 #define MOUNT_TRIES 100
@@ -147,25 +145,19 @@ static void do_verify(const char *args)
 	run_checks(args, true);
 }
 
-static void do_log_start(const char *args)
+static void do_work(const char *args)
 {
-	int err = workload_start(LOG, (unsigned int)atoi(args));
-
-	if (err)
-		channel_say("fail log cannot be started: %s", strerror(-err));
+	workload_start();
 }
 
-static void do_log_report(const char *args)
+static void do_report(const char *args)
 {
 	workload_report();
 }
 
-static void do_log_stop(const char *args)
+static void do_stop(const char *args)
 {
 	workload_stop();
-	workload_report();
-	drop_caches();
-	workload_verify(LOG);
 }
 
 static void do_poweroff(const char *args)
@@ -177,8 +169,8 @@ static const struct {
 	const char *name;
 	void (*run)(const char *args);
 } commands[] = {
-	{"prepare", do_prepare},       {"verify", do_verify},	  {"log-start", do_log_start},
-	{"log-report", do_log_report}, {"log-stop", do_log_stop}, {"poweroff", do_poweroff},
+	{"prepare", do_prepare}, {"work", do_work},	{"report", do_report},
+	{"stop", do_stop},	 {"verify", do_verify}, {"poweroff", do_poweroff},
 };
 
 static void obey(char *line)
