@@ -8,8 +8,8 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
+#include "virtio/bell.h"
 #include "virtio/dirty.h"
-#include "virtio/queue-priv.h"
 #include "virtio/sigbus.h"
 
 struct gw_dirty {

@@ -23,6 +23,8 @@ size_t gw_elem_copy_from(const struct gw_elem *elem, size_t offset, void *to, si
 	for (unsigned i = 0; i < elem->out_count && done < len; i++) {
 		struct iovec part = cut(&elem->out[i], &offset, len - done);
 
+		if (!part.iov_len)
+			continue;
 		memcpy((char *)to + done, part.iov_base, part.iov_len);
 		done += part.iov_len;
 	}
@@ -36,6 +38,8 @@ size_t gw_elem_copy_to(const struct gw_elem *elem, size_t offset, const void *fr
 	for (unsigned i = 0; i < elem->in_count && done < len; i++) {
 		struct iovec part = cut(&elem->in[i], &offset, len - done);
 
+		if (!part.iov_len)
+			continue;
 		memcpy(part.iov_base, (const char *)from + done, part.iov_len);
 		done += part.iov_len;
 	}

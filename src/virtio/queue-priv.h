@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "virtio/bell.h"
 #include "virtio/queue.h"
 #include "virtio/ring.h"
 #include "virtio/track.h"
@@ -30,12 +31,6 @@ struct gw_park_list {
 	struct gw_parked *items;
 	unsigned count, cap;
 	unsigned next, end; /* those to hand out again in this run */
-};
-
-/* A descriptor that is written to, to tell someone something. */
-struct gw_bell {
-	int fd;
-	bool nonblock;
 };
 
 /* Ring addresses as the front-end gave them. */
@@ -123,8 +118,6 @@ void gw_queue_watch_kick(struct gw_queue *queue);
 void gw_queue_drop_kick(struct gw_queue *queue);
 /* The ring is unusable: log @why, signal err, pop nothing any more. Queue's thread. */
 void gw_queue_break(struct gw_queue *queue, const char *why);
-void gw_bell_set(struct gw_bell *bell, int fd);
-bool gw_bell_ring(const struct gw_bell *bell);
 
 /* queue-elem.c: elements in and out, on the queue's thread. */
 bool gw_queue_may_pop(struct gw_queue *queue);

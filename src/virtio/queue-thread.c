@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* virtio/queue-thread.c - a queue's thread: wait, serve the device, drain, end. */
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -16,29 +14,6 @@
 #define POLL_MS 1
 
 _Thread_local struct gw_queue *gw_queue_current;
-
-void gw_bell_set(struct gw_bell *bell, int fd)
-{
-	gw_close(&bell->fd);
-	bell->fd = fd;
-	/* The flag is shared with the peer, who may rely on it being clear: only looked at. */
-	bell->nonblock = fd >= 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK);
-}
-
-/* True if there is a descriptor. One that takes no more has been rung already. */
-bool gw_bell_ring(const struct gw_bell *bell)
-{
-	struct pollfd ready = {.fd = bell->fd, .events = POLLOUT};
-	uint64_t one = 1;
-
-	if (bell->fd < 0)
-		return false;
-	if (!bell->nonblock && (poll(&ready, 1, 0) != 1 || !(ready.revents & POLLOUT)))
-		return true;
-	if (write(bell->fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		gw_debug("fd %d cannot be signalled: %s", bell->fd, strerror(errno));
-	return true;
-}
 
 void gw_queue_break(struct gw_queue *queue, const char *why)
 {

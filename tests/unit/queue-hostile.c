@@ -14,8 +14,10 @@ static void keep(void *opaque, struct gw_queue *queue)
 	struct gw_elem *elem;
 
 	(void)opaque;
-	while ((elem = gw_queue_pop(queue)))
-		kept[kept_count++ % 8] = elem;
+	while ((elem = gw_queue_pop(queue))) {
+		kept[kept_count % 8] = elem;
+		kept_count++;
+	}
 }
 
 static const struct gw_queue_ops ops = {.ready = keep};
