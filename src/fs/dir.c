@@ -83,8 +83,11 @@ static int complete_set(struct fs_dir *dir)
 
 static void cut(struct fs_dir *dir, uint32_t count)
 {
-	if (count < dir->count)
+	/* Where the host stood at an entry that was served here is known for the last one alone. */
+	if (count < dir->count) {
 		drop_set(dir);
+		dir->place = 0;
+	}
 	dir->count = count;
 }
 
@@ -92,6 +95,7 @@ int fs_dir_resume(struct fs_dir *dir, uint64_t cookie)
 {
 	if (!cookie) {
 		cut(dir, 0);
+		dir->place = 0;
 		dir->moved = dir->untracked = false;
 		return 0;
 	}

@@ -27,6 +27,7 @@ struct fs_dir {
 	struct fs_dir_entry *entries;
 	uint32_t count, room;
 	bool moved; /* the entries came out of a stream: cookies below mean nothing to the host */
+	uint64_t place; /* moved: the host's cookie of the last entry served; 0: from the start */
 	bool untracked; /* there were more than FS_DIR_TRACKED_MAX: the host's cookies have to do */
 	uint32_t *set;	/* hash set over entries[0..set_count), made when it is first needed */
 	uint32_t set_mask, set_count;

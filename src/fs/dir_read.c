@@ -27,7 +27,7 @@ struct reading {
 static int stand_at(struct fs_dir *dir, int fd, uint64_t cookie)
 {
 	int ret = fs_dir_resume(dir, cookie);
-	uint64_t place = fs_dir_is_moved(dir) ? 0 : cookie;
+	uint64_t place = fs_dir_is_moved(dir) ? dir->place : cookie;
 
 	if (ret < 0)
 		return ret;
@@ -39,6 +39,7 @@ static int stand_at(struct fs_dir *dir, int fd, uint64_t cookie)
 static int serve_entry(struct reading *reading, struct fs_listed *entry)
 {
 	struct fs_dir *dir = reading->dir;
+	uint64_t place = entry->cookie;
 	int ret;
 
 	if (fs_dir_is_moved(dir)) {
@@ -50,6 +51,7 @@ static int serve_entry(struct reading *reading, struct fs_listed *entry)
 	if (ret == FS_LIST_TAKEN) {
 		reading->any = true;
 		fs_dir_serve(dir, entry->cookie, entry->name, entry->len);
+		dir->place = place;
 	}
 	return ret;
 }
