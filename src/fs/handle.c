@@ -40,27 +40,25 @@ static void destroy(struct fs_open *open)
 	if (handle->fd >= 0)
 		fs_inodes_charge(fs_table_of(handle->inode), -1);
 	gw_close(&handle->fd);
-	fs_dir_free(handle->dir);
+	fs_dir_free(gw_take_ptr(handle->dir));
 	fs_fd_put(&open->path_fd);
-	fs_inode_put(handle->inode);
+	fs_inode_put(gw_take_ptr(handle->inode));
 	fs_slot_free(&open->slot);
 }
 
 /* The inode's own descriptor stays for as long as the file is open: whatever becomes of its names,
  * the guest's open file has an inode. */
-static void fill(struct fs_open *open, struct fs_inode *inode, int fd, uint32_t flags,
-		 struct fs_dir *dir)
+void fs_handle_adopt(struct fs_open *open, int fd)
 {
-	open->handle.fd = fd;
-	open->handle.inode = fs_inode_pin(inode);
-	open->handle.flags = flags;
-	open->handle.dir = dir;
-	atomic_store(&open->handle.nowait_read, true);
-	atomic_store(&open->handle.nowait_write, true);
-	if (fs_inode_fd(inode, &open->path_fd) < 0)
+	struct fs_handle *handle = &open->handle;
+
+	handle->fd = fd;
+	atomic_store(&handle->nowait_read, true);
+	atomic_store(&handle->nowait_write, true);
+	if (fs_inode_fd(handle->inode, &open->path_fd) < 0)
 		open->path_fd = (struct fs_fd)FS_PATHFD_INIT;
 	if (fd >= 0)
-		fs_inodes_charge(fs_table_of(inode), 1);
+		fs_inodes_charge(fs_table_of(handle->inode), 1);
 	fs_slot_publish(&open->slot);
 }
 
@@ -75,23 +73,10 @@ int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, ui
 		return -ENOMEM;
 	}
 	*id = open->slot.id;
-	fill(open, inode, fd, flags, dir);
-	return 0;
-}
-
-int fs_handle_adopt(struct fs_handles *handles, uint64_t id, struct fs_inode *inode, int fd,
-		    uint32_t flags, struct fs_dir *dir)
-{
-	struct fs_open *open = fs_slot_adopt(&handles->slots, id);
-
-	if (!open) {
-		int err = errno;
-
-		gw_close(&fd);
-		fs_dir_free(dir);
-		return -err;
-	}
-	fill(open, inode, fd, flags, dir);
+	open->handle.inode = fs_inode_pin(inode);
+	open->handle.flags = flags;
+	open->handle.dir = dir;
+	fs_handle_adopt(open, fd);
 	return 0;
 }
 

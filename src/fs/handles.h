@@ -23,9 +23,8 @@ struct fs_handles {
 	struct fs_slots slots;
 };
 
-/* As fs_handle_add(), under the id it had at the source. @fd -1: the file could not be opened, and
- * the guest gets -EIO. -EEXIST, -EINVAL: @id is no good. */
-int fs_handle_adopt(struct fs_handles *handles, uint64_t id, struct fs_inode *inode, int fd,
-		    uint32_t flags, struct fs_dir *dir);
+/* What was staged under its id (inode, flags, dir are set; adopt.c) becomes a handle with @fd. -1:
+ * the file could not be opened, and what needs it gets -EBADF. */
+void fs_handle_adopt(struct fs_open *open, int fd);
 
 #endif

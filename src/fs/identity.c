@@ -178,16 +178,34 @@ struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fres
 	return inode;
 }
 
-void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups)
+static bool is_taken(struct fs_inodes *inodes, const struct fs_identities_shard *shard,
+		     uint64_t hash, const struct fs_inode *inode)
+{
+	const struct fs_inode *at;
+
+	for (uint32_t i = shard->buckets[hash & shard->mask]; i; i = at->slot.link) {
+		at = fs_slot_at(&inodes->slots, i);
+		if (at->ino == inode->ino && at->mount == inode->mount && at->type == inode->type &&
+		    at->btime == inode->btime)
+			return true;
+	}
+	return false;
+}
+
+int fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups)
 {
 	uint64_t hash = hash_of(inode->mount, inode->ino);
 	struct fs_identities_shard *shard = shard_of(inodes, hash);
 	GW_LOCK_SCOPE(&shard->lock);
 
-	if (!fs_inode_has(inode, FS_INODE_LOST))
+	if (!fs_inode_has(inode, FS_INODE_LOST)) {
+		if (is_taken(inodes, shard, hash, inode))
+			return -EEXIST;
 		insert(inodes, shard, hash, inode);
+	}
 	if (lookups)
 		count_lookup(inode, lookups);
+	return 0;
 }
 
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)

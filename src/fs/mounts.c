@@ -22,13 +22,14 @@ static uint64_t mount_id_of(const struct statx *stx)
 
 static bool is_at(const struct fs_mount *mount, const struct statx *stx)
 {
-	return mount->used && mount->mnt_id == mount_id_of(stx) && mount->dev == device_of(stx);
+	return mount->known && mount->mnt_id == mount_id_of(stx) && mount->dev == device_of(stx);
 }
 
 static void set(struct fs_mount *mount, const struct statx *stx)
 {
 	*mount = (struct fs_mount){
 		.used = true,
+		.known = true,
 		.inodes = 1,
 		.mnt_id = mount_id_of(stx),
 		.dev = device_of(stx),
@@ -122,6 +123,51 @@ int fs_mount_get(struct fs_inodes *inodes, const struct statx *stx, unsigned hin
 	return 0;
 }
 
+void fs_mount_expect(struct fs_inodes *inodes, unsigned mount)
+{
+	struct fs_mount *at = &inodes->mounts[mount];
+	GW_LOCK_SCOPE(&inodes->mounts_lock);
+
+	if (at->used)
+		return;
+	*at = (struct fs_mount){.used = true, .inodes = 1, .fd = -1};
+	if (atomic_load(&inodes->mounts_end) <= mount)
+		atomic_store(&inodes->mounts_end, mount + 1);
+}
+
+void fs_mount_hold(struct fs_inodes *inodes, unsigned mount)
+{
+	GW_LOCK_SCOPE(&inodes->mounts_lock);
+
+	if (mount)
+		inodes->mounts[mount].inodes++;
+}
+
+/* mounts_lock is held. */
+static bool is_known_elsewhere(const struct fs_inodes *inodes, const struct statx *stx)
+{
+	for (unsigned i = 0; i < inodes->mounts_end; i++) {
+		if (is_at(&inodes->mounts[i], stx))
+			return true;
+	}
+	return false;
+}
+
+bool fs_mount_learn(struct fs_inodes *inodes, unsigned mount, const struct statx *stx)
+{
+	struct fs_mount *at = &inodes->mounts[mount];
+
+	if (!mount)
+		return is_at(at, stx);
+	GW_LOCK_SCOPE(&inodes->mounts_lock);
+	if (at->used && !at->known && !is_known_elsewhere(inodes, stx)) {
+		at->known = true;
+		at->mnt_id = mount_id_of(stx);
+		at->dev = device_of(stx);
+	}
+	return is_at(at, stx);
+}
+
 void fs_mount_put(struct fs_inodes *inodes, unsigned mount)
 {
 	struct fs_mount *at = &inodes->mounts[mount];
@@ -133,7 +179,7 @@ void fs_mount_put(struct fs_inodes *inodes, unsigned mount)
 	if (--at->inodes)
 		return;
 	closing = gw_take_fd(&at->fd);
-	at->used = false;
+	at->used = at->known = false;
 }
 
 void fs_mount_offer(struct fs_inodes *inodes, unsigned mount, int fd)

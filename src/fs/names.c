@@ -360,6 +360,23 @@ void fs_name_moved(struct fs_inodes *inodes, struct fs_inode *from, const char *
 		fs_name_found(inodes, other, from, from_name, source.len, false);
 }
 
+void fs_name_wrong(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
+		   const char *name)
+{
+	struct wanted w = want_in(inodes, parent, name);
+
+	remove_name(inodes, &w, inode);
+}
+
+void fs_name_gone(struct fs_inodes *inodes, struct fs_inode *parent, const char *name, size_t len)
+{
+	struct wanted w = want(inodes, fs_slot_index(&parent->slot), name, len);
+	FS_AUTO_INODE struct fs_inode *inode = pin_named(inodes, &w);
+
+	if (inode)
+		remove_name(inodes, &w, inode);
+}
+
 static struct fs_name_copy *copy_all(struct fs_inodes *inodes, struct fs_name *record,
 				     unsigned *count)
 {

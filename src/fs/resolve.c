@@ -21,7 +21,10 @@ static int open_by_handle(struct fs_inodes *inodes, struct fs_inode *inode)
 	int mount_fd = fs_mount_fd(inodes, inode->mount);
 	int fd;
 
-	if (!handle || mount_fd < 0)
+	/* A handle out of a stream could open anything on the file system: it is evidence, until
+	 * what it describes has been found in the share (and it with that). Opening it before,
+	 * where the stream is signed or the operator trusts it, is not done. */
+	if (!handle || mount_fd < 0 || fs_inode_has(inode, FS_INODE_UNRESOLVED))
 		return -EOPNOTSUPP;
 	do {
 		fd = fs_fhandle_open(mount_fd, handle);
@@ -110,21 +113,35 @@ static int open_named(struct fs_inodes *inodes, struct fs_inode *parent, const c
 	return fd;
 }
 
-int fs_inode_prove(struct fs_inodes *inodes, const struct fs_inode *inode, int fd)
+/* A handle that came out of a stream counts only where the file system promises that handles mean
+ * the same everywhere, and is forgotten elsewhere. */
+static const struct fs_fhandle *meaningful_handle(struct fs_inodes *inodes, struct fs_inode *inode,
+						  const struct statx *stx, int fd)
 {
-	const struct fs_evidence expected = {
-		.type = (mode_t)inode->type << 12,
-		.ino = inode->ino,
-		.btime = inode->btime,
-		.handle = atomic_load(&((struct fs_inode *)inode)->handle),
-	};
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED)) {
+		if (S_ISDIR(stx->stx_mode) && fs_mount_fd(inodes, inode->mount) < 0)
+			fs_mount_offer(inodes, inode->mount, fd);
+		if (!inodes->mounts[inode->mount].portable)
+			free(atomic_exchange(&inode->handle, NULL));
+	}
+	return atomic_load(&inode->handle);
+}
+
+int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
+{
+	struct fs_evidence expected = {
+		.type = (mode_t)inode->type << 12, .ino = inode->ino, .btime = inode->btime};
 	struct statx stx;
 	int err = fs_statx_fd(fd, &stx);
 
 	if (err)
 		return err;
-	if (!fs_mount_is(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, fd, &stx))
+	if (!fs_mount_learn(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, fd, &stx))
 		return -ESTALE;
+	expected.handle = meaningful_handle(inodes, inode, &stx, fd);
+	if (expected.handle && !fs_evidence_fits(&expected, fd, &stx))
+		return -ESTALE;
+	atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_UNRESOLVED);
 	return 0;
 }
 

@@ -44,6 +44,7 @@ enum fs_inode_flags {
 	FS_INODE_LOST = 1 << 2,	      /* loaded and not found: ESTALE */
 	FS_INODE_UNRESOLVED = 1 << 3, /* loaded and not yet looked for */
 	FS_INODE_NUMBERED = 1 << 4,   /* the guest knows it by a number of its own (numbers.c) */
+	FS_INODE_STAGED = 1 << 6,     /* a load under way holds a reference */
 	FS_INODE_LINKS = 1 << 5,      /* it had several links when last seen */
 };
 
@@ -81,6 +82,7 @@ struct fs_identities_shard {
 /* Submounts inside the share. btrfs subvolumes share a mount and differ in device. */
 #define FS_MOUNTS_MAX 1024u
 struct fs_mount {
+	bool known;	 /* which one it is; a loaded one is used before that */
 	bool used;	 /* index 0 always: the root's */
 	bool portable;	 /* handles mean the same on other hosts */
 	uint32_t inodes; /* slots on it; unused again at 0 */
@@ -153,8 +155,9 @@ struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, cons
 struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fresh,
 				 const struct statx *stx, int fd);
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode);
-/* What came out of a stream; in the hash only if it is not lost. */
-void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups);
+/* What came out of a stream; in the hash only if it is not lost. -EEXIST: somebody is this already.
+ */
+int fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups);
 /* The guest's first look-up reference is one on the slot, its last gives that back. */
 void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t count);
 uint64_t fs_lookups_count(struct fs_inodes *inodes, struct fs_inode *inode);
@@ -169,6 +172,10 @@ int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_in
 /* All names of a dying inode, out of the hash; the references on the parents become the caller's.
  */
 struct fs_name *fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);
+/* @name in @parent does not lead to @inode, or to anyone. */
+void fs_name_wrong(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
+		   const char *name);
+void fs_name_gone(struct fs_inodes *inodes, struct fs_inode *parent, const char *name, size_t len);
 /* Copies of all names of @inode, parents pinned. fs_names_copy_free() ends them. */
 struct fs_name_copy {
 	struct fs_inode *parent;
@@ -203,6 +210,11 @@ void fs_mounts_fini(struct fs_inodes *inodes);
 /* The index of the mount that @stx is on, with a reference for one inode; @hint is tried first. */
 int fs_mount_get(struct fs_inodes *inodes, const struct statx *stx, unsigned hint, unsigned *mount);
 void fs_mount_put(struct fs_inodes *inodes, unsigned mount);
+/* Loading: @mount is one of the source's, and one more inode is on it. Which one it is here, the
+ * first inode that is looked for tells. */
+void fs_mount_expect(struct fs_inodes *inodes, unsigned mount);
+void fs_mount_hold(struct fs_inodes *inodes, unsigned mount);
+bool fs_mount_learn(struct fs_inodes *inodes, unsigned mount, const struct statx *stx);
 /* Is @stx on @mount? */
 bool fs_mount_is(struct fs_inodes *inodes, unsigned mount, const struct statx *stx);
 /* @fd is a directory on @mount: good for opening by handle from now on. */
@@ -224,6 +236,6 @@ void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode);
  */
 int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode);
 /* Is what @fd refers to this inode? -ESTALE if not. */
-int fs_inode_prove(struct fs_inodes *inodes, const struct fs_inode *inode, int fd);
+int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd);
 
 #endif
