@@ -10,6 +10,7 @@
 #include "fs/handle.h"
 #include "fs/inode.h"
 #include "fs/pool.h"
+#include "fs/records.h"
 #include "fs/root.h"
 #include "fs/session.h"
 #include "godwit/error.h"
@@ -159,6 +160,15 @@ static void fs_reset(void *dev)
 	fs->features = 0;
 }
 
+/* The new parameters live as long as they are in force. */
+static int fs_adopt(void *dev, const struct gw_params *adopted)
+{
+	struct fs *fs = dev;
+
+	fs->params = adopted;
+	return 0;
+}
+
 const struct gw_device_ops fs_device_ops = {
 	.size = sizeof(struct gw_device_ops),
 	.name = "virtio-fs",
@@ -173,4 +183,8 @@ const struct gw_device_ops fs_device_ops = {
 	.config_get = fs_config_get,
 	.queue_ready = fs_queue_ready,
 	.reset = fs_reset,
+	.adopt = fs_adopt,
+	.prepare = fs_prepare,
+	.save = fs_save,
+	.load = fs_load,
 };

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/adopt.c - a staged state against this share: what it speaks of is found, proven, and opened.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "fs/collect.h"
+#include "fs/load.h"
+#include "fs/open.h"
+#include "fs/session.h"
+#include "godwit/error.h"
+
+typedef int staged_fn(struct fs_loading *loading, struct fs_inode *inode);
+
+static int each_staged(struct fs_loading *loading, staged_fn *fn)
+{
+	struct fs_slots *slots = &loading->inodes->slots;
+	uint32_t end = fs_slots_end(slots);
+	int err = 0;
+
+	for (uint32_t i = FS_ROOT_ID + 1; i < end && !err; i++) {
+		struct fs_inode *inode = fs_slot_at(slots, i);
+
+		if (inode && fs_inode_has(inode, FS_INODE_STAGED))
+			err = fn(loading, inode);
+	}
+	return err;
+}
+
+/*
+ * Is it whole? Every directory has at most one name, so that upwards there is one way, which must
+ * end. slot.link, not yet in use, tells who was here: on this way, or on one before.
+ */
+enum { UNSEEN, ON_THIS_WAY, ENDS_WELL };
+
+static struct fs_inode *parent_of(struct fs_inodes *inodes, const struct fs_inode *inode)
+{
+	const struct fs_name *name = atomic_load(&inode->names);
+
+	return name ? fs_slot_at(&inodes->slots, name->parent) : NULL;
+}
+
+static int check_way(struct fs_loading *loading, struct fs_inode *inode)
+{
+	struct fs_inodes *inodes = loading->inodes;
+	struct fs_inode *at = inode;
+
+	for (; at && at != inodes->root && at->slot.link == UNSEEN; at = parent_of(inodes, at))
+		at->slot.link = ON_THIS_WAY;
+	if (at && at != inodes->root && at->slot.link == ON_THIS_WAY)
+		return gw_fail(EINVAL, "load: inode %llu is its own ancestor",
+			       (unsigned long long)fs_inode_id(at));
+	for (at = inode; at && at != inodes->root && at->slot.link == ON_THIS_WAY;
+	     at = parent_of(inodes, at))
+		at->slot.link = ENDS_WELL;
+	return 0;
+}
+
+/* Only directories are on the way of others; other names of a file lead to directories as well. */
+static int check_tree(struct fs_loading *loading, struct fs_inode *inode)
+{
+	return inode->type == S_IFDIR >> 12 ? check_way(loading, inode) : 0;
+}
+
+static int check_session(struct fs_loading *loading)
+{
+	const struct gw_fs_session_v1 *session = &loading->session;
+
+	if (!loading->has_session || !loading->has_root)
+		return gw_fail(EINVAL, "load: the state has no %s",
+			       loading->has_session ? "root" : "session");
+	if (fs_slots_set_floor(&loading->inodes->slots, session->inode_generation) ||
+	    fs_slots_set_floor(&loading->handles->slots, session->handle_generation))
+		return gw_fail(EINVAL, "load: generations %u and %u are too high",
+			       session->inode_generation, session->handle_generation);
+	loading->inodes->numbers.next = session->next_number;
+	if (!session->initialised)
+		return 0;
+	return fs_session_check(loading->fs, session->flags, session->minor);
+}
+
+/* Without the right root nothing would be right. Before INIT the guest has seen none. */
+static int check_root(struct fs_loading *loading)
+{
+	const struct fs_evidence expected = {
+		.type = S_IFDIR, .ino = loading->root.ino, .btime = loading->root.btime};
+	int fd = loading->fs->root_fd;
+	struct statx stx;
+	int err = fs_statx_fd(fd, &stx);
+
+	if (err)
+		return gw_fail(-err, "load: the shared directory: %s", strerror(-err));
+	if (loading->session.initialised && !fs_evidence_fits(&expected, fd, &stx))
+		return gw_fail(ENOENT,
+			       "load: shared directory %s is not the one of the source: inode "
+			       "number %llu, born %llu ns; expected %llu, %llu ns",
+			       loading->fs->host->shared_dir, (unsigned long long)stx.stx_ino,
+			       (unsigned long long)fs_btime(&stx), (unsigned long long)expected.ino,
+			       (unsigned long long)expected.btime);
+	return 0;
+}
+
+/*
+ * What was made anew is another file for the host; the guest keeps its number.
+ */
+static int adopt_newborn(struct fs_loading *loading, struct fs_newborn *newborn)
+{
+	struct fs_inodes *inodes = loading->inodes;
+	struct fs_inode *inode = newborn->inode;
+	uint64_t number = fs_number_seen(inodes, inode);
+	struct statx stx;
+	unsigned mount;
+	int fd, err = fs_newborn_finish(newborn, loading->fs);
+
+	if (err)
+		return err;
+	err = fs_statx_fd(newborn->fd, &stx);
+	if (!err)
+		err = fs_mount_get(inodes, &stx, 0, &mount);
+	if (err)
+		return err;
+	fs_mount_put(inodes, inode->mount);
+	inode->mount = (uint16_t)mount;
+	inode->ino = stx.stx_ino;
+	inode->btime = fs_btime(&stx);
+	free(atomic_exchange(&inode->handle, NULL));
+	fs_number_drop(inodes, inode);
+	err = fs_number_keep(inodes, inode, number);
+	fd = err ? err : fs_open_again(loading->fs->proc_fd, newborn->fd, O_PATH);
+	if (fd >= 0)
+		fd = fs_fdcache_install(inodes, inode, fd);
+	if (fd < 0)
+		return fd;
+	fs_fdcache_pin(inode);
+	fs_fd_put(&(struct fs_fd){.fd = fd, .inode = inode});
+	atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_UNRESOLVED);
+	return 0;
+}
+
+static int adopt_newborns(struct fs_loading *loading)
+{
+	for (size_t i = 0; i < loading->newborn_count; i++) {
+		struct fs_newborn *newborn = &loading->newborns[i];
+		int err = adopt_newborn(loading, newborn);
+
+		if (err)
+			return gw_fail_in(err, "load: unnamed inode %llu",
+					  (unsigned long long)newborn->record.inode);
+	}
+	return 0;
+}
+
+/*
+ * Where the inode should be, is it there? One system call, if its parent was looked for before and
+ * no handle has to be compared.
+ */
+static int is_there(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
+		    const char *name)
+{
+	const struct fs_evidence expected = {
+		.type = (mode_t)inode->type << 12, .ino = inode->ino, .btime = inode->btime};
+	FS_AUTO_PATHFD struct fs_fd dir = FS_PATHFD_INIT;
+	GW_AUTO_FD int fd = -1;
+	struct statx stx;
+	int err = fs_inode_fd(parent, &dir);
+
+	if (!err)
+		err = fs_statx_at(dir.fd, name, &stx);
+	if (err)
+		return err;
+	if (!fs_mount_learn(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, -1, &stx))
+		return -ESTALE;
+	if (!atomic_load(&inode->handle))
+		return 0;
+	do {
+		fd = fs_open_beneath(dir.fd, name, O_PATH, 0);
+	} while (fs_inodes_relieve(inodes, fd));
+	return fd < 0 ? fd : fs_inode_prove(inodes, inode, fd);
+}
+
+static int find_by_names(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	struct fs_name_copy *names;
+	unsigned count;
+	int err = fs_names_copy(inodes, inode, &names, &count);
+	int found = err ? err : -ENOENT;
+
+	for (unsigned i = 0; !err && i < count && found; i++)
+		found = is_there(inodes, inode, names[i].parent, names[i].name);
+	if (!err)
+		fs_names_copy_free(names, count);
+	return found;
+}
+
+/* Something that the guest knows is not there: the operator's choice. */
+static int miss(struct fs_loading *loading, struct fs_inode *inode, int err, const char *what)
+{
+	char text[FS_DESCRIBE_MAX];
+
+	gw_fail(-err, "load: %s: inode %llu (host's number %llu) %s: %s",
+		fs_describe(loading->inodes, inode, text), (unsigned long long)fs_inode_id(inode),
+		(unsigned long long)inode->ino, what,
+		err == -ESTALE ? "another file is in its place" : strerror(-err));
+	if (loading->fs->host->on_error == FS_ON_ERROR_ABORT)
+		return err;
+	if (!loading->lost++)
+		gw_warn("%s; the guest will get errors for it (and for others that are missing)",
+			gw_last_error());
+	return 0;
+}
+
+static int prove(struct fs_loading *loading, struct fs_inode *inode)
+{
+	int err;
+
+	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED) || fs_inode_has(inode, FS_INODE_LOST))
+		return 0;
+	err = find_by_names(loading->inodes, inode);
+	if (!err) {
+		atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_UNRESOLVED);
+		return 0;
+	}
+	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
+		return gw_fail(-err, "load: inodes: %s", strerror(-err));
+	/* Marked first, so that nobody takes a stranger for it from here on. */
+	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	return miss(loading, inode, err, "is not to be found");
+}
+
+/* Now it is who it says, and others can be compared with it. The guest's look-ups become references
+ * before the staging's own goes. */
+static int index_inode(struct fs_loading *loading, struct fs_inode *inode)
+{
+	uint64_t lookups = inode->lookups;
+	int err;
+
+	inode->lookups = 0;
+	err = fs_identity_adopt(loading->inodes, inode, lookups);
+	if (err)
+		return gw_fail(EINVAL, "load: two inodes, one of them %llu, are the same file",
+			       (unsigned long long)fs_inode_id(inode));
+	fs_unstage(inode);
+	return 0;
+}
+
+/*
+ * Handles.
+ */
+
+/* What an open of a file that exists may be told. Truncating and creating happened at the source.
+ */
+#define FLAGS_ALLOWED (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME | O_DIRECTORY)
+
+/* The owner of a file opens it although its mode forbids that: the bit is added for a moment. */
+static int open_as_owner(struct fs_inode *inode, int flags)
+{
+	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
+	int proc = fs_table_of(inode)->fs->proc_fd;
+	struct statx stx;
+	char name[16];
+	int opened;
+
+	if (fs_inode_fd(inode, &fd) || fs_statx_fd(fd.fd, &stx))
+		return -EACCES;
+	snprintf(name, sizeof(name), "%d", fd.fd);
+	if (fchmodat(proc, name, (stx.stx_mode & 07777) | S_IRUSR | S_IWUSR, 0) < 0)
+		return -EACCES;
+	opened = fs_inode_open(inode, flags);
+	if (fchmodat(proc, name, stx.stx_mode & 07777, 0) < 0)
+		gw_warn("load: mode %o of inode %llu could not be put back: %s",
+			stx.stx_mode & 07777, (unsigned long long)fs_inode_id(inode),
+			strerror(errno));
+	return opened;
+}
+
+static int open_file(struct fs_inode *inode, uint32_t flags)
+{
+	int wanted = (int)flags & FLAGS_ALLOWED;
+	int fd = fs_inode_open(inode, wanted);
+
+	if (fd == -EPERM && wanted & O_NOATIME)
+		fd = fs_inode_open(inode, wanted & ~O_NOATIME);
+	return fd == -EACCES ? open_as_owner(inode, wanted) : fd;
+}
+
+static int adopt_handle(struct fs_loading *loading, struct fs_open *open)
+{
+	struct fs_handle *handle = &open->handle;
+	struct fs_inode *inode = handle->inode;
+	int err = inode == loading->inodes->root ? 0 : prove(loading, inode);
+	int fd = err ? err : open_file(inode, handle->flags);
+
+	if (!err && fd < 0)
+		err = miss(loading, inode, fd, "cannot be opened again");
+	if (err)
+		return err;
+	handle->flags &= FLAGS_ALLOWED;
+	fs_handle_adopt(open, fd < 0 ? -1 : fd);
+	return 0;
+}
+
+static int adopt_handles(struct fs_loading *loading)
+{
+	struct fs_slots *slots = &loading->handles->slots;
+	uint32_t end = fs_slots_end(slots);
+	int err = 0;
+
+	for (uint32_t i = 1; i < end && !err; i++) {
+		struct fs_open *open = fs_slot_at(slots, i);
+
+		if (!open || !open->slot.id)
+			continue;
+		if (open->handle.inode)
+			err = adopt_handle(loading, open);
+		else
+			fs_slot_free(&open->slot); /* taken back */
+	}
+	return err;
+}
+
+int fs_adopt_all(struct fs_loading *loading)
+{
+	int err = check_session(loading);
+
+	if (!err)
+		err = check_root(loading);
+	if (!err)
+		err = each_staged(loading, check_tree);
+	if (!err)
+		err = adopt_newborns(loading);
+	if (!err && loading->resolve == FS_RESOLVE_ALL)
+		err = each_staged(loading, prove);
+	if (!err)
+		err = adopt_handles(loading);
+	if (!err)
+		err = each_staged(loading, index_inode);
+	return err;
+}

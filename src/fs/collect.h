@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/collect.h - before a save: are the names true, and what has none? */
+#ifndef GW_FS_COLLECT_H
+#define GW_FS_COLLECT_H
+
+#include "fs/table.h"
+
+/* What is known of an inode that is to be saved. */
+enum fs_found {
+	FS_FOUND_NAMED,	  /* at least one name leads to it; wrong ones are dropped */
+	FS_FOUND_ORPHAN,  /* it has no link any more */
+	FS_FOUND_NOWHERE, /* it has links, and no name that we could find; or it is gone */
+};
+
+/*
+ * Check the names of @inode against the host, and correct them where the host moved it. Changes
+ * nothing that the guest could see. < 0: a system call failed that should not.
+ */
+int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode);
+
+/* For a sentence: where the inode is, or was; what does not print is escaped. */
+#define FS_DESCRIBE_MAX 256
+const char *fs_describe(struct fs_inodes *inodes, struct fs_inode *inode,
+			char text[FS_DESCRIBE_MAX]);
+const char *fs_escape(char text[FS_DESCRIBE_MAX], const char *from);
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/load.c - a stream becomes the device's state, whole or not at all. */
+#include <stdlib.h>
+
+#include "fs/load.h"
+#include "godwit/error.h"
+
+/* Correct before fast: with FS_RESOLVE_OPEN a file that is missing would be known only when the
+ * guest comes for it. */
+#define RESOLVE FS_RESOLVE_ALL
+
+static void swap_in(struct fs_loading *loading)
+{
+	struct fs *fs = loading->fs;
+	const struct gw_fs_session_v1 *session = &loading->session;
+	struct fs_inodes *inodes = fs->inodes;
+	struct fs_handles *handles = fs->handles;
+
+	fs->inodes = loading->inodes;
+	fs->handles = loading->handles;
+	loading->inodes = inodes;
+	loading->handles = handles;
+	fs->session.minor = session->minor;
+	fs->session.flags = session->flags;
+	fs->session.max_write = session->max_write;
+	fs->session.max_readahead = session->max_readahead;
+	fs->session.max_pages = session->max_pages;
+	fs->session.initialised = session->initialised;
+}
+
+int fs_load(void *dev, struct gw_state_reader *reader)
+{
+	struct fs *fs = dev;
+	struct fs_loading loading = {.fs = fs, .resolve = RESOLVE};
+	int err = fs_inodes_new(&loading.inodes, fs);
+
+	if (!err)
+		err = fs_handles_new(&loading.handles, fs);
+	if (!err)
+		err = gw_state_read(reader, fs_load_handlers, &loading);
+	if (!err)
+		err = fs_adopt_all(&loading);
+	if (!err)
+		swap_in(&loading);
+	if (!err && loading.lost)
+		gw_warn("load: %llu inodes and handles are missing here",
+			(unsigned long long)loading.lost);
+	fs_loading_free(&loading);
+	return err;
+}

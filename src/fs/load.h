@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/load.h - a state on its way in: staged in tables of its own, then proven, then swapped in. */
+#ifndef GW_FS_LOAD_H
+#define GW_FS_LOAD_H
+
+#include "fs/handles.h"
+#include "fs/orphan.h"
+#include "fs/records.h"
+#include "fs/table.h"
+
+/* How much of the cache is looked for before the guest goes on. */
+enum fs_resolve {
+	FS_RESOLVE_ALL,	 /* every inode: what is missing is known before CHECK is answered */
+	FS_RESOLVE_OPEN, /* what is open; the rest when it is first used */
+};
+
+struct fs_loading {
+	struct fs *fs;
+	enum fs_resolve resolve;
+	struct fs_inodes *inodes;
+	struct fs_handles *handles;
+	struct gw_fs_session_v1 session;
+	bool has_session;
+	struct gw_fs_inode_v1 root; /* its evidence */
+	bool has_root;
+	struct fs_newborn *newborns;
+	size_t newborn_count, newborn_room;
+	uint64_t content_bytes;
+	uint64_t lost; /* inodes and handles that the guest will get errors for */
+};
+
+/* stage.c: objects as they come. */
+extern const struct gw_state_handler fs_load_handlers[];
+void fs_loading_free(struct fs_loading *loading);
+void fs_unstage(struct fs_inode *inode);
+
+/* adopt.c: everything is there: is it whole, and is it what this share holds? */
+int fs_adopt_all(struct fs_loading *loading);
+
+#endif

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/orphan.c - saving what has no name any more. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "fs/collect.h"
+#include "fs/handles.h"
+#include "fs/open.h"
+#include "fs/orphan.h"
+#include "godwit/error.h"
+
+#define FIRST_ROOM 16u
+
+int fs_orphans_note(struct fs_orphans *orphans, struct fs_inode *inode)
+{
+	if (orphans->count == orphans->room) {
+		size_t room = orphans->room ? orphans->room * 2 : FIRST_ROOM;
+		struct fs_inode **inodes = realloc(orphans->inodes, room * sizeof(*inodes));
+
+		if (!inodes)
+			return gw_fail(ENOMEM, "save: no memory for unnamed files");
+		orphans->inodes = inodes;
+		orphans->room = room;
+	}
+	orphans->inodes[orphans->count++] = fs_inode_pin(inode);
+	return 0;
+}
+
+void fs_orphans_free(struct fs_orphans *orphans)
+{
+	for (size_t i = 0; i < orphans->count; i++)
+		fs_inode_put(orphans->inodes[i]);
+	free(orphans->inodes);
+	*orphans = (struct fs_orphans){0};
+}
+
+/* One orphan on its way out. */
+struct source {
+	struct fs_orphans *orphans;
+	struct fs *fs;
+	struct gw_state_writer *writer;
+	struct fs_inode *inode;
+	struct statx stx;
+	int fd; /* a real one of a file or directory, else O_PATH */
+};
+
+static int fail(const struct source *source, int err, const char *what)
+{
+	char text[FS_DESCRIBE_MAX], path[PATH_MAX];
+
+	/* The kernel remembers the name that it had. */
+	if (!fs_path_of(source->fs->proc_fd, source->fd, path, sizeof(path)))
+		fs_escape(text, path);
+	else
+		fs_describe(source->fs->inodes, source->inode, text);
+	return gw_fail(err, "save: unnamed %s (inode %llu): %s: %s", text,
+		       (unsigned long long)fs_inode_id(source->inode), what, strerror(err));
+}
+
+/* A handle that can be read, for a file that its mode does not let us open again. */
+static int borrow_handle(struct fs *fs, const struct fs_inode *inode)
+{
+	uint32_t end = fs_slots_end(&fs->handles->slots);
+	int fd = -EACCES;
+
+	for (uint32_t i = 1; i < end && fd < 0; i++) {
+		struct fs_open *open = fs_slot_at(&fs->handles->slots, i);
+
+		if (!open || !fs_slot_try_pin(&open->slot))
+			continue;
+		if (open->handle.inode == inode && open->handle.fd >= 0 &&
+		    (open->handle.flags & O_ACCMODE) != O_WRONLY)
+			fd = fcntl(open->handle.fd, F_DUPFD_CLOEXEC, 0);
+		fs_handle_put(&open->handle);
+	}
+	return fd;
+}
+
+static int open_source(struct fs *fs, struct fs_inode *inode)
+{
+	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
+	mode_t type = fs_inode_type(inode);
+	int opened;
+
+	if (type != S_IFREG && type != S_IFDIR) {
+		int err = fs_inode_fd(inode, &fd);
+
+		return err ? err : fs_open_again(fs->proc_fd, fd.fd, O_PATH);
+	}
+	/* Reading is not to be seen, where we may. */
+	opened = fs_inode_open(inode, O_RDONLY | O_NONBLOCK | O_NOATIME);
+	if (opened == -EPERM)
+		opened = fs_inode_open(inode, O_RDONLY | O_NONBLOCK);
+	return opened == -EACCES ? borrow_handle(fs, inode) : opened;
+}
+
+static int save_attributes(const struct source *source)
+{
+	const struct statx *stx = &source->stx;
+	char target[FS_RECORD_TARGET_MAX + 1];
+	struct gw_fs_orphan_v1 record = {
+		.inode = fs_inode_id(source->inode),
+		.mode = stx->stx_mode,
+		.uid = stx->stx_uid,
+		.gid = stx->stx_gid,
+		.rdev = makedev(stx->stx_rdev_major, stx->stx_rdev_minor),
+		.size = S_ISREG(stx->stx_mode) ? stx->stx_size : 0,
+		.atime = stx->stx_atime.tv_sec,
+		.mtime = stx->stx_mtime.tv_sec,
+		.atime_ns = stx->stx_atime.tv_nsec,
+		.mtime_ns = stx->stx_mtime.tv_nsec,
+	};
+
+	if (S_ISLNK(stx->stx_mode)) {
+		ssize_t len = readlinkat(source->fd, "", target, FS_RECORD_TARGET_MAX);
+
+		if (len < 0)
+			return fail(source, errno, "its target cannot be read");
+		record.target = (struct gw_bytes){.data = target, .len = (size_t)len};
+	}
+	return gw_state_put(source->writer, &gw_fs_orphan_v1, &record);
+}
+
+/* Bytes of [@offset, @end) */
+static int save_piece(const struct source *source, uint64_t offset, uint64_t end, char *buf)
+{
+	while (offset < end) {
+		size_t ask = (size_t)GW_MIN(end - offset, (uint64_t)FS_RECORD_DATA_MAX);
+		ssize_t got = pread(source->fd, buf, ask, (off_t)offset);
+		struct gw_fs_content_v1 record = {.inode = fs_inode_id(source->inode),
+						  .offset = offset};
+		int err;
+
+		if (got <= 0)
+			return got < 0 ? fail(source, errno, "it cannot be read") : 0;
+		source->orphans->bytes += (uint64_t)got;
+		if (source->orphans->bytes > FS_ORPHAN_BYTES_MAX)
+			return fail(source, EFBIG, "unnamed files hold more than 64 MiB");
+		record.data = (struct gw_bytes){.data = buf, .len = (size_t)got};
+		err = gw_state_put(source->writer, &gw_fs_content_v1, &record);
+		if (err)
+			return err;
+		offset += (uint64_t)got;
+	}
+	return 0;
+}
+
+/* Holes stay holes. */
+static int save_content(const struct source *source)
+{
+	GW_AUTO_FREE char *buf = malloc(FS_RECORD_DATA_MAX);
+	uint64_t size = source->stx.stx_size, at = 0;
+	int err = 0;
+
+	if (!buf)
+		return fail(source, ENOMEM, "no memory for its content");
+	while (at < size && !err) {
+		off_t data = lseek(source->fd, (off_t)at, SEEK_DATA);
+		off_t hole = data < 0 ? -1 : lseek(source->fd, data, SEEK_HOLE);
+
+		if (data < 0 && errno == ENXIO)
+			break; /* nothing but a hole up to the end */
+		/* Where the file system knows nothing of holes, all is data. */
+		if (data < 0 || hole < 0) {
+			data = (off_t)at;
+			hole = (off_t)size;
+		}
+		at = GW_MIN((uint64_t)hole, size);
+		err = save_piece(source, (uint64_t)data, at, buf);
+	}
+	return err;
+}
+
+static int save_xattr(const struct source *source, const char *name, char *value)
+{
+	ssize_t len = fgetxattr(source->fd, name, value, FS_RECORD_XATTR_MAX);
+	struct gw_fs_xattr_v1 record = {
+		.inode = fs_inode_id(source->inode),
+		.name = {.data = name, .len = strlen(name)},
+	};
+
+	if (len < 0 && errno == ENODATA)
+		return 0;
+	if (len < 0)
+		return fail(source, errno, name);
+	record.value = (struct gw_bytes){.data = value, .len = (size_t)len};
+	return gw_state_put(source->writer, &gw_fs_xattr_v1, &record);
+}
+
+static int save_xattrs(const struct source *source)
+{
+	GW_AUTO_FREE char *names = malloc(FS_RECORD_XATTR_MAX);
+	GW_AUTO_FREE char *value = malloc(FS_RECORD_XATTR_MAX);
+	ssize_t len;
+	int err = 0;
+
+	if (!names || !value)
+		return fail(source, ENOMEM, "no memory for its attributes");
+	len = flistxattr(source->fd, names, FS_RECORD_XATTR_MAX);
+	if (len < 0)
+		return errno == EOPNOTSUPP ? 0 : fail(source, errno, "its attributes");
+	for (const char *name = names; name < names + len && !err; name += strlen(name) + 1)
+		err = save_xattr(source, name, value);
+	return err;
+}
+
+static int save_one(struct source *source)
+{
+	mode_t type = fs_inode_type(source->inode);
+	int err = fs_statx_fd(source->fd, &source->stx);
+
+	if (err)
+		return fail(source, -err, "it cannot be looked at");
+	err = save_attributes(source);
+	if (!err && type == S_IFREG)
+		err = save_content(source);
+	/* What else there is cannot be opened, and an attribute there is nobody's to read. */
+	if (!err && (type == S_IFREG || type == S_IFDIR))
+		err = save_xattrs(source);
+	return err;
+}
+
+int fs_orphans_save(struct fs_orphans *orphans, struct fs *fs, struct gw_state_writer *writer)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < orphans->count && !err; i++) {
+		struct fs_inode *inode = orphans->inodes[i];
+		GW_AUTO_FD int fd = open_source(fs, inode);
+		struct source source = {
+			.orphans = orphans, .fs = fs, .writer = writer, .inode = inode, .fd = fd};
+
+		err = fd < 0 ? fail(&source, -fd, "it cannot be opened") : save_one(&source);
+	}
+	return err;
+}

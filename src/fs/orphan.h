@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/orphan.h - what has no name any more travels as attributes and content. */
+#ifndef GW_FS_ORPHAN_H
+#define GW_FS_ORPHAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "fs/records.h"
+
+struct fs_inode;
+struct fs_inodes;
+
+/* At the source: who they are. The table holds them. */
+struct fs_orphans {
+	struct fs_inode **inodes; /* pinned */
+	size_t count, room;
+	uint64_t bytes; /* of content, so far */
+};
+int fs_orphans_note(struct fs_orphans *orphans, struct fs_inode *inode);
+int fs_orphans_save(struct fs_orphans *orphans, struct fs *fs, struct gw_state_writer *writer);
+void fs_orphans_free(struct fs_orphans *orphans);
+
+/* At the destination: one that is being made anew, with no name from the start (or none for longer
+ * than a moment). */
+struct fs_newborn {
+	struct fs_inode *inode;	       /* pinned */
+	struct gw_fs_orphan_v1 record; /* target is not kept */
+	int fd;			       /* for writing a file; O_PATH for all else */
+};
+int fs_newborn_make(struct fs_newborn *newborn, struct fs *fs, int dir,
+		    const struct gw_fs_orphan_v1 *record);
+int fs_newborn_write(struct fs_newborn *newborn, const struct gw_fs_content_v1 *content);
+int fs_newborn_xattr(struct fs_newborn *newborn, struct fs *fs, const struct gw_fs_xattr_v1 *xattr);
+/* Owner, mode, times, which what came before would have changed. */
+int fs_newborn_finish(struct fs_newborn *newborn, struct fs *fs);
+
+#endif

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/records.h - what the state of a virtio-fs device consists of (docs/stream.md has the framing).
+ */
+#ifndef GW_FS_RECORDS_H
+#define GW_FS_RECORDS_H
+
+#include "fs/fs.h"
+#include "godwit/state.h"
+
+/*
+ * Written in this order; on reading, an object may refer to what came before it and to nothing
+ * else. Ids are those that the guest knows. Each may come again (later ones win) or be taken back,
+ * so that a state collected while the device runs has the same form.
+ */
+
+/* What INIT agreed on, and where counters go on. One of it. */
+struct gw_fs_session_v1 {
+	bool initialised;
+	uint32_t minor;
+	uint64_t flags;
+	uint32_t max_write, max_readahead, max_pages;
+	/* No node id or handle id with a generation below these comes again for a free slot. */
+	uint32_t inode_generation, handle_generation;
+	uint64_t next_number; /* of the reserved range of inode numbers */
+};
+
+/* A mount below the share; 0 is the share's own. Which one it is at the destination, the first
+ * inode found on it tells. */
+struct gw_fs_mount_v1 {
+	uint32_t index;
+	uint64_t f_type; /* statfs(): what kind of file system, for who reads a dump */
+};
+
+struct gw_fs_inode_v1 {
+	uint64_t id;
+	uint16_t type; /* S_IFMT bits >> 12 */
+	uint32_t mount;
+	uint64_t ino, btime; /* btime 0: none */
+	uint64_t lookups;    /* what the guest will forget; 0: only what it names is wanted */
+	uint64_t number;     /* by which the guest knows it, 0: follows from mount and ino */
+	bool links;	     /* it has several links: other names may lead to it */
+	int64_t handle_type;
+	struct gw_bytes handle; /* empty: none, or not needed as evidence */
+};
+
+/* The guest found @inode as @name in @parent. */
+struct gw_fs_name_v1 {
+	uint64_t parent;
+	struct gw_bytes name; /* raw */
+	uint64_t inode;
+};
+
+/* What has no name any more is made anew, from attributes and content. */
+struct gw_fs_orphan_v1 {
+	uint64_t inode;
+	uint32_t mode; /* with the type */
+	uint32_t uid, gid;
+	uint64_t rdev;
+	uint64_t size;
+	int64_t atime, mtime; /* seconds */
+	uint32_t atime_ns, mtime_ns;
+	struct gw_bytes target; /* of a symbolic link */
+};
+
+/* What lies between two of these is a hole. */
+struct gw_fs_content_v1 {
+	uint64_t inode;
+	uint64_t offset;
+	struct gw_bytes data;
+};
+
+struct gw_fs_xattr_v1 {
+	uint64_t inode;
+	struct gw_bytes name; /* raw, no NUL */
+	struct gw_bytes value;
+};
+
+struct gw_fs_handle_v1 {
+	uint64_t id;
+	uint64_t inode;
+	uint32_t flags; /* that the daemon used, less those that act once */
+	bool directory; /* it is read by READDIR */
+	bool blind;	/* directory: what was served is not known, the host's cookies have to do */
+};
+
+/* An entry that the stream of directory @handle has served, by its place in the order. */
+struct gw_fs_dir_v1 {
+	uint64_t handle;
+	uint64_t position;
+	uint64_t cookie; /* with which the guest comes back to go on after it */
+	uint64_t hash;	 /* XXH3 of the name */
+};
+
+#define FS_RECORD_DATA_MAX   (64 * 1024)
+#define FS_RECORD_XATTR_MAX  (64 * 1024) /* XATTR_SIZE_MAX */
+#define FS_RECORD_TARGET_MAX 4095	 /* PATH_MAX less the NUL */
+/* Content of unnamed files in one stream. More is refused at save: what a guest may be stopped for
+ * is not the time to copy files. */
+#define FS_ORPHAN_BYTES_MAX (64 * 1024 * 1024)
+
+extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, gw_fs_name_v1,
+	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1;
+
+/* All of them, NULL-terminated: for tools that show a stream. */
+extern const struct gw_layout *const fs_layouts[];
+
+/* struct gw_device_ops. */
+int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
+int fs_load(void *dev, struct gw_state_reader *reader);
+int fs_prepare(void *dev, bool on);
+
+#endif

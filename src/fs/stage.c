@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/stage.c - a state's objects, checked one by one into tables of their own. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "fs/dir.h"
+#include "fs/dispatch.h"
+#include "fs/load.h"
+#include "godwit/error.h"
+
+/* No honest guest comes near these. */
+#define LOOKUPS_MAX  (UINT64_C(1) << 62)
+#define NEWBORNS_MAX (1u << 20) /* each takes a descriptor anyway */
+
+static int put_session(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+
+	loading->session = *(const struct gw_fs_session_v1 *)object;
+	loading->has_session = true;
+	return 0;
+}
+
+static int put_mount(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_mount_v1 *record = object;
+
+	if (!record->index || record->index >= FS_MOUNTS_MAX)
+		return gw_fail(EINVAL, "load: mount %u, allowed are 1 to %u", record->index,
+			       FS_MOUNTS_MAX - 1);
+	fs_mount_expect(loading->inodes, record->index);
+	return 0;
+}
+
+/*
+ * Inodes. A staged one holds a reference on its own slot until all are adopted.
+ */
+
+static struct fs_inode *known(struct fs_loading *loading, uint64_t id)
+{
+	struct fs_inode *inode = fs_slot_at(&loading->inodes->slots, (uint32_t)id);
+
+	return inode && inode->slot.id == id && id &&
+			       (id == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_STAGED))
+		       ? inode
+		       : NULL;
+}
+
+static int check_inode(const struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
+{
+	static const uint8_t types[] = {DT_REG, DT_DIR, DT_LNK, DT_FIFO, DT_SOCK, DT_CHR, DT_BLK};
+
+	if (!record->type || record->type > UINT8_MAX ||
+	    !memchr(types, record->type, sizeof(types)))
+		return gw_fail(EINVAL, "load: inode %llu has type %u",
+			       (unsigned long long)record->id, record->type);
+	if (record->mount >= FS_MOUNTS_MAX || !loading->inodes->mounts[record->mount].used)
+		return gw_fail(EINVAL, "load: inode %llu is on mount %u, which is not there",
+			       (unsigned long long)record->id, record->mount);
+	if (record->lookups > LOOKUPS_MAX)
+		return gw_fail(EINVAL, "load: inode %llu was looked up %llu times",
+			       (unsigned long long)record->id, (unsigned long long)record->lookups);
+	return 0;
+}
+
+static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
+{
+	if (record->type != DT_DIR || record->mount)
+		return gw_fail(EINVAL, "load: the root has type %u and is on mount %u",
+			       record->type, record->mount);
+	loading->root = *record;
+	loading->root.handle = (struct gw_bytes){0};
+	loading->has_root = true;
+	return 0;
+}
+
+static struct fs_inode *new_inode(struct fs_loading *loading, uint64_t id)
+{
+	struct fs_inode *inode = fs_slot_adopt(&loading->inodes->slots, id);
+
+	if (!inode) {
+		gw_fail(errno, "load: inode id %#llx: %s", (unsigned long long)id,
+			errno == EEXIST ? "its slot is taken by another one" : strerror(errno));
+		return NULL;
+	}
+	atomic_store(&inode->flags, FS_INODE_STAGED | FS_INODE_UNRESOLVED);
+	fs_slot_publish(&inode->slot);
+	return inode;
+}
+
+static int fill_inode(struct fs_loading *loading, struct fs_inode *inode,
+		      const struct gw_fs_inode_v1 *record)
+{
+	struct fs_fhandle *handle = NULL;
+
+	fs_mount_put(loading->inodes, inode->mount);
+	fs_mount_hold(loading->inodes, record->mount);
+	inode->mount = (uint16_t)record->mount;
+	inode->type = (uint8_t)record->type;
+	inode->ino = record->ino;
+	inode->btime = record->btime;
+	inode->lookups = record->lookups;
+	if (record->links)
+		atomic_fetch_or(&inode->flags, FS_INODE_LINKS);
+	if (record->handle.len && fs_fhandle_new(&handle, (int32_t)record->handle_type,
+						 record->handle.data, record->handle.len))
+		return gw_fail(ENOMEM, "load: no memory for a handle");
+	free(atomic_exchange(&inode->handle, handle));
+	fs_number_drop(loading->inodes, inode);
+	if (record->number && fs_number_keep(loading->inodes, inode, record->number))
+		return gw_fail(ENOMEM, "load: no memory for inode numbers");
+	return 0;
+}
+
+static int put_inode(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_inode_v1 *record = object;
+	struct fs_inode *inode;
+	int err = check_inode(loading, record);
+
+	if (err)
+		return err;
+	if (record->id == FS_ROOT_ID)
+		return put_root(loading, record);
+	inode = known(loading, record->id);
+	if (!inode)
+		inode = new_inode(loading, record->id);
+	if (!inode)
+		return -EINVAL;
+	/* The names that it gave and took were checked against the type. */
+	if (inode->type && inode->type != record->type)
+		return gw_fail(EINVAL, "load: inode %llu changes its type from %u to %u",
+			       (unsigned long long)record->id, inode->type, record->type);
+	return fill_inode(loading, inode, record);
+}
+
+void fs_unstage(struct fs_inode *inode)
+{
+	if (atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_STAGED) & FS_INODE_STAGED)
+		fs_inode_put(inode);
+}
+
+static int remove_inode(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_inode_v1 *record = object;
+	struct fs_inode *inode = known(loading, record->id);
+
+	if (!inode || record->id == FS_ROOT_ID)
+		return gw_fail(EINVAL, "load: inode %llu is taken back, but was not there",
+			       (unsigned long long)record->id);
+	/* It stays for as long as it is a parent, an unnamed file or open. */
+	inode->lookups = 0;
+	return 0;
+}
+
+/*
+ * Names.
+ */
+
+static int check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *record,
+		      struct fs_inode **parent, struct fs_inode **inode)
+{
+	*parent = known(loading, record->parent);
+	*inode = known(loading, record->inode);
+	if (!*parent || !*inode || *inode == loading->inodes->root || *parent == *inode ||
+	    (*parent)->type != DT_DIR)
+		return gw_fail(EINVAL, "load: inode %llu cannot have a name in inode %llu",
+			       (unsigned long long)record->inode,
+			       (unsigned long long)record->parent);
+	if (fs_name_check(record->name.data, record->name.len))
+		return gw_fail(EINVAL, "load: a name of inode %llu is no file name",
+			       (unsigned long long)record->inode);
+	return 0;
+}
+
+static int put_name(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_name_v1 *record = object;
+	struct fs_inode *parent, *inode;
+	int err = check_name(loading, record, &parent, &inode);
+
+	if (err)
+		return err;
+	if (fs_name_found(loading->inodes, inode, parent, record->name.data, record->name.len,
+			  inode->type == DT_DIR))
+		return gw_fail(ENOMEM, "load: no memory for names");
+	return 0;
+}
+
+static int remove_name(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_name_v1 *record = object;
+	struct fs_inode *parent = known(loading, record->parent);
+
+	if (!parent)
+		return gw_fail(EINVAL, "load: a name in inode %llu is taken back, which is unknown",
+			       (unsigned long long)record->parent);
+	fs_name_gone(loading->inodes, parent, record->name.data, record->name.len);
+	return 0;
+}
+
+/*
+ * What has no name.
+ */
+
+static struct fs_newborn *newborn_of(struct fs_loading *loading, uint64_t id)
+{
+	/* Content follows its file at once. */
+	for (size_t i = loading->newborn_count; i; i--) {
+		if (loading->newborns[i - 1].record.inode == id)
+			return &loading->newborns[i - 1];
+	}
+	return NULL;
+}
+
+static struct fs_newborn *new_newborn(struct fs_loading *loading)
+{
+	if (loading->newborn_count == loading->newborn_room) {
+		size_t room = loading->newborn_room ? loading->newborn_room * 2 : 16;
+		struct fs_newborn *newborns =
+			room > NEWBORNS_MAX ? NULL
+					    : realloc(loading->newborns, room * sizeof(*newborns));
+
+		if (!newborns)
+			return NULL;
+		loading->newborns = newborns;
+		loading->newborn_room = room;
+	}
+	return &loading->newborns[loading->newborn_count];
+}
+
+static int check_orphan(struct fs_loading *loading, const struct gw_fs_orphan_v1 *record)
+{
+	const struct fs_inode *inode = known(loading, record->inode);
+
+	if (!inode || record->inode == FS_ROOT_ID ||
+	    (mode_t)inode->type << 12 != (record->mode & S_IFMT) || record->mode > UINT16_MAX)
+		return gw_fail(EINVAL, "load: unnamed inode %llu with mode %o",
+			       (unsigned long long)record->inode, record->mode);
+	if (newborn_of(loading, record->inode))
+		return gw_fail(EINVAL, "load: unnamed inode %llu comes twice",
+			       (unsigned long long)record->inode);
+	if (S_ISLNK(record->mode) &&
+	    (!record->target.len || memchr(record->target.data, 0, record->target.len)))
+		return gw_fail(EINVAL, "load: symbolic link %llu leads nowhere",
+			       (unsigned long long)record->inode);
+	return 0;
+}
+
+static int put_orphan(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_orphan_v1 *record = object;
+	struct fs_newborn *newborn;
+	int dir, err = check_orphan(loading, record);
+
+	if (err)
+		return err;
+	newborn = new_newborn(loading);
+	if (!newborn)
+		return gw_fail(ENOMEM, "load: no memory for unnamed files");
+	/* A mount below is not known before something on it was found. */
+	dir = loading->inodes->fs->root_fd;
+	err = fs_newborn_make(newborn, loading->fs, dir, record);
+	if (newborn->fd >= 0) {
+		newborn->inode = fs_inode_pin(known(loading, record->inode));
+		loading->newborn_count++;
+	}
+	return err;
+}
+
+static int put_content(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_content_v1 *record = object;
+	struct fs_newborn *newborn = newborn_of(loading, record->inode);
+
+	loading->content_bytes += record->data.len;
+	if (!newborn || loading->content_bytes > FS_ORPHAN_BYTES_MAX)
+		return gw_fail(EINVAL, "load: content of inode %llu: %s",
+			       (unsigned long long)record->inode,
+			       newborn ? "more than 64 MiB in all" : "no such unnamed file");
+	return fs_newborn_write(newborn, record);
+}
+
+static int put_xattr(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_xattr_v1 *record = object;
+	struct fs_newborn *newborn = newborn_of(loading, record->inode);
+
+	if (!newborn)
+		return gw_fail(EINVAL, "load: attribute of inode %llu, which is not unnamed",
+			       (unsigned long long)record->inode);
+	return fs_newborn_xattr(newborn, loading->fs, record);
+}
+
+/*
+ * Handles. Their table is the place where they are staged, too; not published, with no descriptor.
+ */
+
+static struct fs_open *staged_handle(struct fs_loading *loading, uint64_t id)
+{
+	struct fs_open *open = fs_slot_at(&loading->handles->slots, (uint32_t)id);
+
+	return open && id && open->slot.id == id ? open : NULL;
+}
+
+static int check_handle(const struct gw_fs_handle_v1 *record, const struct fs_inode *inode)
+{
+	if (!inode || inode->type != (record->directory ? DT_DIR : DT_REG))
+		return gw_fail(EINVAL, "load: handle %#llx cannot be one of inode %llu",
+			       (unsigned long long)record->id, (unsigned long long)record->inode);
+	return 0;
+}
+
+static void empty_handle(struct fs_open *open)
+{
+	fs_dir_free(gw_take_ptr(open->handle.dir));
+	fs_inode_put_ptr(&open->handle.inode);
+	open->handle.inode = NULL;
+}
+
+static int put_handle(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_handle_v1 *record = object;
+	struct fs_inode *inode = known(loading, record->inode);
+	struct fs_open *open = staged_handle(loading, record->id);
+	int err = check_handle(record, inode);
+
+	if (err)
+		return err;
+	if (!open)
+		open = fs_slot_adopt(&loading->handles->slots, record->id);
+	if (!open)
+		return gw_fail(errno, "load: handle id %#llx: %s", (unsigned long long)record->id,
+			       errno == EEXIST ? "its slot is taken by another one"
+					       : strerror(errno));
+	empty_handle(open);
+	open->handle.fd = -1;
+	open->handle.flags = record->flags;
+	open->handle.inode = fs_inode_pin(inode);
+	if (!record->directory)
+		return 0;
+	err = fs_dir_new(&open->handle.dir);
+	if (!err)
+		open->handle.dir->untracked = record->blind;
+	return err;
+}
+
+static int remove_handle(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_handle_v1 *record = object;
+	struct fs_open *open = staged_handle(loading, record->id);
+
+	if (!open || !open->handle.inode)
+		return gw_fail(EINVAL, "load: handle %#llx is taken back, but was not there",
+			       (unsigned long long)record->id);
+	empty_handle(open);
+	return 0;
+}
+
+static int put_entry(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_dir_v1 *record = object;
+	struct fs_open *open = staged_handle(loading, record->handle);
+	struct fs_dir *dir = open ? open->handle.dir : NULL;
+
+	if (!dir || dir->untracked || record->position != dir->count)
+		return gw_fail(EINVAL, "load: entry %llu of directory %#llx is out of place",
+			       (unsigned long long)record->position,
+			       (unsigned long long)record->handle);
+	if (fs_dir_adopt(dir, record->cookie, record->hash))
+		return gw_fail(ENOMEM, "load: directory %#llx has too many entries",
+			       (unsigned long long)record->handle);
+	return 0;
+}
+
+const struct gw_state_handler fs_load_handlers[] = {
+	{&gw_fs_session_v1, put_session, NULL},	    {&gw_fs_mount_v1, put_mount, NULL},
+	{&gw_fs_inode_v1, put_inode, remove_inode}, {&gw_fs_name_v1, put_name, remove_name},
+	{&gw_fs_orphan_v1, put_orphan, NULL},	    {&gw_fs_content_v1, put_content, NULL},
+	{&gw_fs_xattr_v1, put_xattr, NULL},	    {&gw_fs_handle_v1, put_handle, remove_handle},
+	{&gw_fs_dir_v1, put_entry, NULL},	    {.layout = NULL},
+};
+
+/* Handles that were never published, which their table does not know how to end. */
+static void free_staged_handles(struct fs_handles *handles)
+{
+	uint32_t end = handles ? fs_slots_end(&handles->slots) : 0;
+
+	for (uint32_t i = 1; i < end; i++) {
+		struct fs_open *open = fs_slot_at(&handles->slots, i);
+
+		if (open && open->slot.id && !(uint32_t)atomic_load(&open->slot.life))
+			empty_handle(open);
+	}
+}
+
+void fs_loading_free(struct fs_loading *loading)
+{
+	uint32_t end = loading->inodes ? fs_slots_end(&loading->inodes->slots) : 0;
+
+	for (size_t i = 0; i < loading->newborn_count; i++) {
+		gw_close(&loading->newborns[i].fd);
+		fs_inode_put(loading->newborns[i].inode);
+	}
+	free(loading->newborns);
+	free_staged_handles(loading->handles);
+	fs_handles_free(loading->handles);
+	for (uint32_t i = FS_ROOT_ID + 1; i < end; i++) {
+		struct fs_inode *inode = fs_slot_at(&loading->inodes->slots, i);
+
+		if (inode && fs_inode_has(inode, FS_INODE_STAGED)) {
+			inode->lookups = 0; /* not yet a reference */
+			fs_unstage(inode);
+		}
+	}
+	fs_inodes_free(loading->inodes);
+}
