@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/migration/move.h - a virtio-fs device's state from one share to another, without a VMM. */
+#ifndef TESTS_MIGRATION_MOVE_H
+#define TESTS_MIGRATION_MOVE_H
+
+#include "../unit/fs-share.h"
+
+#include "godwit/error.h"
+#include "godwit/state.h"
+
+/* The whole state as a stream in a memfd, at its start; must succeed. */
+int move_save(struct share *from);
+int move_save_result(struct share *from, int *fd);
+/* What loading it says; @stream is closed. */
+int move_load(struct share *to, int stream);
+/* A second device over the first one's directory. */
+void move_twin(struct share *to, const struct share *from);
+void move_twin_close(struct share *to); /* the directory stays */
+/* All of that, which must succeed. */
+void move_over(struct share *to, struct share *from);
+
+/* A stream of what @put puts, between header and end. */
+int move_stream(void (*put)(struct gw_state_writer *writer));
+
+/* OPEN and CREATE as a guest would; handle ids. */
+uint64_t guest_open(struct share *share, uint64_t nodeid, int flags);
+uint64_t guest_opendir(struct share *share, uint64_t nodeid);
+uint64_t guest_tmpfile(struct share *share, const char *content, uint64_t *nodeid);
+void guest_unlink(struct share *share, uint64_t parent, const char *name, const char *path);
+/* The file's content through the handle, NUL-terminated; valid until the next call. */
+const char *guest_read(struct share *share, uint64_t handle);
+void guest_append(struct share *share, uint64_t handle, const char *text);
+/* The descriptor behind a handle, for looking. */
+int guest_fd(struct share *share, uint64_t handle);
+
+#endif
