@@ -10,11 +10,11 @@
 
 /* What it was told, and what happened to it. */
 struct toy {
-	uint32_t value; /* its state */
+	_Atomic uint32_t value; /* its state */
 	uint32_t limit; /* its parameter, as adopted */
 	/* instructions */
 	int save_result, load_result, adopt_result;
-	size_t save_bytes;   /* so much filling after the value */
+	_Atomic size_t save_bytes;   /* so much filling after the value */
 	bool lie_about_load; /* load() reads nothing and says it is good */
 	_Atomic bool hang;   /* save() does not return before this is false, or the stream fails */
 	/* seen */
