@@ -92,12 +92,14 @@ static void all_writes(void **state)
 	atomic_store(&peer.script->hold_ms, variant->other_thread ? 2 : 0);
 	frontend = start(&peer, variant);
 	ok(gw_frontend_log(frontend, true));
+	/* Disabled, so that nothing is taken before the copy is. */
+	ok(gw_frontend_enable(frontend, 0, false));
 	for (unsigned i = 0; i < DEPTH; i++) {
 		echo_init(&echoes[i], frontend);
 		echo_add(&echoes[i], frontend, 0, i, ECHO_MAX, 2);
 	}
 	before = copy_memory(frontend);
-	ok(gw_driver_kick(frontend, 0));
+	ok(gw_frontend_enable(frontend, 0, true));
 	wait_until(&peer.script->elements, DEPTH);
 	ok(gw_frontend_stop(frontend));
 	/* Two pages of answer each, and at least one of ring. */
