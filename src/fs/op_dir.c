@@ -94,10 +94,11 @@ static int put_entry(void *opaque, const struct fs_listed *entry)
 	size_t skip = listing->plus ? 0 : offsetof(struct fuse_direntplus, dirent);
 	size_t head = sizeof(struct fuse_direntplus) - skip;
 	size_t len = FUSE_REC_ALIGN(head + entry->len);
-	struct {
+	union {
 		struct fuse_direntplus plus;
-		char name[FS_NAME_MAX + 1 + 8];
+		char bytes[sizeof(struct fuse_direntplus) + FS_NAME_MAX + 1 + 8];
 	} out;
+	char *name = out.bytes + sizeof(out.plus);
 
 	if (!is_dot(entry) && fs_name_check(entry->name, entry->len) < 0)
 		return FS_LIST_PASSED;
@@ -109,12 +110,12 @@ static int put_entry(void *opaque, const struct fs_listed *entry)
 		.namelen = (uint32_t)entry->len,
 		.type = entry->type,
 	};
-	memset(out.name, 0, FUSE_REC_ALIGN(entry->len) + 8);
-	memcpy(out.name, entry->name, entry->len);
+	memset(name, 0, FUSE_REC_ALIGN(entry->len) + 8);
+	memcpy(name, entry->name, entry->len);
 	if (listing->plus)
 		fill_entry(listing, entry, &out.plus);
 	gw_elem_copy_to(listing->req->elem, sizeof(struct fuse_out_header) + listing->used,
-			(char *)&out + skip, len);
+			out.bytes + skip, len);
 	listing->used += len;
 	return FS_LIST_TAKEN;
 }

@@ -33,7 +33,7 @@ static void test_moves(void **state)
 	assert_int_equal(toy->why, GW_RUN_FRESH);
 	assert_int_equal(toy->limit, 8); /* the default profile */
 	assert_int_equal(toy_save(&rig, &bytes, &len), -EBUSY);
-	GW_AUTO_FREE uint8_t *again = bytes;
+	free(gw_take_ptr(bytes));
 	gw_session_last_ring_off(rig.session);
 	assert_int_equal(toy->suspends, 1);
 	assert_int_equal(toy_save(&rig, &bytes, &len), 0);
