@@ -11,6 +11,10 @@
 
 #define HEADER_LEN sizeof(struct fuse_in_header)
 
+/* Answers are published batch by batch, but not later than after so many bytes of requests: with
+ * large reads the guest then works on one while the next is copied. */
+#define FLUSH_BYTES (256 * 1024)
+
 int fs_name_check(const char *name, size_t len)
 {
 	if (len == 0 || memchr(name, '/', len))
@@ -252,10 +256,12 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 {
 	struct fs_request *req = NULL;
 	struct gw_elem *elem;
+	size_t bytes = 0;
 
 	while ((elem = gw_queue_pop(queue))) {
 		int result;
 
+		bytes += elem->in_len + elem->out_len;
 		if (!req)
 			req = fs_pool_take(fs->pool);
 		if (!req) {
@@ -268,6 +274,10 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 			req = NULL; /* the pool's, perhaps answered already */
 		else
 			fs_answer(req, result);
+		if (bytes >= FLUSH_BYTES) {
+			gw_queue_flush(queue);
+			bytes = 0;
+		}
 	}
 	fs_pool_give(fs->pool, req);
 }
