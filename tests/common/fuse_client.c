@@ -25,6 +25,7 @@ static void *run_loop(void *opaque)
 
 static void start_backend(struct fuse_client *client, int fd)
 {
+	struct gw_params *params;
 	struct gw_backend_config config = {
 		.size = sizeof(config),
 		.ops = &fs_device_ops,
@@ -33,8 +34,12 @@ static void start_backend(struct fuse_client *client, int fd)
 		.version = "0",
 	};
 
+	OK(gw_params_new(&params, &fs_model));
+	OK(gw_params_set(params, "num-request-queues", client->queues - 1, NULL));
+	config.params = params;
 	OK(gw_loop_new(&client->loop));
 	OK(gw_backend_new(&client->backend, client->loop, &config));
+	gw_params_free(params);
 	OK(gw_backend_adopt_fd(client->backend, fd));
 	assert_int_equal(pthread_create(&client->thread, NULL, run_loop, client->loop), 0);
 }
