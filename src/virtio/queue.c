@@ -217,6 +217,8 @@ int gw_queue_stop(struct gw_queue *queue, gw_queue_done *done, void *opaque)
 static void on_stopped(void *opaque)
 {
 	struct gw_queue *queue = opaque;
+	gw_queue_done *done = queue->stop_done;
+	void *done_opaque = queue->stop_opaque;
 
 	pthread_join(queue->thread, NULL);
 	gw_queue_tear_down(queue);
@@ -224,8 +226,8 @@ static void on_stopped(void *opaque)
 	if (queue->change_sent && !atomic_load(&queue->change_applied))
 		queue->change_result = gw_queue_apply(queue, &queue->change, false);
 	change_finish(queue);
-	if (queue->stop_done)
-		queue->stop_done(queue->stop_opaque, 0);
+	if (done)
+		done(done_opaque, 0);
 }
 
 bool gw_queue_is_started(const struct gw_queue *queue)
