@@ -16,8 +16,8 @@
 struct gw_dirty;
 
 int gw_dirty_new(struct gw_dirty **dirty, int fd, uint64_t offset, uint64_t size);
-/* An eventfd to signal after each mark (SET_LOG_FD); taken over, -1: none. Once, before the table is
- * in use. */
+/* An eventfd to signal after each mark (SET_LOG_FD); taken over, -1: none. Once, before the table
+ * is in use. */
 void gw_dirty_set_notify(struct gw_dirty *dirty, int fd);
 struct gw_dirty *gw_dirty_ref(struct gw_dirty *dirty);
 void gw_dirty_unref(struct gw_dirty *dirty); /* NULL is allowed */

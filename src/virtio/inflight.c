@@ -13,7 +13,7 @@
 #include "virtio/inflight.h"
 #include "virtio/queue.h"
 #include "virtio/sigbus.h"
-#include "virtio/track-layout.h"
+#include "virtio/track_layout.h"
 
 /* Each queue's part begins on a cache line. The specification leaves the distance open; this is
  * the one in use, so that another back-end can take a region over. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/inflight.h - the region that remembers what is in flight (vhost-user, "Inflight I/O tracking"). */
+/* virtio/inflight.h - the region that remembers what is in flight (vhost-user, "Inflight I/O
+ * tracking"). */
 #ifndef GW_VIRTIO_INFLIGHT_H
 #define GW_VIRTIO_INFLIGHT_H
 

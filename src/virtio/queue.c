@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/thread.h"
 #include "godwit/error.h"
-#include "virtio/queue-priv.h"
+#include "virtio/queue_internal.h"
 
 /* Not while started: the thread's arrays and position depend on them. */
 #define STOPPED_ONLY (GW_QUEUE_NUM | GW_QUEUE_BASE | GW_QUEUE_INFLIGHT)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/queue.h - a virtqueue as its owner (the transport) sees it: set up, start, change, stop. */
+/* virtio/queue.h - a virtqueue as its owner (the transport) sees it: set up, start, change, stop.
+ */
 #ifndef GW_VIRTIO_QUEUE_H
 #define GW_VIRTIO_QUEUE_H
 
@@ -57,12 +58,12 @@ struct gw_queue_change {
 	bool log_used;		    /* VHOST_VRING_F_LOG */
 	uint64_t log_gpa;	    /* where the used ring is, for the log */
 	uint32_t base;		    /* split: next avail; packed: the 32-bit combined form */
-	int kick, call, err;	    /* taken over, also on failure; -1: none (kick: poll the ring) */
+	int kick, call, err; /* taken over, also on failure; -1: none (kick: poll the ring) */
 	bool enable;
-	struct gw_mem *mem;	    /* a reference is taken */
-	struct gw_dirty *log;	    /* may be NULL; a reference is taken */
-	bool log_on;		    /* VHOST_F_LOG_ALL */
-	uint64_t features;	    /* negotiated virtio features */
+	struct gw_mem *mem;	      /* a reference is taken */
+	struct gw_dirty *log;	      /* may be NULL; a reference is taken */
+	bool log_on;		      /* VHOST_F_LOG_ALL */
+	uint64_t features;	      /* negotiated virtio features */
 	struct gw_inflight *inflight; /* may be NULL; a reference is taken */
 };
 

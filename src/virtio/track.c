@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "godwit/error.h"
-#include "virtio/track-priv.h"
+#include "virtio/track_internal.h"
 
 static int by_counter(const void *a, const void *b)
 {

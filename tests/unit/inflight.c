@@ -7,7 +7,7 @@
 
 #include "base/checked.h"
 #include "rig.h"
-#include "virtio/track-layout.h"
+#include "virtio/track_layout.h"
 #include "virtio/track.h"
 
 #define NUM 4

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/track-priv.h - what the two layouts of the in-flight region share. */
-#ifndef GW_VIRTIO_TRACK_PRIV_H
-#define GW_VIRTIO_TRACK_PRIV_H
+/* virtio/track_internal.h - what the two layouts of the in-flight region share. */
+#ifndef GW_VIRTIO_TRACK_INTERNAL_H
+#define GW_VIRTIO_TRACK_INTERNAL_H
 
-#include "virtio/track-layout.h"
+#include "virtio/track_layout.h"
 #include "virtio/track.h"
 
 struct gw_track {

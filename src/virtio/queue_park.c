@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/queue-park.c - elements that stay open across a stop. */
+/* virtio/queue_park.c - elements that stay open across a stop. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "virtio/queue-priv.h"
+#include "virtio/queue_internal.h"
 
 /* A segment's length has 32 bits; merged ones may need two. Regions lie apart in any case. */
 static unsigned count_segs(const struct gw_chain *chain)

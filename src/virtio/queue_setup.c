@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/queue-setup.c - what a queue is made of: applying changes, setting up for a run. */
+/* virtio/queue_setup.c - what a queue is made of: applying changes, setting up for a run. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "virtio/queue-priv.h"
+#include "virtio/queue_internal.h"
 
 static bool has(const struct gw_queue *queue, unsigned bit)
 {

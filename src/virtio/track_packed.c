@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/track-packed.c - in-flight tracking of packed rings. */
+/* virtio/track_packed.c - in-flight tracking of packed rings. */
 #include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "virtio/track-priv.h"
+#include "virtio/track_internal.h"
 
 /*
  * Entries of requests that are done form a free list; its end is the number of entries. The region

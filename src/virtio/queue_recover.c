@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/queue-recover.c - what was in flight when a back-end died is handed out again. */
+/* virtio/queue_recover.c - what was in flight when a back-end died is handed out again. */
 #include <errno.h>
 #include <stdlib.h>
 #include <linux/virtio_config.h>
 
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "virtio/queue-priv.h"
+#include "virtio/queue_internal.h"
 
 static int open_track(struct gw_queue *queue)
 {

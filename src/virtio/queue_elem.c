@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/queue-elem.c - elements out to the device and back to the driver. */
+/* virtio/queue_elem.c - elements out to the device and back to the driver. */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "base/checked.h"
 #include "godwit/error.h"
-#include "virtio/queue-priv.h"
+#include "virtio/queue_internal.h"
 
 bool gw_queue_may_pop(struct gw_queue *queue)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/track-layout.h - the in-flight region's layout (vhost-user, "Inflight I/O tracking"). */
+/* virtio/track_layout.h - the in-flight region's layout (vhost-user, "Inflight I/O tracking"). */
 #ifndef GW_VIRTIO_TRACK_LAYOUT_H
 #define GW_VIRTIO_TRACK_LAYOUT_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/queue-priv.h - what the files of a queue share. */
-#ifndef GW_VIRTIO_QUEUE_PRIV_H
-#define GW_VIRTIO_QUEUE_PRIV_H
+/* virtio/queue_internal.h - what the files of a queue share. */
+#ifndef GW_VIRTIO_QUEUE_INTERNAL_H
+#define GW_VIRTIO_QUEUE_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -105,37 +105,37 @@ struct gw_queue {
 /* The queue whose thread this is; NULL on all others. */
 extern _Thread_local struct gw_queue *gw_queue_current;
 
-/* queue-setup.c: changes, on whatever thread owns the queue's state now. */
+/* queue_setup.c: changes, on whatever thread owns the queue's state now. */
 int gw_queue_apply(struct gw_queue *queue, const struct gw_queue_change *change, bool running);
 int gw_queue_map(const struct gw_queue *queue, struct gw_ring *ring, const struct gw_mem *mem,
 		 const struct gw_queue_addr *addr);
 void gw_queue_set_ring_log(struct gw_queue *queue);
 void gw_queue_wake(struct gw_queue *queue);
 
-/* queue-thread.c */
+/* queue_thread.c */
 void *gw_queue_main(void *opaque);
 void gw_queue_watch_kick(struct gw_queue *queue);
 void gw_queue_drop_kick(struct gw_queue *queue);
 /* The ring is unusable: log @why, signal err, pop nothing any more. Queue's thread. */
 void gw_queue_break(struct gw_queue *queue, const char *why);
 
-/* queue-elem.c: elements in and out, on the queue's thread. */
+/* queue_elem.c: elements in and out, on the queue's thread. */
 bool gw_queue_may_pop(struct gw_queue *queue);
 void gw_queue_take_returned(struct gw_queue *queue);
 void gw_queue_publish(struct gw_queue *queue);
 void gw_queue_use_drop(struct gw_queue *queue, struct gw_mem_use *use);
 void gw_queue_free_elems(struct gw_queue *queue);
 
-/* queue-park.c */
+/* queue_park.c */
 int gw_park_copy(struct gw_queue *queue, const struct gw_elem_own *elem);
 int gw_park_chain(struct gw_queue *queue, const struct gw_chain *chain, const struct gw_mem *mem);
 int gw_park_read(const struct gw_parked *parked, const struct gw_mem *mem, struct gw_chain *chain);
 void gw_park_forget_handed_out(struct gw_queue *queue);
 
-/* queue-recover.c: what an in-flight region says was not done becomes parked elements. */
+/* queue_recover.c: what an in-flight region says was not done becomes parked elements. */
 int gw_queue_recover(struct gw_queue *queue);
 
-/* queue-setup.c */
+/* queue_setup.c */
 int gw_queue_set_up(struct gw_queue *queue);
 void gw_queue_tear_down(struct gw_queue *queue);
 

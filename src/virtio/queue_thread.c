@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/queue-thread.c - a queue's thread: wait, serve the device, drain, end. */
+/* virtio/queue_thread.c - a queue's thread: wait, serve the device, drain, end. */
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "virtio/queue-priv.h"
+#include "virtio/queue_internal.h"
 
 /* How often a ring without a kick descriptor is looked at. */
 #define POLL_MS 1
