@@ -10,10 +10,10 @@
 static struct iovec cut(const struct iovec *iov, size_t *offset, size_t len)
 {
 	size_t skip = GW_MIN(*offset, iov->iov_len);
+	size_t take = GW_MIN(len, iov->iov_len - skip);
 
 	*offset -= skip;
-	return (struct iovec){.iov_base = (char *)iov->iov_base + skip,
-			      .iov_len = GW_MIN(len, iov->iov_len - skip)};
+	return (struct iovec){.iov_base = (char *)iov->iov_base + skip, .iov_len = take};
 }
 
 size_t gw_elem_copy_from(const struct gw_elem *elem, size_t offset, void *to, size_t len)

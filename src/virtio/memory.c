@@ -33,6 +33,7 @@ static void map_unref(struct map *map)
 
 static struct gw_mem *mem_alloc(unsigned count)
 {
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): it is pointers that follow */
 	struct gw_mem *mem = calloc(1, sizeof(*mem) + count * sizeof(mem->maps[0]));
 
 	if (mem)

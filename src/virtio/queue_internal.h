@@ -46,6 +46,7 @@ enum {
 	GW_REQUEST_STOP = 1 << 1,
 };
 
+/* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of ownership */
 struct gw_queue {
 	struct gw_loop *loop;
 	struct gw_queue_ops ops;

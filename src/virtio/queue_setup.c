@@ -154,20 +154,30 @@ static int check_stopped(struct gw_queue *queue, const struct gw_queue_change *c
 	return gw_queue_map(queue, &ring, mem, &addr);
 }
 
+/* All that can be refused is refused here, before anything changes. */
+static int check_change(struct gw_queue *queue, const struct gw_queue_change *change, bool running,
+			bool *lost)
+{
+	int err = running ? check_running(queue, change) : check_stopped(queue, change);
+
+	if (err || !running || !(change->what & (GW_QUEUE_ADDR | GW_QUEUE_MEM)))
+		return err;
+	return remap(queue, change, lost);
+}
+
 int gw_queue_apply(struct gw_queue *queue, const struct gw_queue_change *change, bool running)
 {
-	GW_AUTO_FREE struct gw_mem_use *use = NULL;
+	struct gw_mem_use *use = calloc(1, sizeof(*use)); /* for a new table */
 	bool lost = false;
 	int err;
 
-	if (change->what & GW_QUEUE_MEM) {
-		use = calloc(1, sizeof(*use));
-		if (!use)
-			return gw_fail(ENOMEM, "queue %u: no memory", queue->index);
+	if (!use)
+		return gw_fail(ENOMEM, "queue %u: no memory", queue->index);
+	err = check_change(queue, change, running, &lost);
+	if (err || !(change->what & GW_QUEUE_MEM)) {
+		free(use);
+		use = NULL;
 	}
-	err = running ? check_running(queue, change) : check_stopped(queue, change);
-	if (!err && running && (change->what & (GW_QUEUE_ADDR | GW_QUEUE_MEM)))
-		err = remap(queue, change, &lost);
 	if (err)
 		return err;
 	if (change->what & GW_QUEUE_NUM)
@@ -179,8 +189,6 @@ int gw_queue_apply(struct gw_queue *queue, const struct gw_queue_change *change,
 	queue->addr = change_addr(queue, change);
 	queue->have_addr |= !!(change->what & GW_QUEUE_ADDR);
 	take_refs(queue, change, use);
-	if (change->what & GW_QUEUE_MEM)
-		use = NULL;
 	take_fds(queue, change, running);
 	gw_queue_set_ring_log(queue);
 	if (lost)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "base/cleanup.h"
 #include "godwit/error.h"
 #include "virtio/track_internal.h"
 
@@ -134,7 +133,7 @@ static int walk_chain(struct gw_track *track, uint16_t head, uint8_t *seen)
  * and chains are walked from the entries that no chain holds. */
 static int walk_all(struct gw_track *track)
 {
-	GW_AUTO_FREE uint8_t *seen = calloc(track->num, 1);
+	uint8_t *seen = calloc(track->num, 1);
 	int err;
 
 	if (!seen)
@@ -144,6 +143,7 @@ static int walk_all(struct gw_track *track)
 		if (!seen[i] && GW_TRACK_LOAD(track->packed->desc[i].inflight))
 			err = walk_chain(track, (uint16_t)i, seen);
 	}
+	free(seen);
 	return err;
 }
 
