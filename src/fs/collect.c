@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -37,30 +38,50 @@ static enum verdict leads_to(struct fs_inodes *inodes, const struct fs_name_copy
 	return LEADS_TO_IT;
 }
 
-/* Drops those that do not; how many do. */
+static int count_good(struct fs_inodes *inodes, struct fs_inode *inode,
+		      const struct fs_name_copy *names, unsigned count, enum verdict *verdicts)
+{
+	int good = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		verdicts[i] = leads_to(inodes, &names[i], inode);
+		good += verdicts[i] == LEADS_TO_IT;
+	}
+	return good;
+}
+
+/* How many names lead to it. Wrong ones are dropped if there is a right one; else the last that was
+ * known is good for telling the operator. */
 static int check_names(struct fs_inodes *inodes, struct fs_inode *inode)
 {
+	GW_AUTO_FREE enum verdict *verdicts = NULL;
 	struct fs_name_copy *names;
 	unsigned count;
-	int good = 0;
-	int err = fs_names_copy(inodes, inode, &names, &count);
+	int good = fs_names_copy(inodes, inode, &names, &count);
 
-	if (err)
-		return err;
-	for (unsigned i = 0; i < count; i++) {
-		switch (leads_to(inodes, &names[i], inode)) {
-		case LEADS_TO_IT:
-			good++;
-			break;
-		case LEADS_NOT:
+	if (good)
+		return good;
+	verdicts = calloc(count + 1, sizeof(*verdicts));
+	good = verdicts ? count_good(inodes, inode, names, count, verdicts) : -ENOMEM;
+	for (unsigned i = 0; good > 0 && i < count; i++) {
+		if (verdicts[i] == LEADS_NOT)
 			fs_name_wrong(inodes, inode, names[i].parent, names[i].name);
-			break;
-		case CANNOT_TELL:
-			break;
-		}
 	}
 	fs_names_copy_free(names, count);
 	return good;
+}
+
+static int drop_names(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	struct fs_name_copy *names;
+	unsigned count;
+	int err = fs_names_copy(inodes, inode, &names, &count);
+
+	for (unsigned i = 0; !err && i < count; i++)
+		fs_name_wrong(inodes, inode, names[i].parent, names[i].name);
+	if (!err)
+		fs_names_copy_free(names, count);
+	return err;
 }
 
 /* The path of @path below @root, or NULL: it must go on with a whole component. */
@@ -101,15 +122,14 @@ static uint64_t walk(struct fs_inodes *inodes, char *path)
 }
 
 /* Where the host moved it, the kernel knows by the descriptor. */
-static bool follow_descriptor(struct fs_inodes *inodes, struct fs_inode *inode)
+static bool follow_descriptor(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
 {
 	char root[PATH_MAX], path[PATH_MAX];
-	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
 	int proc = inodes->fs->proc_fd;
 	char *name;
 
-	if (fs_inode_fd(inode, &fd) || fs_path_of(proc, inodes->fs->root_fd, root, sizeof(root)) ||
-	    fs_path_of(proc, fd.fd, path, sizeof(path)))
+	if (fs_path_of(proc, inodes->fs->root_fd, root, sizeof(root)) ||
+	    fs_path_of(proc, fd, path, sizeof(path)))
 		return false;
 	name = below(root, path);
 	return name && walk(inodes, name) == fs_inode_id(inode);
@@ -143,11 +163,16 @@ int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode)
 	good = check_names(inodes, inode);
 	if (good)
 		return good < 0 ? good : FS_FOUND_NAMED;
-	if (follow_descriptor(inodes, inode))
-		return FS_FOUND_NAMED;
 	if (fs_inode_fd(inode, &fd) || fs_statx_fd(fd.fd, &stx))
 		return FS_FOUND_NOWHERE;
-	return is_removed(inodes, fd.fd, &stx) ? FS_FOUND_ORPHAN : FS_FOUND_NOWHERE;
+	if (is_removed(inodes, fd.fd, &stx)) {
+		good = drop_names(inodes, inode);
+		return good ? good : FS_FOUND_ORPHAN;
+	}
+	if (!follow_descriptor(inodes, inode, fd.fd))
+		return FS_FOUND_NOWHERE;
+	good = check_names(inodes, inode);
+	return good < 0 ? good : FS_FOUND_NAMED;
 }
 
 const char *fs_escape(char text[FS_DESCRIBE_MAX], const char *from)
