@@ -3,6 +3,7 @@
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "fuse_client.h"
@@ -107,6 +108,70 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 	if (!options->no_init)
 		OK(fuse_init(client, 7, FUSE_KERNEL_MINOR_VERSION,
 			     options->init_flags ? options->init_flags : UINT64_MAX >> 1));
+}
+
+static void take_slots(struct fuse_client *to, const struct fuse_client *from)
+{
+	const char *there = gw_frontend_memory(from->frontend, NULL);
+	char *here = gw_frontend_memory(to->frontend, NULL);
+
+	for (unsigned q = 0; q < to->queues; q++) {
+		for (unsigned i = 0; i < FUSE_SLOTS; i++) {
+			const struct fuse_slot *slot = &from->slots[q][i];
+
+			to->slots[q][i] = (struct fuse_slot){
+				.out = here + (slot->out - there),
+				.in = here + (slot->in - there),
+				.room = slot->room,
+			};
+		}
+	}
+}
+
+static int pass_state(struct fuse_client *to, struct fuse_client *from)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC);
+	int err;
+
+	assert_true(fd >= 0);
+	OK(gw_frontend_save(from->frontend, fd));
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	err = gw_frontend_load(to->frontend, fd);
+	close(fd);
+	return err;
+}
+
+int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error)
+{
+	struct gw_frontend_config config = {
+		.size = sizeof(config), .timeout_ms = TIMEOUT_MS, .queues = from->queues};
+	int fds[2], err;
+
+	OK(gw_frontend_stop(from->frontend));
+	memset(to, 0, sizeof(*to));
+	memcpy(to->share, from->share, sizeof(to->share));
+	to->queues = from->queues;
+	to->host = from->host;
+	to->host.shared_dir = to->share;
+	to->host.on_error = on_error;
+	to->unique = from->unique;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	start_backend(to, fds[0]);
+	config.fd = fds[1];
+	OK(gw_frontend_migrate(&to->frontend, from->frontend, &config));
+	take_slots(to, from);
+	err = pass_state(to, from);
+	if (err) {
+		fuse_stop(to);
+		return err;
+	}
+	OK(gw_frontend_start(to->frontend));
+	return 0;
+}
+
+void fuse_resume(struct fuse_client *client)
+{
+	OK(gw_frontend_start(client->frontend));
 }
 
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

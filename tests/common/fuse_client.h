@@ -83,6 +83,14 @@ struct fuse_client {
 void fuse_start(struct fuse_client *client, const struct fuse_options *options);
 void fuse_stop(struct fuse_client *client);
 
+/*
+ * The guest moves: its device stops, its state goes through a file into a new one over the same
+ * share, and it goes on there. @from is left stopped and can be started again (fuse_resume()).
+ * Returns what loading returned; on failure @to is stopped and freed.
+ */
+int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error);
+void fuse_resume(struct fuse_client *client);
+
 /* Any request queue, one thread each; queue 0 is the high-priority one. */
 int fuse_call_on(struct fuse_client *client, unsigned queue, struct fuse_call *call);
 int fuse_call(struct fuse_client *client, struct fuse_call *call); /* on queue 1 */
