@@ -17,6 +17,9 @@
 
 #define PIPE_SIZE (1024 * 1024) /* asked for; an unprivileged process usually gets it */
 
+/* A channel that is always ready is asked for a cancel at least every so many bytes. */
+#define CANCEL_EVERY (1024 * 1024)
+
 union fd_message {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(GW_CHANNEL_FDS_MAX * sizeof(int))];
@@ -51,6 +54,7 @@ int gw_channel_open(struct gw_channel *channel, const struct gw_state_channel *c
 			       writing ? "writing" : "reading");
 	if (S_ISSOCK(st.st_mode)) {
 		channel->is_socket = true;
+		channel->never_blocks = true;
 		channel->passes_fds = !getsockname(config->fd, (struct sockaddr *)&address, &len) &&
 				      address.ss_family == AF_UNIX;
 		return 0;
@@ -61,6 +65,7 @@ int gw_channel_open(struct gw_channel *channel, const struct gw_state_channel *c
 	/* The flag belongs to the open file description, which others may share: it is put back. */
 	if (!(flags & O_NONBLOCK) && !fcntl(config->fd, F_SETFL, flags | O_NONBLOCK))
 		channel->old_flags = flags;
+	channel->never_blocks = flags & O_NONBLOCK || channel->old_flags >= 0;
 	return 0;
 }
 
@@ -75,7 +80,7 @@ void gw_channel_close(struct gw_channel *channel)
 }
 
 /* Until the descriptor is ready or says why it never will be. */
-static int wait_ready(const struct gw_channel *channel, short events)
+static int wait_ready(struct gw_channel *channel, short events)
 {
 	struct pollfd fds[] = {{.fd = channel->config.cancel, .events = POLLIN},
 			       {.fd = channel->config.fd, .events = events}};
@@ -94,7 +99,27 @@ static int wait_ready(const struct gw_channel *channel, short events)
 		return gw_fail(ETIMEDOUT,
 			       "state channel: no byte moved for %d ms, after %llu bytes", timeout,
 			       (unsigned long long)channel->moved);
+	if (channel->never_blocks)
+		channel->wait_at = channel->moved + CANCEL_EVERY;
 	return 0;
+}
+
+/* A descriptor that never blocks and took, or gave, all that was asked need not be asked first
+ * whether it is ready. */
+static int wait_if_due(struct gw_channel *channel, short events)
+{
+	return channel->moved < channel->wait_at ? 0 : wait_ready(channel, events);
+}
+
+/* After a failed read or write: 0 if it is to be tried again. */
+static int check_failure(struct gw_channel *channel, const char *what)
+{
+	if (errno == EAGAIN || errno == EINTR || errno == EWOULDBLOCK) {
+		channel->wait_at = 0;
+		return 0;
+	}
+	return gw_fail(errno, "state channel: %s after %llu bytes: %s", what,
+		       (unsigned long long)channel->moved, strerror(errno));
 }
 
 static void count(struct gw_channel *channel, size_t bytes)
@@ -149,11 +174,6 @@ static ssize_t write_some(const struct gw_channel *channel, struct iovec *iov, u
 	return writev(channel->config.fd, iov, (int)n);
 }
 
-static bool is_temporary(int err)
-{
-	return err == EAGAIN || err == EINTR || err == EWOULDBLOCK;
-}
-
 /* Takes @len bytes off the front of *@iov. */
 static void advance(struct iovec **iov, unsigned *n, size_t len)
 {
@@ -172,20 +192,23 @@ int gw_channel_write(struct gw_channel *channel, struct iovec *iov, unsigned n, 
 {
 	advance(&iov, &n, 0); /* empty pieces at the front */
 	while (n) {
-		int err = wait_ready(channel, POLLOUT);
+		int err = wait_if_due(channel, POLLOUT);
 		ssize_t written;
 
 		if (err)
 			return err;
 		written = write_some(channel, iov, n, fd);
-		if (written < 0 && !is_temporary(errno))
-			return gw_fail(errno, "state channel: write after %llu bytes: %s",
-				       (unsigned long long)channel->moved, strerror(errno));
+		if (written < 0)
+			err = check_failure(channel, "write");
+		if (err)
+			return err;
 		if (written <= 0)
 			continue;
 		fd = -1; /* it went with the first bytes */
 		count(channel, (size_t)written);
 		advance(&iov, &n, (size_t)written);
+		if (n)
+			channel->wait_at = 0;
 	}
 	return 0;
 }
@@ -228,7 +251,7 @@ static ssize_t receive_some(struct gw_channel *channel, void *buf, size_t len)
 ssize_t gw_channel_read(struct gw_channel *channel, void *buf, size_t len)
 {
 	for (;;) {
-		int err = wait_ready(channel, POLLIN);
+		int err = wait_if_due(channel, POLLIN);
 		ssize_t n;
 
 		if (err)
@@ -237,11 +260,13 @@ ssize_t gw_channel_read(struct gw_channel *channel, void *buf, size_t len)
 				       : read(channel->config.fd, buf, len);
 		if (n >= 0) {
 			count(channel, (size_t)n);
+			if ((size_t)n < len)
+				channel->wait_at = 0;
 			return n;
 		}
-		if (!is_temporary(errno))
-			return gw_fail(errno, "state channel: read after %llu bytes: %s",
-				       (unsigned long long)channel->moved, strerror(errno));
+		err = check_failure(channel, "read");
+		if (err)
+			return err;
 	}
 }
 

@@ -15,10 +15,12 @@
 struct gw_channel {
 	struct gw_state_channel config;
 	bool is_socket;
+	bool never_blocks;
 	bool passes_fds;    /* a Unix socket */
 	bool guard_sigpipe; /* this thread would die of SIGPIPE */
 	int old_flags;	    /* to be set again at close; -1: nothing was changed */
 	uint64_t moved;
+	uint64_t wait_at; /* from this many bytes on poll() is asked first */
 	int fds[GW_CHANNEL_FDS_MAX];
 	unsigned fd_count;
 };

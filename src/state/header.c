@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/checked.h"
 #include "godwit/error.h"
+#include "state/checksum.h"
 #include "state/header.h"
 
 static_assert(GW_STATE_ID_LEN == sizeof(((struct gw_wire_header *)0)->id), "id is wire format");

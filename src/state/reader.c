@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
+#include "state/checksum.h"
 #include "state/channel.h"
 #include "state/header.h"
 #include "state/mac.h"

@@ -3,9 +3,8 @@
 #ifndef GW_STATE_READER_INTERNAL_H
 #define GW_STATE_READER_INTERNAL_H
 
-#include <xxhash.h>
-
 #include "godwit/error.h"
+#include "state/checksum.h"
 #include "state/channel.h"
 #include "state/mac.h"
 #include "state/reader.h"

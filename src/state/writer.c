@@ -3,11 +3,11 @@
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <xxhash.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
+#include "state/checksum.h"
 #include "state/channel.h"
 #include "state/describe.h"
 #include "state/header.h"
