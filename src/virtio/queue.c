@@ -53,7 +53,7 @@ void gw_queue_free(struct gw_queue *queue)
 	gw_close(&queue->kick);
 	gw_close(&queue->call.fd);
 	gw_close(&queue->err.fd);
-	gw_queue_use_drop(queue, queue->use);
+	gw_queue_use_drop(queue->use);
 	gw_dirty_unref(queue->log);
 	gw_inflight_unref(queue->inflight);
 	free(queue);

@@ -14,9 +14,8 @@ bool gw_queue_may_pop(struct gw_queue *queue)
 	       !atomic_load_explicit(&queue->broken, memory_order_relaxed);
 }
 
-void gw_queue_use_drop(struct gw_queue *queue, struct gw_mem_use *use)
+void gw_queue_use_drop(struct gw_mem_use *use)
 {
-	(void)queue;
 	if (!use)
 		return;
 	gw_mem_unref(use->mem);
@@ -196,7 +195,7 @@ static void give_back(struct gw_queue *queue, struct gw_elem_own *elem)
 		put_on_ring(queue, elem);
 	}
 	if (!--use->elems && use != queue->use)
-		gw_queue_use_drop(queue, use);
+		gw_queue_use_drop(use);
 	elem_put(queue, elem);
 	count_in_flight(queue, -1);
 }

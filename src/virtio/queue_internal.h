@@ -124,7 +124,7 @@ void gw_queue_break(struct gw_queue *queue, const char *why);
 bool gw_queue_may_pop(struct gw_queue *queue);
 void gw_queue_take_returned(struct gw_queue *queue);
 void gw_queue_publish(struct gw_queue *queue);
-void gw_queue_use_drop(struct gw_queue *queue, struct gw_mem_use *use);
+void gw_queue_use_drop(struct gw_mem_use *use);
 void gw_queue_free_elems(struct gw_queue *queue);
 
 /* queue_park.c */

@@ -94,7 +94,7 @@ static void take_refs(struct gw_queue *queue, const struct gw_queue_change *chan
 		*use = (struct gw_mem_use){.mem = change->mem};
 		queue->use = use;
 		if (old && !old->elems)
-			gw_queue_use_drop(queue, old);
+			gw_queue_use_drop(old);
 	}
 	if (change->what & GW_QUEUE_LOG) {
 		gw_dirty_unref(queue->log);
