@@ -37,7 +37,7 @@ static int put_much(int fd, int cancel, int idle_ms, _Atomic uint64_t *moved)
 	const struct gw_state_channel channel = {
 		.fd = fd, .cancel = cancel, .idle_ms = idle_ms, .moved = moved};
 	const struct gw_state_header header = sample_header(1);
-	struct gw_state_writer *writer;
+	struct gw_state_writer *writer = NULL;
 	int err = gw_state_writer_new(&writer, &channel, &header);
 
 	for (uint64_t i = 0; i < 256 && !err; i++) {
