@@ -74,7 +74,7 @@ int fs_creds_enter(struct fs_creds *creds, const struct fs_request *req)
 	*creds = (struct fs_creds){.uid = own.uid, .gid = own.gid};
 	if (uid == own.uid && gid == own.gid)
 		return 0;
-	if (uid == 0 && own.uid != 0)
+	if (own.uid != 0 && (uid == own.uid || uid == 0))
 		return 0;
 	creds->switched = true;
 	if (switch_groups(creds, req) == 0 && set_gid(gid) && set_uid(uid))
