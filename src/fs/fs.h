@@ -10,10 +10,10 @@
 
 #include "godwit/device.h"
 
-#define FS_TAG_MAX	      36 /* VIRTIO 1.3, 5.11.4 */
-#define FS_REQUEST_QUEUES_MAX     64
+#define FS_TAG_MAX		  36 /* VIRTIO 1.3, 5.11.4 */
+#define FS_REQUEST_QUEUES_MAX	  64
 #define FS_REQUEST_QUEUES_DEFAULT 4
-#define FS_NAME_MAX	      255
+#define FS_NAME_MAX		  255
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };
@@ -38,13 +38,13 @@ struct fs_session {
 	/* Read by all queues' threads while a (strange) guest may send another INIT. */
 	_Atomic bool initialised;
 	_Atomic uint64_t flags; /* both words, as agreed */
-	uint32_t minor;	 /* of the guest, at most ours */
+	uint32_t minor;		/* of the guest, at most ours */
 	uint32_t max_write, max_readahead, max_pages;
 };
 
-struct fs_inodes; /* inode.h */
+struct fs_inodes;  /* inode.h */
 struct fs_handles; /* handle.h */
-struct fs_pool; /* pool.h */
+struct fs_pool;	   /* pool.h */
 
 struct fs {
 	const struct fs_host *host;

@@ -105,9 +105,10 @@ static int set_size(struct fs_request *req, const struct fuse_setattr_in *in, st
 	if (target->handle && (target->handle->flags & O_ACCMODE) != O_RDONLY) {
 		fd = target->handle->fd;
 	} else {
-		own = fd = fs_inode_open(target->at.inode, O_WRONLY | O_CLOEXEC);
-		if (fd < 0)
-			return fd;
+		own = fs_inode_open(target->at.inode, O_WRONLY | O_CLOEXEC);
+		if (own < 0)
+			return own;
+		fd = own;
 	}
 	return ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
 }

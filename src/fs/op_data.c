@@ -107,7 +107,7 @@ static int read_rest(struct fs_request *req)
 {
 	const struct fuse_read_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
-	struct transfer t;
+	struct transfer t = {0};
 	int ret = read_setup(req, handle, &t);
 
 	if (ret == 0)
@@ -120,7 +120,7 @@ int fs_op_read(struct fs_request *req)
 {
 	const struct fuse_read_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
-	struct transfer t;
+	struct transfer t = {0};
 	int ret = read_setup(req, handle, &t);
 
 	if (ret < 0)
@@ -177,7 +177,7 @@ static int write_rest(struct fs_request *req)
 {
 	const struct fuse_write_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
-	struct transfer t;
+	struct transfer t = {0};
 	int ret = write_setup(req, handle, &t);
 
 	if (ret == 0)
@@ -193,7 +193,7 @@ int fs_op_write(struct fs_request *req)
 {
 	const struct fuse_write_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
-	struct transfer t;
+	struct transfer t = {0};
 	int ret = write_setup(req, handle, &t);
 
 	if (ret < 0)

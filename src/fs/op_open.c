@@ -29,9 +29,10 @@ static bool wants_write(uint32_t flags)
 static int add_handle(struct fs_request *req, struct fs_inode *inode, int fd, uint32_t flags,
 		      struct fuse_open_out *out)
 {
+	uint32_t kept = flags & ~(uint32_t)FLAGS_ONCE;
+
 	*out = (struct fuse_open_out){.open_flags = fs_cache_policy(req->fs)->file_flags};
-	return fs_handle_add(req->fs->handles, inode, fd, flags & (uint32_t)~FLAGS_ONCE, NULL,
-			     &out->fh);
+	return fs_handle_add(req->fs->handles, inode, fd, kept, NULL, &out->fh);
 }
 
 static int open_existing(struct fs_request *req)

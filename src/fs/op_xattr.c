@@ -2,11 +2,9 @@
 /* fs/op_xattr.c - SETXATTR, GETXATTR, LISTXATTR, REMOVEXATTR. */
 #include <linux/limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/xattr.h>
 
 #include "base/checked.h"
-#include "base/cleanup.h"
 #include "fs/ops.h"
 
 /*
@@ -89,19 +87,14 @@ static int fetch(struct fs_request *req, fetch_fn *fn)
 {
 	const struct fuse_getxattr_in *in = req->arg;
 	AUTO_TARGET struct xattr_target target = XATTR_TARGET_INIT;
-	size_t size = GW_MIN((size_t)in->size, (size_t)XATTR_SIZE_MAX);
-	GW_AUTO_FREE char *value = NULL;
-	ssize_t len;
+	char value[XATTR_SIZE_MAX]; /* lists have the same limit */
+	size_t size = GW_MIN((size_t)in->size, sizeof(value));
 	int ret = target_get(req, &target);
+	ssize_t len;
 
 	if (ret < 0)
 		return ret;
-	if (size) {
-		value = malloc(size);
-		if (!value)
-			return -ENOMEM;
-	}
-	len = fn(target.path, req->name, value, size);
+	len = fn(target.path, req->name, size ? value : NULL, size);
 	if (len < 0)
 		return -errno;
 	return size ? fs_reply(req, value, (size_t)len) : reply_length(req, len);
