@@ -113,6 +113,9 @@ int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, i
 	if (err)
 		return err;
 	gw_session_drop_transfer(session, GW_EVENT_CANCEL);
+	/* Who was told that the first one was cancelled may have begun another at once. */
+	if (session->transfer)
+		return gw_fail(EBUSY, "transfer: another one was begun meanwhile");
 	err = choose_channel(session, load, &fd, own_fd);
 	if (!err)
 		err = start_transfer(session, load, gw_take_fd(&fd));
