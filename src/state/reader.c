@@ -320,6 +320,7 @@ int gw_state_reader_new(struct gw_state_reader **out, const struct gw_state_chan
 	struct gw_state_reader *reader = calloc(1, sizeof(*reader));
 	int err;
 
+	*out = NULL;
 	if (!reader)
 		return gw_fail(ENOMEM, "state reader: no memory");
 	err = gw_channel_open(&reader->channel, channel, false);

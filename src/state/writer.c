@@ -366,6 +366,7 @@ int gw_state_writer_new(struct gw_state_writer **out, const struct gw_state_chan
 	struct gw_state_writer *writer = calloc(1, sizeof(*writer));
 	int err;
 
+	*out = NULL;
 	if (!writer)
 		return gw_fail(ENOMEM, "state writer: no memory");
 	err = gw_channel_open(&writer->channel, channel, true);

@@ -11,12 +11,12 @@
 /* What it was told, and what happened to it. */
 struct toy {
 	_Atomic uint32_t value; /* its state */
-	uint32_t limit; /* its parameter, as adopted */
+	uint32_t limit;		/* its parameter, as adopted */
 	/* instructions */
 	int save_result, load_result, adopt_result;
-	_Atomic size_t save_bytes;   /* so much filling after the value */
-	bool lie_about_load; /* load() reads nothing and says it is good */
-	_Atomic bool hang;   /* save() does not return before this is false, or the stream fails */
+	_Atomic size_t save_bytes; /* so much filling after the value */
+	bool lie_about_load;	   /* load() reads nothing and says it is good */
+	_Atomic bool hang; /* save() does not return before this is false, or the stream fails */
 	/* seen */
 	unsigned runs, suspends, resets, adopts, outcomes, prepares;
 	enum gw_why why;
