@@ -140,7 +140,7 @@ static void insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, 
 {
 	uint32_t *head;
 
-	if (shard->count++ > shard->mask)
+	if (shard->count++ / FS_CHAIN_LOAD > shard->mask)
 		grow(inodes, shard);
 	head = &shard->buckets[hash & shard->mask];
 	inode->slot.link = *head;

@@ -108,7 +108,7 @@ static void hash_insert(const struct wanted *w, struct fs_name *record)
 {
 	struct fs_name **head;
 
-	if (w->shard->count++ > w->shard->mask)
+	if (w->shard->count++ / FS_CHAIN_LOAD > w->shard->mask)
 		grow(w->shard);
 	head = &w->shard->buckets[w->hash & w->shard->mask];
 	record->hash_next = *head;

@@ -49,7 +49,7 @@ enum fs_inode_flags {
 };
 
 /*
- * 80 bytes. With a name (48 from malloc for up to 15 bytes) and its share of the hashes (about 14)
+ * 80 bytes. With a name (48 from malloc for up to 15 bytes) and its share of the hashes (about 8)
  * a cached inode stays below 150.
  */
 struct fs_inode {
@@ -66,6 +66,9 @@ struct fs_inode {
 static_assert(sizeof(struct fs_inode) <= 80, "a million inodes in 150 MB");
 
 #define FS_SHARDS 64u
+/* Entries a bucket before there are twice as many: memory counts for more than one step of a chain.
+ */
+#define FS_CHAIN_LOAD 2u
 
 struct fs_names_shard {
 	pthread_mutex_t lock;
