@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/migration/fs-mounts.c - mounts inside the share: numbers stay unique, and inodes are found.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "move.h"
+
+static struct share from, to;
+
+/* Two file systems of the same kind, whose inode numbers are the same. */
+static void mount_two(void)
+{
+	share_mkdir(&from, "a");
+	share_mkdir(&from, "b");
+	assert_int_equal(mount("a", share_path(&from, "a"), "tmpfs", 0, "size=1m"), 0);
+	assert_int_equal(mount("b", share_path(&from, "b"), "tmpfs", 0, "size=1m"), 0);
+	share_file(&from, "a/f", "of a");
+	share_file(&from, "b/f", "of b");
+}
+
+static void unmount_two(void)
+{
+	umount2(share_path(&from, "a"), MNT_DETACH);
+	umount2(share_path(&from, "b"), MNT_DETACH);
+}
+
+static void test_mounts(void **state)
+{
+	uint64_t a, b, fa, fb, ha, hb, unnamed;
+
+	(void)state;
+	share_open(&from, 0);
+	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	mount_two();
+	a = share_lookup(&from, FS_ROOT_ID, "a");
+	b = share_lookup(&from, FS_ROOT_ID, "b");
+	fa = share_lookup(&from, a, "f");
+	fb = share_lookup(&from, b, "f");
+	assert_int_equal(host_ino(share_path(&from, "a/f")), host_ino(share_path(&from, "b/f")));
+	assert_int_not_equal(fa, fb);
+	assert_int_not_equal(share_ino(&from, fa), share_ino(&from, fb));
+	assert_int_not_equal(share_ino(&from, a), share_ino(&from, b));
+	ha = guest_open(&from, fa, O_RDONLY);
+	hb = guest_open(&from, fb, O_RDONLY);
+	guest_unlink(&from, b, "f", share_path(&from, "b/f"));
+	unnamed = share_ino(&from, fb);
+
+	move_over(&to, &from);
+	assert_string_equal(guest_read(&to, ha), "of a");
+	assert_string_equal(guest_read(&to, hb), "of b");
+	assert_int_equal(share_ino(&to, fa), share_ino(&from, fa));
+	assert_int_equal(share_ino(&to, fb), unnamed);
+	assert_int_equal(share_lookup(&to, share_lookup(&to, FS_ROOT_ID, "a"), "f"), fa);
+	/* A newcomer has a number of its own. */
+	share_file(&from, "b/g", "");
+	assert_int_not_equal(share_ino(&to, share_lookup(&to, b, "g")), unnamed);
+	move_twin_close(&to);
+	unmount_two();
+	share_close(&from);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mounts)};
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
+		printf("no mount namespace of its own here: %m\n");
+		return 77;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
