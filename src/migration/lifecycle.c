@@ -92,7 +92,7 @@ static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refus
 #define SAVG TO(GW_TRANSFER_SAVING)
 #define SAVD TO(GW_TRANSFER_SAVED)
 #define LDNG TO(GW_TRANSFER_LOADING)
-#define LOAD TO(GW_TRANSFER_LOADED)
+#define LODD TO(GW_TRANSFER_LOADED)
 #define BAD_ TO(GW_TRANSFER_FAILED)
 #define ways REFUSED(REFUSE_UNDER_WAY)
 #define wait REFUSED(REFUSE_LOADING)
@@ -101,26 +101,26 @@ static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refus
 /* clang-format off */
 #define TRANSFER_ROWS(ROW)                                                                         \
 	/*  event             idle saving saved loading loaded failed */                          \
-	ROW(CONNECT,          IDLE, ways, SAVD, ways, LOAD, BAD_)                                  \
+	ROW(CONNECT,          IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
 	ROW(DISCONNECT,       IDLE, IDLE, IDLE, IDLE, IDLE, IDLE)                                  \
 	ROW(RING_ON,          IDLE, IDLE, IDLE, wait, IDLE, IDLE)                                  \
-	ROW(LAST_RING_OFF,    IDLE, SAVG, SAVD, LDNG, LOAD, BAD_)                                  \
+	ROW(LAST_RING_OFF,    IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
 	ROW(RESET,            IDLE, IDLE, IDLE, IDLE, IDLE, IDLE)                                  \
 	ROW(SAVE_RUNNING,     SAVG, SAVG, SAVG, SAVG, SAVG, SAVG)                                  \
 	ROW(SAVE_STOPPED,     SAVG, SAVG, SAVG, SAVG, SAVG, SAVG)                                  \
 	ROW(LOAD,             LDNG, LDNG, LDNG, LDNG, LDNG, LDNG)                                  \
 	ROW(SAVE_OK,          none, SAVD, none, none, none, none)                                  \
 	ROW(SAVE_OK_MOVING,   none, SAVD, none, none, none, none)                                  \
-	ROW(LOAD_OK,          none, none, none, LOAD, none, none)                                  \
+	ROW(LOAD_OK,          none, none, none, LODD, none, none)                                  \
 	ROW(TRANSFER_BAD,     none, BAD_, none, BAD_, none, none)                                  \
 	ROW(CHECK,            ndat, SAVG, IDLE, LDNG, IDLE, IDLE)                                  \
-	ROW(CANCEL,           IDLE, BAD_, SAVD, BAD_, LOAD, BAD_)                                  \
-	ROW(SUSPEND,          IDLE, SAVG, SAVD, LDNG, LOAD, BAD_)                                  \
+	ROW(CANCEL,           IDLE, BAD_, SAVD, BAD_, LODD, BAD_)                                  \
+	ROW(SUSPEND,          IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
 	ROW(RESUME,           IDLE, IDLE, IDLE, wait, IDLE, IDLE)                                  \
 	ROW(OUTCOME_MOVED,    IDLE, ways, SAVD, ways, none, BAD_)                                  \
-	ROW(OUTCOME_FAILED,   IDLE, SAVG, SAVD, LDNG, LOAD, BAD_)                                  \
-	ROW(OUTCOME_COPIED,   IDLE, SAVG, SAVD, LDNG, LOAD, BAD_)                                  \
-	ROW(OUTCOME_TIMEOUT,  IDLE, SAVG, SAVD, LDNG, LOAD, BAD_)                                  \
+	ROW(OUTCOME_FAILED,   IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
+	ROW(OUTCOME_COPIED,   IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
+	ROW(OUTCOME_TIMEOUT,  IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
 	ROW(CLAIM,            IDLE, ways, IDLE, ways, IDLE, IDLE)                                  \
 	ROW(DEVICE_FAILED,    IDLE, BAD_, SAVD, BAD_, BAD_, BAD_)
 /* clang-format on */

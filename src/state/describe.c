@@ -112,7 +112,7 @@ int gw_description_decode(struct gw_cursor in, struct gw_description *to)
 
 static bool fields_equal(const struct gw_field *theirs, const struct gw_field *ours)
 {
-	return !strcmp(theirs->name, ours->name) && theirs->type == ours->type &&
+	return strcmp(theirs->name, ours->name) == 0 && theirs->type == ours->type &&
 	       theirs->key == ours->key && theirs->max == ours->max;
 }
 
@@ -120,7 +120,7 @@ int gw_description_match(const struct gw_description *theirs, const struct gw_la
 {
 	unsigned n = gw_layout_field_count(ours);
 
-	if (strcmp(theirs->name, ours->name))
+	if (strcmp(theirs->name, ours->name) != 0)
 		return gw_fail(EBADMSG, "record type 0x%x is %s in the stream, %s here", ours->type,
 			       theirs->name, ours->name);
 	if (theirs->layout.optional != ours->optional ||
