@@ -25,19 +25,20 @@ extern "C" {
 struct gw_frontend;
 
 struct gw_frontend_config {
-	size_t size; /* sizeof(struct gw_frontend_config) */
-	const char *socket_path; /* connect there, retrying until the timeout; or */
-	int fd;			 /* an already connected socket (taken over) if socket_path is NULL */
+	size_t size;		 /* sizeof(struct gw_frontend_config) */
+	const char *socket_path; /* connect there, retrying until the timeout; or NULL and */
+	int fd;			 /* an already connected socket (taken over) */
 	unsigned timeout_ms;	 /* for every reply; 0: 10,000 */
 	unsigned queues;	 /* how many rings to drive */
 	unsigned queue_size;	 /* entries of each, 0: 128 */
 	size_t memory_size;	 /* guest memory in one memfd, 0: 16 MiB */
 	unsigned memory_regions; /* it is described as so many regions, 0: one */
-	uint64_t want_features;	 /* virtio features acked where offered; VERSION_1 and
-				  * PROTOCOL_FEATURES always are. 0: EVENT_IDX, INDIRECT_DESC */
+	/* Virtio features acked where offered; VERSION_1 and PROTOCOL_FEATURES always are.
+	 * 0: EVENT_IDX, INDIRECT_DESC. */
+	uint64_t want_features;
 	uint64_t refuse_protocol_features; /* bits not to ack although offered */
-	bool packed;		 /* drive packed rings; fails if not offered */
-	bool indirect;		 /* put chains of more than one descriptor into indirect tables */
+	bool packed;			   /* drive packed rings; fails if not offered */
+	bool indirect; /* chains of more than one segment go into indirect tables; likewise */
 };
 
 /* Connect and negotiate (features, protocol features, queue count, memory slots, owner). */
@@ -51,8 +52,8 @@ unsigned gw_frontend_max_queues(const struct gw_frontend *frontend);
 int gw_frontend_socket(const struct gw_frontend *frontend); /* borrowed */
 
 int gw_frontend_get_config(struct gw_frontend *frontend, size_t offset, void *buf, size_t len);
-int gw_frontend_set_config(struct gw_frontend *frontend, size_t offset, const void *buf,
-			   size_t len, bool migration);
+int gw_frontend_set_config(struct gw_frontend *frontend, size_t offset, const void *buf, size_t len,
+			   bool migration);
 
 /* Guest memory: one mapping; guest-physical addresses start at GW_FRONTEND_GPA. */
 #define GW_FRONTEND_GPA UINT64_C(0x100000)
@@ -119,7 +120,8 @@ int gw_driver_kick(struct gw_frontend *frontend, unsigned queue);
 /* A used element: its token and length; false if there is none now. */
 bool gw_driver_get(struct gw_frontend *frontend, unsigned queue, void **token, uint32_t *len);
 /* Wait for a notification (or an already used element): 0, or -ETIMEDOUT, or -EIO when the ring's
- * err descriptor was signalled, or -ECONNRESET when the back-end is gone. */
+ * err descriptor was signalled, or -ECONNRESET when the back-end is gone, or -EPROTO
+ * when it used an element that was never given to it (then the ring is of no use any more). */
 int gw_driver_wait(struct gw_frontend *frontend, unsigned queue, int timeout_ms);
 unsigned gw_driver_in_flight(const struct gw_frontend *frontend, unsigned queue);
 

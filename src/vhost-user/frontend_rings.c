@@ -270,6 +270,8 @@ int gw_driver_wait(struct gw_frontend *frontend, unsigned queue, int timeout_ms)
 	uint64_t count;
 	int ready;
 
+	if (gw_driver_is_broken(driver))
+		return gw_fail(EPROTO, "ring %u: the back-end used what is not outstanding", queue);
 	if (gw_driver_arm(driver))
 		return 0;
 	do

@@ -161,9 +161,6 @@ bool gw_driver_wants_kick(struct gw_driver *driver)
 
 	if (!driver->added)
 		return false;
-	/* What was made available must be visible before the device's wish is read: VIRTIO 1.3,
-	 * 2.7.13.4.1 and 2.8.21.3.1. */
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	wanted = driver->ops->wants_kick(driver);
 	driver->added = 0;
 	return wanted;

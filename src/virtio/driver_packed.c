@@ -113,7 +113,7 @@ static void packed_put(struct gw_driver *driver, unsigned segs, uint64_t table, 
 	driver->slots[id].descs = (uint16_t)count;
 	driver->free_descs -= count;
 	driver->added += count;
-	__atomic_store_n(&descs(driver)[first].flags, first_flags, __ATOMIC_RELEASE);
+	__atomic_store_n(&descs(driver)[first].flags, first_flags, __ATOMIC_SEQ_CST);
 }
 
 /* How far the available position is ahead of @off_wrap; both wrap counters tell the lap. */
@@ -128,7 +128,7 @@ static unsigned ahead_of(const struct gw_driver *driver, uint16_t off_wrap)
 static bool packed_wants_kick(struct gw_driver *driver)
 {
 	event_area *event = device_event(driver);
-	uint16_t flags = __atomic_load_n(&event->flags, __ATOMIC_ACQUIRE);
+	uint16_t flags = __atomic_load_n(&event->flags, __ATOMIC_SEQ_CST);
 	uint16_t off_wrap = __atomic_load_n(&event->off_wrap, __ATOMIC_RELAXED);
 
 	if (flags == VRING_PACKED_EVENT_FLAG_DESC && driver->config.event_idx)
@@ -138,7 +138,7 @@ static bool packed_wants_kick(struct gw_driver *driver)
 
 static bool is_used(const struct gw_driver *driver)
 {
-	uint16_t flags = __atomic_load_n(&descs(driver)[driver->next_used].flags, __ATOMIC_ACQUIRE);
+	uint16_t flags = __atomic_load_n(&descs(driver)[driver->next_used].flags, __ATOMIC_SEQ_CST);
 	bool avail = flags & F_AVAIL, used = flags & F_USED;
 
 	return avail == used && used == driver->used_wrap;
@@ -173,9 +173,8 @@ static bool packed_arm(struct gw_driver *driver)
 
 	if (driver->config.event_idx) {
 		__atomic_store_n(&event->off_wrap, off_wrap, __ATOMIC_RELAXED);
-		__atomic_store_n(&event->flags, VRING_PACKED_EVENT_FLAG_DESC, __ATOMIC_RELEASE);
+		__atomic_store_n(&event->flags, VRING_PACKED_EVENT_FLAG_DESC, __ATOMIC_SEQ_CST);
 	}
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* ask, then look */
 	return is_used(driver);
 }
 

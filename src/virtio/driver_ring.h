@@ -7,6 +7,13 @@
 
 #include "virtio/driver.h"
 
+/*
+ * Publish, then look whether the other side wants to be told; ask to be told, then look whether
+ * there is something already (VIRTIO 1.3, 2.7.13.4 and 2.8.21): what either side writes and then
+ * reads is sequentially consistent, field by field. Fences would do too, but ThreadSanitizer does
+ * not know them.
+ */
+
 /* One segment of a chain, checked. */
 struct gw_driver_seg {
 	uint64_t gpa;

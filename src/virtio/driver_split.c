@@ -55,7 +55,7 @@ static struct vring_used *used_ring(const struct gw_driver *driver)
 
 static uint16_t used_idx(const struct gw_driver *driver)
 {
-	return __atomic_load_n(&used_ring(driver)->idx, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&used_ring(driver)->idx, __ATOMIC_SEQ_CST);
 }
 
 /* A device that died took what it took: the used index is all that memory remembers. */
@@ -121,7 +121,7 @@ static void split_put(struct gw_driver *driver, unsigned segs, uint64_t table, v
 	avail->ring[driver->next_avail & (driver->config.num - 1)] = head;
 	driver->next_avail++;
 	driver->added++;
-	__atomic_store_n(&avail->idx, driver->next_avail, __ATOMIC_RELEASE);
+	__atomic_store_n(&avail->idx, driver->next_avail, __ATOMIC_SEQ_CST);
 }
 
 static bool split_wants_kick(struct gw_driver *driver)
@@ -130,8 +130,8 @@ static bool split_wants_kick(struct gw_driver *driver)
 	const uint16_t *avail_event = (const uint16_t *)&used->ring[driver->config.num];
 
 	if (!driver->config.event_idx)
-		return !(__atomic_load_n(&used->flags, __ATOMIC_RELAXED) & VRING_USED_F_NO_NOTIFY);
-	return gw_driver_event_passed(__atomic_load_n(avail_event, __ATOMIC_RELAXED),
+		return !(__atomic_load_n(&used->flags, __ATOMIC_SEQ_CST) & VRING_USED_F_NO_NOTIFY);
+	return gw_driver_event_passed(__atomic_load_n(avail_event, __ATOMIC_SEQ_CST),
 				      driver->next_avail, (uint16_t)driver->added);
 }
 
@@ -169,8 +169,7 @@ static bool split_arm(struct gw_driver *driver)
 
 	if (driver->config.event_idx)
 		__atomic_store_n(&avail->ring[driver->config.num], driver->next_used,
-				 __ATOMIC_RELAXED);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* VIRTIO 1.3, 2.7.7.1: ask, then look */
+				 __ATOMIC_SEQ_CST);
 	return used_idx(driver) != driver->next_used;
 }
 
