@@ -40,21 +40,21 @@ static struct gw_frontend *start(const struct peer *peer, const struct variant *
 static void exchange(const struct variant *variant, const struct script *script)
 {
 	struct gw_frontend *frontend;
-	struct echo echoes[DEPTH];
+	struct echo echoes[SCRIPTED_QUEUES][DEPTH];
 	struct peer peer;
 
 	peer_start(&peer, &(struct peer_options){0});
 	atomic_store(&peer.script->hold_ms, atomic_load(&script->hold_ms));
 	frontend = start(&peer, variant);
-	for (unsigned i = 0; i < DEPTH; i++)
-		echo_init(&echoes[i], frontend);
+	for (unsigned i = 0; i < SCRIPTED_QUEUES * DEPTH; i++)
+		echo_init(&echoes[i % SCRIPTED_QUEUES][i / SCRIPTED_QUEUES], frontend);
 	for (unsigned round = 0; round < 40; round++) {
 		unsigned queue = round % SCRIPTED_QUEUES;
 		unsigned count = 1 + round % DEPTH;
 
 		for (unsigned i = 0; i < count; i++)
-			echo_add(&echoes[i], frontend, queue, round + i, 1 + (round * 211) % 8000,
-				 round % 3 ? 1 : 2);
+			echo_add(&echoes[queue][i], frontend, queue, round + i,
+				 1 + (round * 211) % 8000, round % 3 ? 1 : 2);
 		ok(gw_driver_kick(frontend, queue));
 		for (unsigned i = 0; i < count; i++)
 			echo_take(frontend, queue);
