@@ -97,10 +97,14 @@ bool fs_fdcache_try(struct fs_inode *inode, struct fs_fd *fd)
 	return found >= 0;
 }
 
+/* The user comes before the mark and goes after it: whoever takes the mark away takes one that is
+ * there. */
 void fs_fdcache_pin(struct fs_inode *inode)
 {
-	if (!(atomic_fetch_or(&inode->flags, FS_INODE_PINNED) & FS_INODE_PINNED) && use(inode) < 0)
-		atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_PINNED);
+	if (use(inode) < 0)
+		return;
+	if (atomic_fetch_or(&inode->flags, FS_INODE_PINNED) & FS_INODE_PINNED)
+		unuse(inode);
 }
 
 void fs_fdcache_unpin(struct fs_inode *inode)
