@@ -80,6 +80,11 @@ static int check_session(struct fs_loading *loading)
 	loading->inodes->numbers.next = session->next_number;
 	if (!session->initialised)
 		return 0;
+	if (session->max_write > FS_MAX_WRITE || session->max_pages > FS_MAX_PAGES)
+		return gw_fail(EINVAL,
+			       "load: requests of %u bytes and %u pages were agreed on, at most "
+			       "%u and %u are possible here",
+			       session->max_write, session->max_pages, FS_MAX_WRITE, FS_MAX_PAGES);
 	return fs_session_check(loading->fs, session->flags, session->minor);
 }
 
@@ -277,11 +282,15 @@ static int open_as_owner(struct fs_inode *inode, int flags)
 	return opened;
 }
 
-static int open_file(struct fs_inode *inode, uint32_t flags)
+static int open_file(struct fs_inode *inode, uint32_t flags, bool readonly)
 {
 	int wanted = (int)flags & FLAGS_ALLOWED;
-	int fd = fs_inode_open(inode, wanted);
+	int fd;
 
+	/* The host's policy is not the source's to give. */
+	if (readonly && (wanted & O_ACCMODE) != O_RDONLY)
+		return -EROFS;
+	fd = fs_inode_open(inode, wanted);
 	if (fd == -EPERM && wanted & O_NOATIME)
 		fd = fs_inode_open(inode, wanted & ~O_NOATIME);
 	return fd == -EACCES ? open_as_owner(inode, wanted) : fd;
@@ -292,7 +301,7 @@ static int adopt_handle(struct fs_loading *loading, struct fs_open *open)
 	struct fs_handle *handle = &open->handle;
 	struct fs_inode *inode = handle->inode;
 	int err = inode == loading->inodes->root ? 0 : prove(loading, inode);
-	int fd = err ? err : open_file(inode, handle->flags);
+	int fd = err ? err : open_file(inode, handle->flags, loading->fs->host->readonly);
 
 	if (!err && fd < 0)
 		err = miss(loading, inode, fd, "cannot be opened again");

@@ -365,7 +365,13 @@ static void no_session_of_another_age(void)
 	PUT(gw_fs_session_v1, .initialised = true, .minor = 12345);
 }
 
+static void no_requests_too_long(void)
+{
+	PUT(gw_fs_session_v1, .initialised = true, .minor = 39, .max_write = UINT32_MAX);
+}
+
 static void (*const hostile[])(void) = {
+	no_requests_too_long,
 	no_inode_zero,
 	no_index_zero,
 	no_index_too_high,
