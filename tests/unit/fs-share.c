@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/unit/fs-share.c - a share in a temporary directory, with the tables over it. */
+#include <dirent.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +28,23 @@ void share_open(struct share *share, unsigned fd_limit)
 	share_reopen(share);
 }
 
-static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *ftw)
+/* By descriptors: a tree may be deeper than any path is long. Takes @fd over. */
+static void empty(int fd)
 {
-	(void)st;
-	(void)kind;
-	(void)ftw;
-	return remove(path);
+	DIR *dir = fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	while ((entry = readdir(dir))) {
+		const char *name = entry->d_name;
+
+		if (!strcmp(name, ".") || !strcmp(name, "..") || !unlinkat(fd, name, 0))
+			continue;
+		empty(openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+		unlinkat(fd, name, AT_REMOVEDIR);
+	}
+	closedir(dir);
 }
 
 void share_close(struct share *share)
@@ -41,7 +52,8 @@ void share_close(struct share *share)
 	fs_handles_free(share->fs.handles);
 	fs_inodes_free(share->fs.inodes);
 	fs_root_close(&share->fs);
-	nftw(share->path, remove_one, 32, FTW_DEPTH | FTW_PHYS);
+	empty(open(share->path, O_RDONLY | O_DIRECTORY));
+	rmdir(share->path);
 }
 
 const char *share_path(const struct share *share, const char *format, ...)
