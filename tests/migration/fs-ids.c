@@ -147,6 +147,32 @@ static void test_save_leaves_the_source_alone(void **state)
 	move_twin_close(&third);
 }
 
+/* The guest knows an unnamed file by the number it had; the host gives that to a new file. */
+static void test_numbers_stay_unique(void **state)
+{
+	uint64_t unnamed, number;
+	char name[32];
+
+	(void)state;
+	guest_tmpfile(&from, "x", &unnamed);
+	number = share_ino(&from, unnamed);
+	move_over(&to, &from);
+	fs_handles_clear(from.fs.handles);
+	fs_inodes_clear(from.fs.inodes);
+	for (unsigned i = 0; i < 300; i++) {
+		uint64_t id;
+
+		snprintf(name, sizeof(name), "new%u", i);
+		share_file(&from, name, "");
+		id = share_lookup(&to, FS_ROOT_ID, name);
+		assert_int_not_equal(share_ino(&to, id), number);
+		if (host_ino(share_path(&from, "%s", name)) != number)
+			continue;
+		fs_inode_forget(to.fs.inodes, unnamed, 1);
+		return;
+	}
+}
+
 static void test_many_with_few_descriptors(void **state)
 {
 	uint64_t ids[500];
@@ -174,6 +200,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_never_started, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_save_leaves_the_source_alone, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_numbers_stay_unique, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_with_few_descriptors, set_up, tear_down),
 	};
 
