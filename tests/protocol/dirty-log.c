@@ -210,7 +210,7 @@ static void on_at_start(void **state)
 	peer_join(&peer);
 }
 
-/* A table that is too small, or cut under the back-end: bits beyond it are dropped, no more. */
+/* A table that is too small: bits beyond it are dropped, no more. */
 static void too_small(void **state)
 {
 	struct gw_frontend *frontend;

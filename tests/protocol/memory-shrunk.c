@@ -41,10 +41,55 @@ static void shrunk_file(void **state)
 	peer_stop(&peer);
 }
 
+/* The same with the dirty log: it is the front-end's loss. */
+static void shrunk_log(void **state)
+{
+	struct gw_frontend *frontend;
+	struct echo echo;
+	struct peer peer;
+
+	peer_start(&peer, &(struct peer_options){.fork = true});
+	frontend = peer_frontend(&peer);
+	echo_init(&echo, frontend);
+	ok(gw_frontend_log(frontend, true));
+	echo_once(&echo, frontend, 0, 1);
+	assert_int_equal(ftruncate(frontend->log_fd, 0), 0);
+	for (unsigned i = 0; i < 5; i++)
+		echo_once(&echo, frontend, 0, i);
+	ok(gw_frontend_log(frontend, true)); /* a new one, as good as ever */
+	echo_once(&echo, frontend, 0, 1);
+	gw_frontend_free(frontend);
+	assert_int_equal(peer_join(&peer), 0);
+}
+
+/* And the in-flight region. */
+static void shrunk_inflight(void **state)
+{
+	struct gw_frontend *frontend;
+	struct echo echo;
+	struct peer peer;
+
+	peer_start(&peer, &(struct peer_options){.fork = true, .reconnect = true});
+	frontend = peer_frontend(&peer);
+	echo_init(&echo, frontend);
+	echo_once(&echo, frontend, 0, 1);
+	/* Sealed if the back-end made it; then it cannot be cut at all. */
+	if (!ftruncate(frontend->inflight_fd, 0)) {
+		echo_add(&echo, frontend, 0, 1, 100, 1);
+		ok(gw_driver_kick(frontend, 0));
+		gw_driver_wait(frontend, 0, 1000);
+	}
+	gw_frontend_free(frontend);
+	gw_frontend_free(peer_frontend(&peer));
+	peer_stop(&peer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(shrunk_file),
+		cmocka_unit_test(shrunk_log),
+		cmocka_unit_test(shrunk_inflight),
 	};
 
 	gw_log_set_level(GW_LOG_OFF);
