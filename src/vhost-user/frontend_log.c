@@ -25,7 +25,7 @@ void gw_frontend_drop_log(struct gw_frontend *frontend)
 	gw_close(&frontend->log_fd);
 }
 
-/* A new table; @keep: with the bits of the one before, which the caller drops. */
+/* A new table in place of the one that there is, which the caller drops. */
 static int make_log(struct gw_frontend *frontend)
 {
 	GW_AUTO_FD int fd = memfd_create("gw-log", MFD_CLOEXEC);
@@ -67,24 +67,23 @@ int gw_frontend_send_log_base(struct gw_frontend *frontend)
 
 int gw_frontend_grow_log(struct gw_frontend *frontend)
 {
-	GW_AUTO_FD int old_fd = -1;
 	uint8_t *old = frontend->log;
 	size_t old_bytes = frontend->log_bytes;
+	int old_fd = frontend->log_fd;
 	int err;
 
 	if (!old || log_bytes_for(frontend->guest) <= old_bytes)
 		return 0;
-	old_fd = gw_take_fd(&frontend->log_fd);
 	err = make_log(frontend);
-	if (!err && frontend->log_on && frontend->started)
+	if (err)
+		return err;
+	if (frontend->log_on && frontend->started)
 		err = gw_frontend_send_log_base(frontend);
 	/* The device writes to the old table until it has answered. */
-	if (frontend->log != old)
-		for (size_t i = 0; i < old_bytes; i++)
-			__atomic_fetch_or(&frontend->log[i], old[i], __ATOMIC_RELAXED);
+	for (size_t i = 0; i < old_bytes; i++)
+		__atomic_fetch_or(&frontend->log[i], old[i], __ATOMIC_RELAXED);
 	munmap(old, old_bytes);
-	if (frontend->log == old)
-		frontend->log = NULL;
+	gw_close(&old_fd);
 	return err;
 }
 

@@ -247,7 +247,7 @@ static int receive(struct gw_frontend *frontend, const struct gw_vu_out *out, vo
 {
 	const char *name = gw_frontend_request_name(out->request);
 	uint32_t request = out->request;
-	uint32_t got_request, got_flags;
+	uint32_t got_request = 0, got_flags = 0;
 	GW_AUTO_FD int got_fd = -1;
 	int got = gw_frontend_recv_raw(frontend, &got_request, &got_flags, reply, len, &got_fd);
 

@@ -172,7 +172,7 @@ static void drop_sigpipe(const struct no_sigpipe *held)
 static int copy(const struct gw_frontend *frontend, int from, const char *from_name, int to,
 		const char *to_name)
 {
-	GW_AUTO_FREE char *buf = malloc(COPY_BYTES);
+	char *buf = malloc(COPY_BYTES);
 	struct no_sigpipe held;
 	ssize_t got;
 	int err = 0;
@@ -183,6 +183,7 @@ static int copy(const struct gw_frontend *frontend, int from, const char *from_n
 	while (!err && (got = read_some(frontend, from, buf, COPY_BYTES, from_name)))
 		err = got < 0 ? (int)got : write_all(frontend, to, buf, (size_t)got, to_name);
 	drop_sigpipe(&held);
+	free(buf);
 	return err;
 }
 
