@@ -90,7 +90,7 @@ static bool handle_fits(const struct fs_fhandle *expected, int fd)
 {
 	GW_AUTO_FREE struct fs_fhandle *found = NULL;
 
-	return !fs_fhandle_of(fd, &found) && fs_fhandle_equal(expected, found);
+	return !fs_fhandle_of(fd, &found) && found && fs_fhandle_equal(expected, found);
 }
 
 bool fs_evidence_fits(const struct fs_evidence *expected, int fd, const struct statx *stx)

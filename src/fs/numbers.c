@@ -140,6 +140,8 @@ void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode)
 	GW_LOCK_SCOPE(&numbers->lock);
 	at = find_slot(numbers, fs_slot_index(&inode->slot));
 	own = *at;
+	if (!own)
+		return;
 	*at = own->slot_next;
 	at = &numbers->by_number[bucket_of(own->number)];
 	while (*at != own)

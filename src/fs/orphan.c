@@ -22,7 +22,8 @@ int fs_orphans_note(struct fs_orphans *orphans, struct fs_inode *inode)
 {
 	if (orphans->count == orphans->room) {
 		size_t room = orphans->room ? orphans->room * 2 : FIRST_ROOM;
-		struct fs_inode **inodes = realloc(orphans->inodes, room * sizeof(*inodes));
+		struct fs_inode **inodes =
+			realloc(orphans->inodes, room * sizeof(struct fs_inode *));
 
 		if (!inodes)
 			return gw_fail(ENOMEM, "save: no memory for unnamed files");
