@@ -291,3 +291,10 @@ void fs_inodes_charge(struct fs_inodes *inodes, int count)
 	if (count > 0)
 		keep_limit(inodes);
 }
+
+bool fs_inodes_may_open(const struct fs_inodes *inodes)
+{
+	uint32_t open = atomic_load_explicit(&inodes->fds.charged, memory_order_relaxed);
+
+	return open < inodes->fds.limit / 8 * 3;
+}

@@ -65,12 +65,13 @@ void fs_handle_adopt(struct fs_open *open, int fd)
 int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, uint32_t flags,
 		  struct fs_dir *dir, uint64_t *id)
 {
-	struct fs_open *open = fs_slot_new(&handles->slots);
+	bool may = fs_inodes_may_open(fs_table_of(inode));
+	struct fs_open *open = may ? fs_slot_new(&handles->slots) : NULL;
 
 	if (!open) {
 		gw_close(&fd);
 		fs_dir_free(dir);
-		return -ENOMEM;
+		return may ? -ENOMEM : -ENFILE;
 	}
 	*id = open->slot.id;
 	open->handle.inode = fs_inode_pin(inode);

@@ -34,7 +34,8 @@ int fs_handles_new(struct fs_handles **handles, struct fs *fs);
 void fs_handles_free(struct fs_handles *handles);
 void fs_handles_clear(struct fs_handles *handles);
 
-/* Takes @fd over (also on failure); pins @inode for itself. *@id is what the guest gets as fh. */
+/* Takes @fd and @dir over (also on failure); pins @inode for itself. *@id is what the guest gets as
+ * fh. -ENFILE: the guest has as many files open as may be. */
 int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, uint32_t flags,
 		  struct fs_dir *dir, uint64_t *id);
 /* Pin; NULL: no such handle (answer -EBADF). */

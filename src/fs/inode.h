@@ -114,6 +114,9 @@ uint64_t fs_inode_number(const struct fs_inode *dir, uint64_t ino);
  * its own runs into EMFILE or ENFILE: let go of some cached ones, and try again if that was true.
  */
 void fs_inodes_charge(struct fs_inodes *inodes, int count);
+/* May one more file be opened? An open file takes two, its own and its inode's, that cannot be let
+ * go; a quarter of the limit stays for look-ups, which must not fail because of them. */
+bool fs_inodes_may_open(const struct fs_inodes *inodes);
 bool fs_inodes_relieve(struct fs_inodes *inodes, int result);
 
 /* Counts for the status; racy snapshots. */

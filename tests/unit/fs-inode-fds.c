@@ -84,6 +84,32 @@ static void test_look_ups_outlive_the_process_limit(void **state)
 	share_close(&share);
 }
 
+/* A guest that opens all it can is told when to stop, and still looks around. */
+static void test_open_files_leave_room_for_look_ups(void **state)
+{
+	uint64_t id;
+	unsigned n;
+	int err = 0;
+
+	(void)state;
+	share_open(&share, LIMIT);
+	make_many();
+	for (n = 0; !err && n < LIMIT; n++) {
+		char name[32];
+		FS_AUTO_INODE struct fs_inode *inode = NULL;
+
+		snprintf(name, sizeof(name), "f%u", n);
+		inode = fs_inode_get(share.fs.inodes, share_lookup(&share, FS_ROOT_ID, name));
+		err = fs_handle_add(share.fs.handles, inode, fs_inode_open(inode, O_RDONLY), 0,
+				    NULL, &id);
+	}
+	assert_int_equal(err, -ENFILE);
+	assert_true(n > LIMIT / 4);
+	look_up_many();
+	assert_true(open_descriptors() <= LIMIT + 20);
+	share_close(&share);
+}
+
 static void test_another_file_of_that_name_is_not_taken_for_it(void **state)
 {
 	FS_AUTO_INODE struct fs_inode *inode = NULL;
@@ -108,6 +134,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_are_found_again),
 		cmocka_unit_test(test_look_ups_outlive_the_process_limit),
+		cmocka_unit_test(test_open_files_leave_room_for_look_ups),
 		cmocka_unit_test(test_another_file_of_that_name_is_not_taken_for_it),
 	};
 
