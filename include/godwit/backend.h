@@ -52,7 +52,8 @@ int gw_backend_adopt_fd(struct gw_backend *backend, int fd);
  * nothing is frozen, claimed or pending.
  */
 
-/* Ends connections (draining is not waited for longer than a second) and frees all. NULL is allowed. */
+/* Ends connections (draining is not waited for longer than a second) and frees all. NULL is
+ * allowed. */
 void gw_backend_free(struct gw_backend *backend);
 
 #pragma GCC visibility pop

@@ -57,7 +57,8 @@ struct gw_model {
 #define GW_PARAM_VALUE_MAX 64
 #define GW_PARAMS_MAX	   64
 /* Room for any canonical form, its NUL included. */
-#define GW_CANONICAL_MAX   (GW_MODEL_NAME_MAX + GW_PARAMS_MAX * (GW_PARAM_NAME_MAX + GW_PARAM_VALUE_MAX + 2) + 1)
+#define GW_CANONICAL_MAX \
+	(GW_MODEL_NAME_MAX + GW_PARAMS_MAX * (GW_PARAM_NAME_MAX + GW_PARAM_VALUE_MAX + 2) + 1)
 
 /* Why parameters do not fit; the names are gw_refusal_name()'s. */
 enum gw_refusal {
@@ -80,7 +81,8 @@ int gw_params_copy(struct gw_params **copy, const struct gw_params *params);
 void gw_params_free(struct gw_params *params); /* NULL is allowed */
 const struct gw_model *gw_params_model(const struct gw_params *params);
 
-/* -EINVAL with a sentence, and the reason in *@refusal (may be NULL), if name or value do not fit. */
+/* -EINVAL with a sentence, and the reason in *@refusal (may be NULL), if name or value do not fit.
+ */
 int gw_params_set(struct gw_params *params, const char *name, int64_t value,
 		  enum gw_refusal *refusal);
 int gw_params_set_text(struct gw_params *params, const char *name, const char *value,

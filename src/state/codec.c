@@ -345,7 +345,7 @@ int gw_object_decode(struct gw_cursor *in, const struct gw_layout *layout, void 
 {
 	memset(object, 0, layout->size);
 	for (const struct gw_field *f = layout->fields; f->name; f++) {
-		struct gw_value value;
+		struct gw_value value = {0};
 		int err;
 
 		if (op == GW_WIRE_DELETE && !f->key)

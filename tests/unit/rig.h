@@ -54,7 +54,7 @@ struct rig {
 void rig_memory(struct rig *rig);
 void rig_queue(struct rig *rig, const struct gw_queue_ops *ops, void *opaque);
 void rig_start(struct rig *rig);
-void rig_stop(struct rig *rig); /* runs the loop until the queue has stopped */
+void rig_stop(struct rig *rig);		     /* runs the loop until the queue has stopped */
 void rig_turn(struct rig *rig, unsigned ms); /* runs the loop that long */
 void rig_free(struct rig *rig);
 
