@@ -18,14 +18,12 @@ typedef int staged_fn(struct fs_loading *loading, struct fs_inode *inode);
 
 static int each_staged(struct fs_loading *loading, staged_fn *fn)
 {
-	struct fs_slots *slots = &loading->inodes->slots;
-	uint32_t end = fs_slots_end(slots);
+	uint32_t at = FS_ROOT_ID + 1;
+	struct fs_inode *inode;
 	int err = 0;
 
-	for (uint32_t i = FS_ROOT_ID + 1; i < end && !err; i++) {
-		struct fs_inode *inode = fs_slot_at(slots, i);
-
-		if (inode && fs_inode_has(inode, FS_INODE_STAGED))
+	while (!err && (inode = fs_slots_next(&loading->inodes->slots, &at))) {
+		if (fs_inode_has(inode, FS_INODE_STAGED))
 			err = fn(loading, inode);
 	}
 	return err;
@@ -314,14 +312,12 @@ static int adopt_handle(struct fs_loading *loading, struct fs_open *open)
 
 static int adopt_handles(struct fs_loading *loading)
 {
-	struct fs_slots *slots = &loading->handles->slots;
-	uint32_t end = fs_slots_end(slots);
+	struct fs_open *open;
+	uint32_t at = 0;
 	int err = 0;
 
-	for (uint32_t i = 1; i < end && !err; i++) {
-		struct fs_open *open = fs_slot_at(slots, i);
-
-		if (!open || !open->slot.id)
+	while (!err && (open = fs_slots_next(&loading->handles->slots, &at))) {
+		if (!open->slot.id)
 			continue;
 		if (open->handle.inode)
 			err = adopt_handle(loading, open);

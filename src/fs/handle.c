@@ -117,12 +117,11 @@ int fs_handle_release(struct fs_handles *handles, uint64_t id)
 
 void fs_handles_clear(struct fs_handles *handles)
 {
-	uint32_t end = fs_slots_end(&handles->slots);
+	struct fs_open *open;
+	uint32_t at = 0;
 
-	for (uint32_t i = 1; i < end; i++) {
-		struct fs_open *open = fs_slot_at(&handles->slots, i);
-
-		if (!open || !fs_slot_try_pin(&open->slot))
+	while ((open = fs_slots_next(&handles->slots, &at))) {
+		if (!fs_slot_try_pin(&open->slot))
 			continue;
 		release(open);
 		put(open);

@@ -353,12 +353,11 @@ static void forget_all(struct fs_inodes *inodes, struct fs_inode *inode)
 
 void fs_inodes_clear(struct fs_inodes *inodes)
 {
-	uint32_t end = fs_slots_end(&inodes->slots);
+	uint32_t at = FS_ROOT_ID + 1;
+	struct fs_inode *inode;
 
-	for (uint32_t i = FS_ROOT_ID + 1; i < end; i++) {
-		struct fs_inode *inode = fs_slot_at(&inodes->slots, i);
-
-		if (!inode || !fs_slot_try_pin(&inode->slot))
+	while ((inode = fs_slots_next(&inodes->slots, &at))) {
+		if (!fs_slot_try_pin(&inode->slot))
 			continue;
 		forget_all(inodes, inode);
 		fs_inode_put(inode);

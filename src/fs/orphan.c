@@ -68,13 +68,12 @@ static int fail(const struct source *source, int err, const char *what)
 /* A handle that can be read, for a file that its mode does not let us open again. */
 static int borrow_handle(struct fs *fs, const struct fs_inode *inode)
 {
-	uint32_t end = fs_slots_end(&fs->handles->slots);
+	struct fs_open *open;
 	int fd = -EACCES;
+	uint32_t at = 0;
 
-	for (uint32_t i = 1; i < end && fd < 0; i++) {
-		struct fs_open *open = fs_slot_at(&fs->handles->slots, i);
-
-		if (!open || !fs_slot_try_pin(&open->slot))
+	while (fd < 0 && (open = fs_slots_next(&fs->handles->slots, &at))) {
+		if (!fs_slot_try_pin(&open->slot))
 			continue;
 		if (open->handle.inode == inode && open->handle.fd >= 0 &&
 		    (open->handle.flags & O_ACCMODE) != O_WRONLY)

@@ -42,13 +42,12 @@ typedef int handle_fn(struct saving *saving, struct fs_open *open);
 static int each_inode(struct saving *saving, inode_fn *fn)
 {
 	struct fs_inodes *inodes = saving->fs->inodes;
-	uint32_t end = fs_slots_end(&inodes->slots);
+	struct fs_inode *inode;
+	uint32_t at = 0;
 	int err = 0;
 
-	for (uint32_t i = FS_ROOT_ID; i < end && !err; i++) {
-		struct fs_inode *inode = fs_slot_at(&inodes->slots, i);
-
-		if (!inode || !fs_slot_try_pin(&inode->slot))
+	while (!err && (inode = fs_slots_next(&inodes->slots, &at))) {
+		if (!fs_slot_try_pin(&inode->slot))
 			continue;
 		err = fn(saving, inode);
 		fs_inode_put(inode);
@@ -59,13 +58,12 @@ static int each_inode(struct saving *saving, inode_fn *fn)
 static int each_handle(struct saving *saving, handle_fn *fn)
 {
 	struct fs_handles *handles = saving->fs->handles;
-	uint32_t end = fs_slots_end(&handles->slots);
+	struct fs_open *open;
+	uint32_t at = 0;
 	int err = 0;
 
-	for (uint32_t i = 1; i < end && !err; i++) {
-		struct fs_open *open = fs_slot_at(&handles->slots, i);
-
-		if (!open || !fs_slot_try_pin(&open->slot))
+	while (!err && (open = fs_slots_next(&handles->slots, &at))) {
+		if (!fs_slot_try_pin(&open->slot))
 			continue;
 		err = fn(saving, open);
 		fs_handle_put(&open->handle);

@@ -239,13 +239,20 @@ bool fs_slot_unpin(struct fs_slot *slot)
 	return (uint32_t)before == 1;
 }
 
-uint32_t fs_slots_end(struct fs_slots *slots)
+void *fs_slots_next(const struct fs_slots *slots, uint32_t *index)
 {
-	for (uint32_t i = FS_SLOTS_CHUNKS; i; i--) {
-		if (atomic_load_explicit(&slots->chunks[i - 1], memory_order_acquire))
-			return i * FS_SLOTS_CHUNK;
+	uint32_t at = *index ? *index : 1;
+
+	while (at < FS_SLOTS_MAX) {
+		void *slot = fs_slot_at(slots, at);
+
+		if (slot) {
+			*index = at + 1;
+			return slot;
+		}
+		at = (at / FS_SLOTS_CHUNK + 1) * FS_SLOTS_CHUNK;
 	}
-	return 1;
+	return NULL;
 }
 
 uint32_t fs_slots_floor(struct fs_slots *slots)

@@ -66,8 +66,10 @@ void fs_slot_pin(struct fs_slot *slot); /* of one that the caller has pinned */
 /* True for the last one: the caller tears the slot down and calls fs_slot_free(). */
 bool fs_slot_unpin(struct fs_slot *slot);
 
-/* One past the highest index that may be in use, for walks. */
-uint32_t fs_slots_end(struct fs_slots *slots);
+/* For walks: the next slot from *@index on that may ever have been used, alive or not, and *@index
+ * past it. NULL at the end. Ids out of a stream may be far apart; what lies between costs nothing.
+ */
+void *fs_slots_next(const struct fs_slots *slots, uint32_t *index);
 /* Where generations go on at the destination; ids that were handed out do not come again there. */
 uint32_t fs_slots_floor(struct fs_slots *slots);
 int fs_slots_set_floor(struct fs_slots *slots, uint32_t floor);

@@ -399,19 +399,19 @@ const struct gw_state_handler fs_load_handlers[] = {
 /* Handles that were never published, which their table does not know how to end. */
 static void free_staged_handles(struct fs_handles *handles)
 {
-	uint32_t end = handles ? fs_slots_end(&handles->slots) : 0;
+	struct fs_open *open;
+	uint32_t at = 0;
 
-	for (uint32_t i = 1; i < end; i++) {
-		struct fs_open *open = fs_slot_at(&handles->slots, i);
-
-		if (open && open->slot.id && !(uint32_t)atomic_load(&open->slot.life))
+	while (handles && (open = fs_slots_next(&handles->slots, &at))) {
+		if (open->slot.id && !(uint32_t)atomic_load(&open->slot.life))
 			empty_handle(open);
 	}
 }
 
 void fs_loading_free(struct fs_loading *loading)
 {
-	uint32_t end = loading->inodes ? fs_slots_end(&loading->inodes->slots) : 0;
+	uint32_t at = FS_ROOT_ID + 1;
+	struct fs_inode *inode;
 
 	for (size_t i = 0; i < loading->newborn_count; i++) {
 		gw_close(&loading->newborns[i].fd);
@@ -420,10 +420,8 @@ void fs_loading_free(struct fs_loading *loading)
 	free(loading->newborns);
 	free_staged_handles(loading->handles);
 	fs_handles_free(loading->handles);
-	for (uint32_t i = FS_ROOT_ID + 1; i < end; i++) {
-		struct fs_inode *inode = fs_slot_at(&loading->inodes->slots, i);
-
-		if (inode && fs_inode_has(inode, FS_INODE_STAGED)) {
+	while (loading->inodes && (inode = fs_slots_next(&loading->inodes->slots, &at))) {
+		if (fs_inode_has(inode, FS_INODE_STAGED)) {
 			inode->lookups = 0; /* not yet a reference */
 			fs_unstage(inode);
 		}
