@@ -303,11 +303,15 @@ int gw_field_decode(struct gw_cursor *in, const struct gw_field *field, uint64_t
 
 	if (field->type == GW_FIELD_BYTES || field->type == GW_FIELD_FIXED) {
 		err = decode_bytes(in, field, value);
-		return err ? gw_fail_in(err, "%s", field->name) : 0;
+		if (err)
+			gw_fail_in(err, "%s", field->name);
+		return err;
 	}
 	err = gw_get_varint(in, &raw);
-	if (err)
-		return gw_fail_in(err, "%s", field->name);
+	if (err) {
+		gw_fail_in(err, "%s", field->name);
+		return err;
+	}
 	if (field->type == GW_FIELD_DELTA)
 		raw = *previous + (uint64_t)unzigzag(raw);
 	else if (field->type == GW_FIELD_I64)
