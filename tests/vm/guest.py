@@ -142,7 +142,7 @@ class Channel:
             lists = {"ok": report.ok, "skip": report.skipped, "fail": report.failed}
             lists.get(word, report.notes).append(rest)
 
-    def ask(self, command: str, timeout: float = 120.0) -> Report:
+    def ask(self, command: str, timeout: float = 60.0) -> Report:
         """One command, all of its answer."""
         report = Report()
         self._sock.settimeout(timeout)

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -69,6 +71,29 @@ class Daemon:
             return self.process.wait(END_TIMEOUT)
         except subprocess.TimeoutExpired:
             return None
+
+    def describe(self) -> str:
+        """For who has to find out why something did not work."""
+        status = self.process.poll()
+        if status is not None:
+            return f"ended with status {status}"
+        threads = [
+            f"{task.joinpath('comm').read_text().strip()} in {task.joinpath('wchan').read_text()}"
+            for task in Path(f"/proc/{self.process.pid}/task").iterdir()
+        ]
+        return f"runs; threads: {', '.join(threads)}; it says: {self._status()}"
+
+    def _status(self) -> str:
+        """What it answers on its control socket, if it has one."""
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                sock.connect(f"{self.socket}.control")
+                status = qemu.Qmp(sock, timeout=5.0).command("query-status")
+            for session in status.get("sessions", []):
+                session["rings"] = [ring for ring in session["rings"] if ring["started"]]
+            return json.dumps(status)
+        except (OSError, qemu.QemuError) as err:
+            return str(err)
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -167,9 +192,13 @@ class Lab:
         err: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        failed = err is not None and not isinstance(err, Skip)
+        if failed:
+            for machine in self._machines:
+                print(f"---- {machine.name}: the back-end {machine.daemon.describe()}")
         for machine in self._machines:
             machine.stop()
-        if err is not None and not isinstance(err, Skip):
+        if failed:
             self._show_logs()
         if self.config.keep:
             print(f"kept: {self.dir} and {self.share}")

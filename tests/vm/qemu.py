@@ -68,13 +68,13 @@ class Listener:
 
 
 class Qmp:
-    """The monitor: commands with their answers, and events, kept until somebody waits for them."""
+    """The monitor: commands with their answers, and events, which nobody waits for."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, timeout: float = REPLY_TIMEOUT) -> None:
         self._sock = sock
+        self._timeout = timeout
         self._buffer = b""
-        self._events: list[dict[str, Any]] = []
-        self._message(START_TIMEOUT)  # the greeting
+        self._message(timeout)  # the greeting
         self.command("qmp_capabilities")
 
     def _message(self, timeout: float) -> dict[str, Any]:
@@ -105,12 +105,10 @@ class Qmp:
         except OSError as err:
             raise QemuError(f"QEMU is gone: {err}") from None
         while True:
-            message = self._message(REPLY_TIMEOUT)
-            if "event" in message:
-                self._events.append(message)
-            elif "error" in message:
+            message = self._message(self._timeout)
+            if "error" in message:
                 raise QemuError(f"{name}: {message['error']['desc']}")
-            else:
+            if "return" in message:
                 return message["return"]
 
     def close(self) -> None:
