@@ -60,9 +60,13 @@ class Daemon:
             self.stop()
             raise DaemonError(str(err)) from None
 
-    def _listens(self) -> bool:
+    def works(self) -> None:
+        """Raises DaemonError if it does not."""
         if self.process.poll() is not None:
             raise DaemonError(f"the back-end ended with status {self.process.returncode}")
+
+    def _listens(self) -> bool:
+        self.works()
         return self.socket.exists()
 
     def ended(self) -> int | None:
@@ -286,6 +290,7 @@ class Lab:
         except qemu.QemuError:
             daemon.stop()
             raise
+        channel.works = daemon.works
         machine = Machine(name, daemon, vm, channel)
         self._machines.append(machine)
         if not incoming:
