@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/migration/fs-golden.c - a state that the first release wrote is loaded for ever.
+ *
+ * The stream was made once, by `fs-golden make FILE`, and is never made again: a test that fails
+ * here says that an old source can not come to this build any more. The share that it was made on
+ * is gone: the root's evidence is put in anew on the way, what had names is not found
+ * (guest-error), and what travels whole must be there.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "fs/fuse_wire.h"
+#include "fs/records.h"
+#include "move.h"
+#include "state/stream.h"
+
+#define GOLDEN_FLAGS (FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_MAX_PAGES | FUSE_INIT_EXT)
+#define GOLDEN_MINOR 39
+
+/* Ids are the table's own, in the order in which the maker looked things up. */
+struct golden {
+	uint64_t dir, file, gone, tmpfile, dead;
+	uint64_t file_handle, gone_handle, tmpfile_handle, dir_handle, dead_handle;
+};
+
+static struct share share;
+static const char *golden_path;
+
+static void make_share(struct golden *g)
+{
+	share_open(&share, 0);
+	share.fs.session = (struct fs_session){.initialised = true,
+					       .flags = GOLDEN_FLAGS,
+					       .minor = GOLDEN_MINOR,
+					       .max_write = 1 << 20,
+					       .max_readahead = 1 << 17,
+					       .max_pages = 256};
+	share_mkdir(&share, "dir");
+	share_file(&share, "dir/file", "named");
+	share_file(&share, "dir/gone", "content of a file without a name");
+	share_mkdir(&share, "dir/dead");
+	g->dir = share_lookup(&share, FS_ROOT_ID, "dir");
+	g->file = share_lookup(&share, g->dir, "file");
+	g->gone = share_lookup(&share, g->dir, "gone");
+	g->dead = share_lookup(&share, g->dir, "dead");
+	g->file_handle = guest_open(&share, g->file, O_RDWR);
+	g->gone_handle = guest_open(&share, g->gone, O_RDWR);
+	g->dir_handle = guest_opendir(&share, g->dir);
+	g->dead_handle = guest_opendir(&share, g->dead);
+	g->tmpfile_handle = guest_tmpfile(&share, "content of a temporary file", &g->tmpfile);
+	guest_unlink(&share, g->dir, "gone", share_path(&share, "dir/gone"));
+	guest_unlink(&share, g->dir, "dead", share_path(&share, "dir/dead"));
+}
+
+/* The ids above as they are in the stream that is kept. */
+static struct golden known(void)
+{
+	struct golden g;
+
+	make_share(&g);
+	share_close(&share);
+	return g;
+}
+
+static int make(const char *path)
+{
+	GW_AUTO_FD int out = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
+	GW_AUTO_FD int stream = -1;
+	struct golden g;
+	char buf[65536];
+	ssize_t len;
+
+	if (out < 0) {
+		perror(path);
+		return 1;
+	}
+	make_share(&g);
+	stream = move_save(&share);
+	len = read(stream, buf, sizeof(buf));
+	share_close(&share);
+	return len > 0 && len < (ssize_t)sizeof(buf) && write(out, buf, (size_t)len) == len ? 0 : 1;
+}
+
+/*
+ * Every record of the old stream, read by this build's layouts and written again, but for what
+ * proves the root to be the root.
+ */
+static struct gw_state_writer *anew;
+static unsigned records;
+
+static int put_inode(void *opaque, const void *object)
+{
+	struct gw_fs_inode_v1 inode = *(const struct gw_fs_inode_v1 *)object;
+	struct statx stx;
+
+	(void)opaque;
+	if (inode.id == FS_ROOT_ID) {
+		assert_int_equal(
+			statx(AT_FDCWD, share.path, 0, STATX_BASIC_STATS | STATX_BTIME, &stx), 0);
+		inode.ino = stx.stx_ino;
+		inode.btime = (uint64_t)stx.stx_btime.tv_sec * 1000000000 + stx.stx_btime.tv_nsec;
+		inode.handle = (struct gw_bytes){0};
+	}
+	records++;
+	return gw_state_put(anew, &gw_fs_inode_v1, &inode);
+}
+
+#define PUT_SAME(layout_)                                          \
+	static int put_##layout_(void *opaque, const void *object) \
+	{                                                          \
+		(void)opaque;                                      \
+		records++;                                         \
+		return gw_state_put(anew, &layout_, object);       \
+	}
+PUT_SAME(gw_fs_session_v1)
+PUT_SAME(gw_fs_mount_v1)
+PUT_SAME(gw_fs_name_v1)
+PUT_SAME(gw_fs_orphan_v1)
+PUT_SAME(gw_fs_content_v1)
+PUT_SAME(gw_fs_xattr_v1)
+PUT_SAME(gw_fs_handle_v1)
+PUT_SAME(gw_fs_dir_v1)
+
+static const struct gw_state_handler same[] = {
+	{&gw_fs_session_v1, put_gw_fs_session_v1, NULL},
+	{&gw_fs_mount_v1, put_gw_fs_mount_v1, NULL},
+	{&gw_fs_inode_v1, put_inode, NULL},
+	{&gw_fs_name_v1, put_gw_fs_name_v1, NULL},
+	{&gw_fs_orphan_v1, put_gw_fs_orphan_v1, NULL},
+	{&gw_fs_content_v1, put_gw_fs_content_v1, NULL},
+	{&gw_fs_xattr_v1, put_gw_fs_xattr_v1, NULL},
+	{&gw_fs_handle_v1, put_gw_fs_handle_v1, NULL},
+	{&gw_fs_dir_v1, put_gw_fs_dir_v1, NULL},
+	{0},
+};
+
+static void transplant(struct gw_state_writer *writer)
+{
+	GW_AUTO_FD int old = open(golden_path, O_RDONLY | O_CLOEXEC);
+	const struct gw_state_channel channel = {.fd = old, .cancel = -1};
+	struct gw_state_reader *reader;
+
+	assert_true(old >= 0);
+	anew = writer;
+	assert_int_equal(gw_state_reader_new(&reader, &channel), 0);
+	if (gw_state_read(reader, same, NULL))
+		fail_msg("%s", gw_last_error());
+	assert_true(gw_state_reader_is_complete(reader));
+	gw_state_reader_free(reader);
+	/* The root, five inodes, their names, two contents, five handles and what belongs to them.
+	 */
+	assert_true(records >= 18);
+}
+
+static void test_first_release(void **state)
+{
+	const struct golden g = known();
+	struct fs_inode *file;
+	struct statx stx;
+	struct stat st;
+
+	(void)state;
+	share_open(&share, 0);
+	share.host.on_error = FS_ON_ERROR_GUEST;
+	if (move_load(&share, move_stream(transplant)))
+		fail_msg("%s", gw_last_error());
+
+	assert_true(share.fs.session.initialised);
+	assert_int_equal(share.fs.session.minor, GOLDEN_MINOR);
+	assert_true(share.fs.session.flags == GOLDEN_FLAGS);
+	assert_int_equal(share.fs.session.max_write, 1 << 20);
+	assert_string_equal(guest_read(&share, g.gone_handle), "content of a file without a name");
+	assert_string_equal(guest_read(&share, g.tmpfile_handle), "content of a temporary file");
+	assert_int_equal(fstat(guest_fd(&share, g.dead_handle), &st), 0);
+	assert_true(S_ISDIR(st.st_mode) && !st.st_nlink);
+	assert_int_equal(guest_fd(&share, g.file_handle), -1);
+	file = fs_inode_get(share.fs.inodes, g.file);
+	assert_non_null(file);
+	assert_int_equal(fs_inode_statx(file, &stx), -ESTALE);
+	fs_inode_put(file);
+	assert_int_equal(fs_handles_count(share.fs.handles), 5);
+	share_close(&share);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_release)};
+
+	if (argc == 3 && !strcmp(argv[1], "make"))
+		return make(argv[2]);
+	if (argc != 2) {
+		fprintf(stderr, "usage: fs-golden FILE | make FILE\n");
+		return 2;
+	}
+	golden_path = argv[1];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
