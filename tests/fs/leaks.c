@@ -59,7 +59,7 @@ static void do_lookup(void)
 
 static void do_create(void)
 {
-	static const uint32_t flags[] = {O_RDWR,	    O_RDWR | O_TRUNC, O_RDWR | O_EXCL,
+	static const uint32_t flags[] = {O_RDWR, O_RDWR | O_TRUNC, O_RDWR | O_EXCL,
 					 O_RDONLY | O_EXCL, O_WRONLY | O_SYNC};
 	struct fuse_created created;
 	int ret = fuse_create(&client, roll(8) ? dir : fifo, some_name(), flags[roll(5)], 0600,
@@ -236,9 +236,21 @@ static void do_attributes(void)
 }
 
 static void (*const operations[])(void) = {
-	do_lookup, do_create, do_create_without_room, do_tmpfile,    do_mkdir,
-	do_mknod,  do_link,   do_symlink,	      do_remove,     do_rename,
-	do_remove, do_list,   do_open_and_unlink,     do_attributes, do_setattr,
+	do_lookup,
+	do_create,
+	do_create_without_room,
+	do_tmpfile,
+	do_mkdir,
+	do_mknod,
+	do_link,
+	do_symlink,
+	do_remove,
+	do_rename,
+	do_remove,
+	do_list,
+	do_open_and_unlink,
+	do_attributes,
+	do_setattr,
 };
 
 static void play(unsigned rounds)
