@@ -200,6 +200,8 @@ int fs_op_write(struct fs_request *req)
 		return ret;
 	if (!handle->dirty)
 		handle->dirty = true;
+	if (handle->flags & (O_SYNC | O_DSYNC)) /* it waits for the disk, without fail */
+		return fs_to_pool(req, write_rest);
 	if (handle->nowait_write) {
 		ret = transfer_nowait(req, &t, &handle->nowait_write);
 		if (ret == -EAGAIN)

@@ -67,13 +67,20 @@ static int create_new(struct fs_request *req, int parent, const char *name, int 
 {
 	const struct fuse_create_in *in = req->arg;
 	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
-	int ret = fs_creds_enter(&creds, req);
+	struct fs_inodes *inodes = req->fs->inodes;
+	int ret = fs_inodes_may_open(inodes) ? 0 : -ENFILE;
 	int fd;
 
+	/* Asked before, so that no file is left by a failure. */
+	if (ret == 0)
+		ret = fs_creds_enter(&creds, req);
 	if (ret < 0)
 		return ret;
-	fd = openat(parent, name, flags | O_CLOEXEC, in->mode & ~in->umask & 07777);
-	return fd < 0 ? -errno : fd;
+	do {
+		fd = openat(parent, name, flags | O_CLOEXEC, in->mode & ~in->umask & 07777);
+		fd = fd < 0 ? -errno : fd;
+	} while (fs_inodes_relieve(inodes, fd));
+	return fd;
 }
 
 /* Entry and open file in one answer. Takes @fd over. */
@@ -102,14 +109,31 @@ static int reply_created(struct fs_request *req, uint64_t nodeid, const struct s
 	return fs_reply(req, &out, sizeof(out));
 }
 
-/* The name is taken: what is there is looked up and opened like any other file. */
-static int create_existing(struct fs_request *req, struct fs_inode *parent, int flags)
+/* As the request's user: somebody else made it, and the guest's kernel, which knew of no such file,
+ * has asked for no rights on it. */
+static int open_as_user(struct fs_request *req, struct fs_inode *inode, int flags)
 {
+	FS_AUTO_PATHFD struct fs_fd held = FS_PATHFD_INIT;
+	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
+	/* Found before, since finding it may take privilege. */
+	int ret = fs_inode_fd(inode, &held);
+
+	if (ret == 0)
+		ret = fs_creds_enter(&creds, req);
+	return ret < 0 ? ret : fs_inode_open(inode, flags | O_CLOEXEC);
+}
+
+/* The name is taken: what is there is looked up and opened. */
+static int create_existing(struct fs_request *req)
+{
+	const struct fuse_create_in *in = req->arg;
 	struct fs *fs = req->fs;
+	FS_AUTO_INODE struct fs_inode *parent = fs_inode_get(fs->inodes, req->in.nodeid);
+	int flags = (int)in->flags & FLAGS_KEPT;
 	struct statx stx;
 	uint64_t nodeid;
-	int ret = fs_inode_lookup(fs->inodes, parent, req->name, &nodeid, &stx);
 	int fd = -ESTALE;
+	int ret = parent ? fs_inode_lookup(fs->inodes, parent, req->name, &nodeid, &stx) : -ESTALE;
 
 	if (ret < 0)
 		return ret;
@@ -117,7 +141,7 @@ static int create_existing(struct fs_request *req, struct fs_inode *parent, int 
 		FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(fs->inodes, nodeid);
 
 		if (inode)
-			fd = fs_inode_open(inode, flags | O_CLOEXEC);
+			fd = open_as_user(req, inode, flags);
 		if (fd >= 0 && flags & O_TRUNC)
 			fs_inode_statx(inode, &stx); /* the size is another one now */
 	}
@@ -128,17 +152,11 @@ static int create_existing(struct fs_request *req, struct fs_inode *parent, int 
 	return reply_created(req, nodeid, &stx, fd, flags);
 }
 
-static int create_read_only(struct fs_request *req, struct fs_inode *parent, uint32_t flags)
+static int create_read_only(struct fs_request *req, uint32_t flags)
 {
-	if (wants_write(flags))
-		return -EROFS;
-	if (flags & O_EXCL)
-		return -EROFS;
-	{
-		int ret = create_existing(req, parent, (int)flags & FLAGS_KEPT);
+	int ret = wants_write(flags) || flags & O_EXCL ? -EROFS : create_existing(req);
 
-		return ret == -ENOENT ? -EROFS : ret;
-	}
+	return ret == -ENOENT ? -EROFS : ret;
 }
 
 /*
@@ -159,11 +177,12 @@ int fs_op_create(struct fs_request *req)
 	if (ret < 0)
 		return ret;
 	if (fs->host->readonly)
-		return create_read_only(req, parent.inode, in->flags);
+		return create_read_only(req, in->flags);
 	fd = create_new(req, parent.path.fd, req->name,
 			(flags & ~O_TRUNC) | O_CREAT | O_EXCL | O_NOFOLLOW);
 	if (fd == -EEXIST && !(in->flags & O_EXCL))
-		return create_existing(req, parent.inode, flags);
+		return in->flags & O_TRUNC ? fs_to_pool(req, create_existing)
+					   : create_existing(req);
 	if (fd < 0)
 		return fd;
 	ret = fs_inode_lookup_fd(fs->inodes, parent.inode, req->name, fd, &nodeid, &stx);

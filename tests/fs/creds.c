@@ -105,6 +105,21 @@ static void test_groups(void **state)
 	assert_int_equal(create_as(dir, "b", 1000, 1000, 0, &created), -EACCES);
 }
 
+/* The host was faster: what it made is opened by the rights of who asked. */
+static void test_existing(void **state)
+{
+	struct fuse_created created;
+
+	(void)state;
+	share_file(&client, "secret", "of the host's root");
+	assert_int_equal(chmod(share_path(&client, "secret"), 0600), 0);
+	assert_int_equal(create_as(1, "secret", 1000, 1000, 0, &created), -EACCES);
+	assert_true(create_as(1, "secret", 0, 0, 0, &created) > 0);
+	assert_int_equal(chmod(share_path(&client, "secret"), 0666), 0);
+	assert_true(create_as(1, "secret", 1000, 1000, 0, &created) > 0);
+	assert_int_equal(created.entry.attr.uid, 0);
+}
+
 /* The kernel's own rule for directories with the set-group-id bit. */
 static void test_setgid_directory(void **state)
 {
@@ -157,6 +172,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_owner, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rights, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_groups, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_existing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_setgid_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_extension, setup, teardown),
 	};

@@ -81,6 +81,7 @@ static void test_open_files(void **state)
 	assert_in_range(n, 50, FILES - 1);
 	look_at_all();
 	assert_int_equal(fuse_create(&client, 1, "new", O_RDWR, 0600, &created), -ENFILE);
+	assert_int_equal(access(share_path(&client, "new"), F_OK), -1);
 	assert_int_equal(fuse_opendir(&client, 1, &fh), -ENFILE);
 	assert_int_equal(fuse_mkdir(&client, 1, "dir", 0700, NULL), sizeof(struct fuse_entry_out));
 	/* What is open works, and makes room when it goes. */

@@ -67,6 +67,54 @@ static void test_others_go_on(void **state)
 	assert_int_equal(out.bytes_copied, LENGTH);
 }
 
+/* With one thread in the pool, and that busy, what belongs there does not get done, and what does
+ * not does. */
+static void test_what_may_block_waits_for_the_pool(void **state)
+{
+	struct fuse_copy_file_range_out copied;
+	struct fuse_copy_file_range_in in;
+	struct fuse_call copy = {.answer = &copied, .room = sizeof(copied)};
+	struct fuse_open_out sync;
+	struct fuse_write_in write_in = {.size = 1};
+	struct fuse_write_out written;
+	struct fuse_call write = {.opcode = FUSE_WRITE,
+				  .arg = &write_in,
+				  .arg_len = sizeof(write_in),
+				  .data = "x",
+				  .data_len = 1,
+				  .answer = &written,
+				  .room = sizeof(written)};
+	struct fuse_create_in create_in = {.flags = O_RDWR | O_TRUNC, .mode = 0600};
+	struct fuse_created created;
+	struct fuse_call create = {.opcode = FUSE_CREATE,
+				   .arg = &create_in,
+				   .arg_len = sizeof(create_in),
+				   .name = "big",
+				   .answer = &created,
+				   .room = sizeof(created)};
+	struct fuse_attr attr;
+
+	(void)state;
+	share_file(&client, "big", "to be cut");
+	share_file(&client, "log", "");
+	assert_true(fuse_open(&client, fuse_node(&client, 1, "log"), O_WRONLY | O_DSYNC, &sync) >
+		    0);
+	write_in.fh = sync.fh;
+	begin_copy(&copy, &in);
+	fuse_begin(&client, 1, &write);
+	fuse_begin(&client, 1, &create);
+	assert_true(fuse_getattr(&client, 1, &attr) > 0);
+	assert_false(copy.done);
+	assert_false(write.done);
+	assert_false(create.done);
+	fuse_wait(&client, 1, &copy);
+	fuse_wait(&client, 1, &write);
+	fuse_wait(&client, 1, &create);
+	assert_int_equal(written.size, 1);
+	assert_int_equal(create.result, sizeof(created));
+	assert_int_equal(created.entry.attr.size, 0);
+}
+
 /* A stop is answered soon, and the guest told how far the copy came. */
 static void test_stop_cuts_it_short(void **state)
 {
@@ -114,6 +162,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_others_go_on, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_what_may_block_waits_for_the_pool, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_stop_cuts_it_short, setup, teardown),
 	};
 
