@@ -67,7 +67,7 @@ install: all
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 format:
-	@git ls-files '*.c' '*.h' | xargs clang-format -i
+	@scripts/format
 
 clean:
 	@rm -rf $(BUILD) $(BUILD)-asan $(BUILD)-tsan $(BUILD)-clang $(BUILD)-fuzz
