@@ -8,6 +8,12 @@ SANITIZE  ?=
 SECONDS   ?= 60
 MESONFLAGS ?=
 
+# An empty prefix is as good as none given; a relative DESTDIR is meant from here.
+ifeq ($(strip $(PREFIX)),)
+override PREFIX := /usr/local
+endif
+override DESTDIR := $(abspath $(DESTDIR))
+
 # The sanitizers get a build directory of their own, so that `make` stays what it was.
 ifneq ($(SANITIZE),)
 BUILD := $(BUILD)-asan
@@ -63,7 +69,7 @@ fuzz: deps-lint
 	@scripts/fuzz $(BUILD)-fuzz $(SECONDS)
 
 install: all
-	@DESTDIR=$(DESTDIR) meson configure $(BUILD) -Dprefix=$(PREFIX) >/dev/null
+	@meson configure $(BUILD) -Dprefix=$(PREFIX) -Dlibexecdir=libexec >/dev/null
 	@DESTDIR=$(DESTDIR) meson install -C $(BUILD)
 
 format:
