@@ -25,8 +25,9 @@ struct gw_track {
 	struct gw_track_entry *found; /* in flight at opening */
 	unsigned found_count;
 
-	/* Packed: private copies of the region's links. */
-	uint16_t free_head;
+	/* Packed: private copies of the region's last settled position, and of its links. */
+	uint16_t old_used, free_head;
+	bool old_used_wrap;
 	uint16_t *next, *last;
 };
 
@@ -44,8 +45,11 @@ extern const struct gw_track_ops gw_track_ops_split, gw_track_ops_packed;
 /* Adds to what was found in flight. */
 void gw_track_found(struct gw_track *track, uint16_t entry, uint16_t descs, uint64_t counter);
 
-/* One store after another, as a process that dies leaves them: the order is the protocol. */
+/* One store after another, as a process that dies leaves them: the order is the protocol. A test
+ * puts its own in place, and dies before each of them. */
+#ifndef GW_TRACK_STORE
 #define GW_TRACK_STORE(field, value) __atomic_store_n(&(field), (value), __ATOMIC_RELEASE)
-#define GW_TRACK_LOAD(field)	     __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
+#endif
+#define GW_TRACK_LOAD(field) __atomic_load_n(&(field), __ATOMIC_ACQUIRE)
 
 #endif

@@ -43,9 +43,14 @@ struct gw_track_packed {
 	uint16_t version;
 	uint16_t desc_num;
 	uint16_t free_head, old_free_head;
-	uint16_t used_idx, old_used_idx;
-	uint8_t used_wrap_counter, old_used_wrap_counter;
-	uint8_t padding[7];
+	union {
+		struct {
+			uint16_t used_idx, old_used_idx;
+			uint8_t used_wrap_counter, old_used_wrap_counter;
+		};
+		uint64_t positions; /* these four, for one store; and padding */
+	};
+	uint8_t padding[5];
 	struct gw_track_packed_desc desc[];
 };
 
@@ -59,6 +64,7 @@ _Static_assert(sizeof(struct gw_track_packed_desc) == 32, "DescStatePacked");
 _Static_assert(offsetof(struct gw_track_packed_desc, counter) == 8, "DescStatePacked.counter");
 _Static_assert(offsetof(struct gw_track_packed_desc, addr) == 24, "DescStatePacked.addr");
 _Static_assert(sizeof(struct gw_track_packed) == 32, "QueueRegionPacked");
+_Static_assert(offsetof(struct gw_track_packed, positions) == 16, "QueueRegionPacked");
 _Static_assert(offsetof(struct gw_track_packed, used_wrap_counter) == 20, "QueueRegionPacked");
 _Static_assert(offsetof(struct gw_track_packed, desc) == 32, "QueueRegionPacked.desc");
 

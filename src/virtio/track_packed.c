@@ -13,22 +13,28 @@
  * published. Between batches both are the same.
  */
 
-static void store_old(struct gw_track *track)
+/*
+ * Both used positions and their wrap counters change in one store. The specification's order, an
+ * index and then its wrap counter, has a gap when a batch crosses the end of the ring: who dies
+ * there leaves two equal indices of different laps, and they look as if nothing had been published.
+ */
+static void store_positions(struct gw_track *track, uint16_t old_used, bool old_wrap)
 {
-	struct gw_track_packed *part = track->packed;
+	struct gw_track_packed at = {.used_idx = track->used,
+				     .old_used_idx = old_used,
+				     .used_wrap_counter = track->used_wrap,
+				     .old_used_wrap_counter = old_wrap};
 
-	GW_TRACK_STORE(part->old_free_head, track->free_head);
-	GW_TRACK_STORE(part->old_used_idx, track->used);
-	GW_TRACK_STORE(part->old_used_wrap_counter, track->used_wrap);
+	GW_TRACK_STORE(track->packed->positions, at.positions);
+	track->old_used = old_used;
+	track->old_used_wrap = old_wrap;
 }
 
-static void store_new(struct gw_track *track)
+static void settle_positions(struct gw_track *track)
 {
-	struct gw_track_packed *part = track->packed;
-
-	GW_TRACK_STORE(part->free_head, track->free_head);
-	GW_TRACK_STORE(part->used_idx, track->used);
-	GW_TRACK_STORE(part->used_wrap_counter, track->used_wrap);
+	GW_TRACK_STORE(track->packed->free_head, track->free_head);
+	GW_TRACK_STORE(track->packed->old_free_head, track->free_head);
+	store_positions(track, track->used, track->used_wrap);
 }
 
 static void packed_init(struct gw_track *track, const struct gw_track_ring *ring)
@@ -45,8 +51,7 @@ static void packed_init(struct gw_track *track, const struct gw_track_ring *ring
 	track->free_head = 0;
 	track->used = ring->used;
 	track->used_wrap = ring->used_wrap;
-	store_new(track);
-	store_old(track);
+	settle_positions(track);
 	GW_TRACK_STORE(part->version, GW_TRACK_VERSION); /* valid from here on */
 }
 
@@ -159,8 +164,7 @@ static int packed_recover(struct gw_track *track, const struct gw_track_ring *ri
 	track->free_head = published ? at.free_head : at.old_free_head;
 	track->used = published ? at.used : at.old_used;
 	track->used_wrap = published ? at.wrap : at.old_wrap;
-	store_old(track);
-	store_new(track);
+	settle_positions(track);
 	return walk_all(track);
 }
 
@@ -232,14 +236,16 @@ static void packed_publishing(struct gw_track *track)
 		GW_TRACK_STORE(track->packed->desc[last].next, track->free_head);
 		track->free_head = head;
 	}
-	store_new(track);
+	GW_TRACK_STORE(track->packed->free_head, track->free_head);
+	store_positions(track, track->old_used, track->old_used_wrap);
 }
 
 static void packed_published(struct gw_track *track)
 {
 	for (unsigned i = 0; i < track->batched; i++)
 		GW_TRACK_STORE(track->packed->desc[track->batch[i]].inflight, 0);
-	store_old(track);
+	GW_TRACK_STORE(track->packed->old_free_head, track->free_head);
+	store_positions(track, track->used, track->used_wrap);
 }
 
 const struct gw_track_ops gw_track_ops_packed = {
