@@ -212,6 +212,24 @@ static void packed_publish(struct gw_ring *ring)
 		    sizeof(struct vring_packed_desc));
 }
 
+void gw_packed_take_back(struct gw_ring *ring, unsigned count)
+{
+	uint16_t at = ring->used;
+	bool wrap = ring->used_wrap;
+
+	for (; count; count--) {
+		uint16_t flags = gw_ring_load_relaxed(&desc_at(ring, at)->flags);
+
+		if (!!(flags & AVAIL_BIT) == wrap && !!(flags & USED_BIT) == wrap) {
+			gw_ring_store_relaxed(&desc_at(ring, at)->flags,
+					      (uint16_t)(flags ^ USED_BIT));
+			gw_ring_log(ring, ring->desc_log, 16ULL * at,
+				    sizeof(struct vring_packed_desc));
+		}
+		advance(ring, &at, &wrap, 1);
+	}
+}
+
 /* The three positions are put on one line of 16 bits that ends at the used index: what lies on
  * the other side of the wrap is one ring size lower. */
 static bool packed_wants_call(struct gw_ring *ring)

@@ -98,6 +98,8 @@ static int reposition(struct gw_queue *queue)
 	ring->used_wrap = wrap;
 	ring->avail = (uint16_t)(avail % queue->num);
 	ring->avail_wrap = avail >= queue->num ? !wrap : wrap;
+	/* A batch that was not published may stand there but for its first descriptor. */
+	gw_packed_take_back(ring, queue->descs_out);
 	return 0;
 }
 

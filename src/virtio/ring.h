@@ -77,6 +77,9 @@ int gw_split_read(struct gw_ring *ring, uint16_t head, struct gw_chain *chain);
 /* Packed: read a chain from @count copies of its ring descriptors. */
 int gw_packed_read(struct gw_ring *ring, const struct vring_packed_desc *copies, unsigned count,
 		   struct gw_chain *chain);
+/* Packed: of the next @count descriptors to be used none looks used, whatever a back-end that died
+ * had written there. */
+void gw_packed_take_back(struct gw_ring *ring, unsigned count);
 
 /*
  * Shared memory, little-endian. Sequentially consistent pairs stand where VIRTIO asks for a full
