@@ -198,6 +198,9 @@ int gw_instance_reset(struct gw_instance *instance)
 	if (err)
 		return err;
 	instance->negotiated = false;
+	/* The guest that a region says waits for something has been reset, too. */
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		gw_queue_reset(instance->rings[i].queue);
 	/* All are stopped, so that this is done at once. */
 	return gw_instance_change_all(instance, &change, NULL, NULL);
 }

@@ -117,3 +117,15 @@ void *gw_inflight_part(struct gw_inflight *inflight, unsigned queue, unsigned nu
 	return (char *)inflight->mapping.start +
 	       queue * part_size(inflight->packed, inflight->queue_size);
 }
+
+/* A part of version 0 is begun anew at the next start; that is where both layouts have it. */
+void gw_inflight_forget(struct gw_inflight *inflight, unsigned queue)
+{
+	struct gw_track_split *part;
+
+	if (queue >= inflight->queues)
+		return;
+	part = (void *)((char *)inflight->mapping.start +
+			queue * part_size(inflight->packed, inflight->queue_size));
+	__atomic_store_n(&part->version, 0, __ATOMIC_RELEASE);
+}

@@ -29,5 +29,7 @@ void gw_inflight_unref(struct gw_inflight *inflight); /* NULL is allowed */
 /* The part of @queue, whose ring has @num entries; NULL with a sentence if the region was made for
  * something else. */
 void *gw_inflight_part(struct gw_inflight *inflight, unsigned queue, unsigned num, bool packed);
+/* Nothing of @queue is in flight any more: its part is as new. While no ring uses it. */
+void gw_inflight_forget(struct gw_inflight *inflight, unsigned queue);
 
 #endif

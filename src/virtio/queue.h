@@ -116,5 +116,7 @@ int gw_queue_parked_get(const struct gw_queue *queue, unsigned i, struct gw_park
 /* Adds one, copied; handed out first at the next start. -EINVAL if it cannot be right. */
 int gw_queue_parked_add(struct gw_queue *queue, const struct gw_parked *parked);
 void gw_queue_parked_clear(struct gw_queue *queue);
+/* While stopped: nothing is parked or in flight any more, in the in-flight region either. */
+void gw_queue_reset(struct gw_queue *queue);
 
 #endif

@@ -121,6 +121,13 @@ void gw_queue_parked_clear(struct gw_queue *queue)
 	atomic_store(&queue->parked_count, 0);
 }
 
+void gw_queue_reset(struct gw_queue *queue)
+{
+	gw_queue_parked_clear(queue);
+	if (queue->inflight)
+		gw_inflight_forget(queue->inflight, queue->index);
+}
+
 int gw_queue_parked_get(const struct gw_queue *queue, unsigned i, struct gw_parked *parked)
 {
 	if (i >= queue->parked.count)

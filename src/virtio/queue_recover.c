@@ -105,14 +105,20 @@ static int reposition(struct gw_queue *queue)
 
 /*
  * Parked elements that came another way (the state stream) are recorded now. A packed entry holds
- * ring descriptors, and these are gone: the segments stand for them where there are no more.
+ * ring descriptors, and these are gone: the segments stand for them where there are no more. (Where
+ * there are, they came out of an indirect table. An entry of more descriptors than the ring has
+ * would lead every back-end's positions astray, so there is none.)
  */
 static void record(struct gw_queue *queue, const struct gw_parked *parked)
 {
 	struct vring_packed_desc *descs = queue->ring.copies;
 
-	if (queue->ring.ops == &gw_ring_packed && parked->count > parked->descs)
+	if (queue->ring.ops == &gw_ring_packed && parked->count > parked->descs) {
+		gw_warn("queue %u: parked request %u is not in the in-flight region: it would be "
+			"lost with this process",
+			queue->index, parked->id);
 		return;
+	}
 	for (unsigned i = 0; i < parked->descs; i++) {
 		descs[i] = (struct vring_packed_desc){.id = parked->id};
 		if (i >= parked->count)

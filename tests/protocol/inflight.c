@@ -2,6 +2,8 @@
 /* protocol/inflight.c - what a back-end had taken when it died, its successor is given again. */
 #include "../unit/cmocka-all.h"
 
+#include <unistd.h>
+
 #include "echo.h"
 #include "peer.h"
 #include "vhost-user/frontend_internal.h"
@@ -128,6 +130,37 @@ static void nothing_after_stop(void **state)
 	peer_join(&peer);
 }
 
+/* The guest is reset while requests are parked: its next life is not given those of the last. */
+static void nothing_after_reset(void **state)
+{
+	struct gw_frontend *frontend;
+	struct echo echo;
+	struct peer peer;
+	int region;
+
+	peer_start(&peer, &(struct peer_options){0});
+	frontend = start(&peer, *state);
+	echo_init(&echo, frontend);
+	atomic_store(&peer.script->hold, true);
+	atomic_store(&peer.script->park, true);
+	echo_add(&echo, frontend, 0, 1, 500, 2);
+	ok(gw_driver_kick(frontend, 0));
+	wait_until(&peer.script->elements, 1);
+	ok(gw_frontend_stop(frontend));
+	assert_int_equal(atomic_load(&peer.script->parked), 1);
+	/* A front-end may go on with the region that it has. */
+	region = ok(dup(frontend->inflight_fd));
+	ok(gw_frontend_reset_device(frontend));
+	assert_int_equal(frontend->inflight_fd, -1);
+	frontend->inflight_fd = region;
+	atomic_store(&peer.script->hold, false);
+	ok(gw_frontend_start(frontend));
+	sleep_ms(50);
+	assert_int_equal(atomic_load(&peer.script->again), 0);
+	gw_frontend_free(frontend);
+	peer_join(&peer);
+}
+
 static const struct variant variants[] = {
 	{false, false},
 	{false, true},
@@ -146,6 +179,7 @@ int main(void)
 			cmocka_unit_test_prestate(taken_up, variant),
 			cmocka_unit_test_prestate(half_done, variant),
 			cmocka_unit_test_prestate(nothing_after_stop, variant),
+			cmocka_unit_test_prestate(nothing_after_reset, variant),
 		};
 
 		failed += cmocka_run_group_tests(tests, NULL, NULL);
