@@ -42,10 +42,12 @@ static int grow(struct gw_chain *chain)
 /* Neighbours in both address spaces are one; a first writable segment starts anew. */
 static bool joins_last(const struct gw_chain *chain, uint64_t gpa, const void *ptr, bool writable)
 {
-	const struct iovec *last = &chain->iov[chain->count - 1];
+	const struct iovec *last;
 
-	return chain->count && gpa == chain->next_gpa &&
-	       (char *)last->iov_base + last->iov_len == ptr &&
+	if (!chain->count)
+		return false;
+	last = &chain->iov[chain->count - 1];
+	return gpa == chain->next_gpa && (char *)last->iov_base + last->iov_len == ptr &&
 	       !(writable && chain->count == chain->out_count);
 }
 
