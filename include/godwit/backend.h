@@ -34,6 +34,11 @@ struct gw_backend_config {
 	const char *program; /* for the greeting and the stream's header: "godwit-fs" */
 	const char *version;
 	const char *state_key; /* 32 bytes for the stream's MAC, or NULL. Copied. */
+	/* Of exclusive devices: what a save is, and what becomes of a frozen one that nobody tells
+	 * of its outcome within that time (0: 60 s). */
+	enum gw_on_save on_save;
+	enum gw_on_lost_outcome on_lost_outcome;
+	unsigned frozen_timeout_ms;
 };
 
 /* @loop is borrowed and must outlive the back-end. Control thread, like all below. */

@@ -44,6 +44,20 @@ enum gw_ownership {
 	GW_EXCLUSIVE, /* only one may: connections, locks */
 };
 
+/* Does a save of an exclusive device move it, or copy it? */
+enum gw_on_save {
+	GW_ON_SAVE_HINT, /* it moves if a migration was announced (dirty logging is on) */
+	GW_ON_SAVE_MOVE,
+	GW_ON_SAVE_COPY,
+};
+
+/* What a frozen device does if nobody tells what became of the save. */
+enum gw_on_lost_outcome {
+	GW_LOST_KEEP,	/* stay frozen */
+	GW_LOST_DROP,	/* it moved */
+	GW_LOST_RESUME, /* it failed */
+};
+
 /* Bits of struct gw_device_ops.flags. */
 enum gw_device_flags {
 	/* A request may be carried out twice: in-flight requests can be given out again after a

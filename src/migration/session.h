@@ -29,20 +29,6 @@ struct gw_transfer_info {
 	char reason[256]; /* sentence of the failure, "" if there was none */
 };
 
-/* Does a save of an exclusive device move it, or copy it? */
-enum gw_on_save {
-	GW_ON_SAVE_HINT, /* it moves if a migration was announced (gw_session_prepare) */
-	GW_ON_SAVE_MOVE,
-	GW_ON_SAVE_COPY,
-};
-
-/* What a frozen device does if nobody tells what became of the save. */
-enum gw_on_lost_outcome {
-	GW_LOST_KEEP,	/* stay frozen */
-	GW_LOST_DROP,	/* it moved */
-	GW_LOST_RESUME, /* it failed */
-};
-
 #define GW_FROZEN_TIMEOUT_MS 60000
 
 struct gw_session_config {

@@ -88,6 +88,9 @@ static int seat_new(struct gw_backend *backend, struct seat **out)
 		.program = backend->program,
 		.version = backend->version,
 		.state_key = backend->config.state_key ? backend->key : NULL,
+		.on_save = backend->config.on_save,
+		.on_lost_outcome = backend->config.on_lost_outcome,
+		.frozen_timeout_ms = backend->config.frozen_timeout_ms,
 		.transfer_failed = transfer_failed,
 		.opaque = seat,
 	};

@@ -37,6 +37,9 @@ static void make_backend(struct peer *peer, const struct peer_options *options)
 		.reconnect = options->reconnect,
 		.max_connections = options->connections,
 		.control_path = options->control ? peer->control : NULL,
+		.on_save = options->on_save,
+		.on_lost_outcome = options->on_lost_outcome,
+		.frozen_timeout_ms = options->frozen_timeout_ms,
 		.program = "godwit-test",
 		.version = "0",
 	};

@@ -27,6 +27,9 @@ struct peer_options {
 	const char *params;		 /* "name=value", or NULL */
 	unsigned connections;		 /* at a time, 0: one */
 	bool control;			 /* with a control socket, at peer->control */
+	enum gw_on_save on_save;
+	enum gw_on_lost_outcome on_lost_outcome;
+	unsigned frozen_timeout_ms;
 };
 
 /* Listens on a socket in a directory of its own. One back-end, many front-ends if it allows it. */
