@@ -143,6 +143,11 @@ struct gw_device_ops {
  * told, now or when the device runs. Any thread; does not wait. */
 void gw_config_changed(void *dev);
 
+/* The device that create made as @dev can not go on: its rings break (the front-end's err
+ * descriptors are signalled) and stop, nothing is saved, and only a reset makes it usable again.
+ * Elements still come back by gw_elem_push() or gw_park(). Any thread; does not wait. */
+void gw_device_failed(void *dev);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -15,6 +15,8 @@
 	(GW_VIRTIO_F_VERSION_1 | GW_VIRTIO_F_LOG_ALL | GW_VIRTIO_F_PROTOCOL_FEATURES | \
 	 GW_VIRTIO_F_EVENT_IDX | GW_VIRTIO_F_INDIRECT_DESC | GW_VIRTIO_F_RING_PACKED)
 
+#define GONE "the front-end is gone"
+
 int gw_instance_new(struct gw_instance **out, struct gw_loop *loop, struct gw_session *session)
 {
 	struct gw_instance *instance = calloc(1, sizeof(*instance));
@@ -112,7 +114,7 @@ bool gw_instance_any_started(const struct gw_instance *instance)
 }
 
 /* Stop what is free to be stopped; true when all is still. */
-static bool quiesce(struct gw_instance *instance)
+static bool quiesce(struct gw_instance *instance, const char *why)
 {
 	bool still = true;
 
@@ -120,11 +122,31 @@ static bool quiesce(struct gw_instance *instance)
 		struct gw_ring *ring = &instance->rings[i];
 
 		if (!ring->busy && gw_queue_is_started(ring->queue))
-			gw_ring_stop(ring, "the front-end is gone", NULL, NULL);
+			gw_ring_stop(ring, why, NULL, NULL);
 		if (ring->busy)
 			still = false;
 	}
 	return still;
+}
+
+static bool failure_is_settled(struct gw_instance *instance)
+{
+	if (!instance->failing)
+		return true;
+	if (!quiesce(instance, "the device has failed"))
+		return false;
+	instance->failing = false;
+	gw_session_device_failed(instance->session);
+	return true;
+}
+
+void gw_instance_fail(struct gw_instance *instance)
+{
+	gw_error("%s: the device has failed", instance->ops->name);
+	instance->failing = true;
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		gw_queue_give_up(instance->rings[i].queue);
+	failure_is_settled(instance);
 }
 
 static void finish_release(struct gw_instance *instance)
@@ -140,7 +162,7 @@ void gw_instance_ring_free(struct gw_instance *instance)
 {
 	gw_instance_done *done = instance->released;
 
-	if (!done || !quiesce(instance))
+	if (!failure_is_settled(instance) || !done || !quiesce(instance, GONE))
 		return;
 	instance->released = NULL;
 	finish_release(instance);
@@ -155,7 +177,8 @@ int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, vo
 	instance->listener = NULL;
 	gw_session_check_abandon(instance->session);
 	gw_session_cancel(instance->session);
-	if (quiesce(instance)) {
+	if (quiesce(instance, GONE)) {
+		failure_is_settled(instance);
 		finish_release(instance);
 		return 0;
 	}
@@ -168,9 +191,10 @@ int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring
 {
 	int err;
 
-	if (instance->running)
+	if (instance->running && !instance->failing)
 		return 0;
-	err = gw_session_ring_on(instance->session);
+	err = instance->failing ? gw_fail(EIO, "the device has failed")
+				: gw_session_ring_on(instance->session);
 	if (err) {
 		/* Front-ends only note that a start failed, and the guest hangs. */
 		gw_error("%s: ring %u may not run: %s", instance->ops->name, ring->index,
@@ -197,7 +221,7 @@ int gw_instance_reset(struct gw_instance *instance)
 
 	if (err)
 		return err;
-	instance->negotiated = false;
+	instance->negotiated = instance->failing = false;
 	/* The guest that a region says waits for something has been reset, too. */
 	for (unsigned i = 0; i < instance->ring_count; i++)
 		gw_queue_reset(instance->rings[i].queue);

@@ -66,6 +66,7 @@ struct gw_instance {
 	bool negotiated; /* the device was told `features` */
 	bool running;	 /* the session was told that the first ring is on */
 	bool connected;
+	bool failing; /* the device has failed, its rings still drain */
 
 	unsigned op_waiting; /* rings that the operation waits for, and one while it is begun */
 	int op_result;
@@ -112,6 +113,8 @@ int gw_ring_start(struct gw_ring *ring);
 int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring);
 /* The same for all rings that are started. */
 int gw_instance_all_on(struct gw_instance *instance);
+/* The device says that it cannot go on: all rings break and stop, then the session is told. */
+void gw_instance_fail(struct gw_instance *instance);
 /* After all rings are stopped: as created. */
 int gw_instance_reset(struct gw_instance *instance);
 

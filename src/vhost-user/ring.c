@@ -174,8 +174,10 @@ static int stop_one(struct gw_ring *ring, const char *why)
 
 	if (!gw_queue_is_started(ring->queue))
 		return 0;
-	ring->stop_reason = why;
-	result = gw_queue_stop(ring->queue, on_stopped, ring);
+	/* It may be stopping already, because the device has failed. */
+	result = ring->stop_reason ? -EINPROGRESS : gw_queue_stop(ring->queue, on_stopped, ring);
+	if (!ring->stop_reason)
+		ring->stop_reason = why;
 	if (result == -EINPROGRESS)
 		ring->busy = true;
 	else

@@ -38,24 +38,45 @@ static struct gw_instance *find_locked(const void *dev)
 	return instance;
 }
 
-/* The control thread, on which instances come and go: none goes while this runs. */
+/* The control thread, on which instances come and go: none goes while its caller runs. */
+static struct gw_instance *find(const void *dev)
+{
+	GW_LOCK_SCOPE(&lock);
+
+	return find_locked(dev);
+}
+
 static void tell_front_end(void *dev)
 {
-	struct gw_instance *instance;
+	struct gw_instance *instance = find(dev);
 
-	{
-		GW_LOCK_SCOPE(&lock);
-		instance = find_locked(dev);
-	}
 	if (instance && instance->listener)
 		instance->listener->config_changed(instance->listener_opaque);
 }
 
-void gw_config_changed(void *dev)
+static void end_instance(void *dev)
+{
+	struct gw_instance *instance = find(dev);
+
+	if (instance)
+		gw_instance_fail(instance);
+}
+
+static void post(void *dev, void (*fn)(void *dev))
 {
 	GW_LOCK_SCOPE(&lock);
 	struct gw_instance *instance = find_locked(dev);
 
 	if (instance)
-		gw_loop_post(instance->loop, tell_front_end, dev);
+		gw_loop_post(instance->loop, fn, dev);
+}
+
+void gw_config_changed(void *dev)
+{
+	post(dev, tell_front_end);
+}
+
+void gw_device_failed(void *dev)
+{
+	post(dev, end_instance);
 }

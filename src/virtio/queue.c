@@ -267,6 +267,14 @@ void gw_queue_kick(struct gw_queue *queue)
 		gw_queue_wake(queue);
 }
 
+void gw_queue_give_up(struct gw_queue *queue)
+{
+	if (!queue->started)
+		return;
+	atomic_fetch_or(&queue->requests, GW_REQUEST_BREAK);
+	gw_queue_wake(queue);
+}
+
 void gw_queue_stopped(struct gw_queue *queue)
 {
 	atomic_fetch_add(&queue->callers, 1);

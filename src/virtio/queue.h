@@ -97,6 +97,9 @@ unsigned gw_queue_parked_count(const struct gw_queue *queue);
 /* One kick without an eventfd (VRING_KICK in-band). */
 void gw_queue_kick(struct gw_queue *queue);
 
+/* The ring breaks, as after a malformed chain: nothing more is popped, err is signalled. */
+void gw_queue_give_up(struct gw_queue *queue);
+
 /*
  * Parked elements, while stopped, for the state stream. A chain is kept as the addresses that were
  * checked at pop time, since a packed ring's descriptors may be overwritten meanwhile.

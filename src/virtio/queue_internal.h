@@ -44,6 +44,7 @@ struct gw_queue_addr {
 enum {
 	GW_REQUEST_CHANGE = 1 << 0,
 	GW_REQUEST_STOP = 1 << 1,
+	GW_REQUEST_BREAK = 1 << 2,
 };
 
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of ownership */

@@ -130,6 +130,8 @@ static void serve_requests(struct gw_queue *queue)
 {
 	unsigned requests = atomic_exchange(&queue->requests, 0);
 
+	if (requests & GW_REQUEST_BREAK)
+		gw_queue_break(queue, "the device has failed");
 	if (requests & GW_REQUEST_CHANGE)
 		apply_change(queue);
 	if (requests & GW_REQUEST_STOP)

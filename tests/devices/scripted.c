@@ -222,6 +222,8 @@ static void queue_ready(void *opaque, struct gw_queue *queue)
 			atomic_fetch_add(&script->again, 1);
 		if (atomic_load(&script->die) == SCRIPT_AT_ELEMENT)
 			abort();
+		if (atomic_load(&script->fail))
+			gw_device_failed(device);
 		scripted_sleep(atomic_load(&script->busy_ms));
 		if (!(ms || atomic_load(&script->hold)) || hold(device, elem, ms))
 			answer(device, elem);

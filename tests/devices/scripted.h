@@ -38,6 +38,7 @@ struct script {
 	atomic_int die; /* enum script_point */
 	_Atomic uint64_t bulk_bytes;
 	atomic_bool no_negotiate; /* refuse features */
+	atomic_bool fail;	  /* say at an element that it cannot go on */
 
 	/* What happened. */
 	atomic_uint created, destroyed, resets, suspends;
