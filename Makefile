@@ -22,7 +22,7 @@ endif
 
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all demo check check-all check-tsan check-clang lint bench fuzz install format clean help
+.PHONY: all demo check check-all check-tsan check-clang lint bench bench-stop fuzz install format clean help
 all: $(BUILD)/build.ninja
 	@$(NINJA)
 
@@ -65,6 +65,9 @@ lint: deps-lint all
 bench: all
 	@bench/run $(BUILD)
 
+bench-stop: all
+	@$(BUILD)/tests/fs/fs-stop-copy 1024 20
+
 fuzz: deps-lint
 	@scripts/fuzz $(BUILD)-fuzz $(SECONDS)
 
@@ -85,5 +88,6 @@ help:
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
 	@echo 'make bench        measure against virtiofsd (VIRTIOFSD=path)'
+	@echo 'make bench-stop   how long a stop takes behind a long copy'
 	@echo 'make fuzz         each fuzzer for SECONDS=$(SECONDS)'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
