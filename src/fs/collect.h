@@ -18,6 +18,18 @@ enum fs_found {
  */
 int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode);
 
+/* Inodes, pinned. */
+struct fs_inode_list {
+	struct fs_inode **inodes;
+	size_t count, room;
+};
+int fs_list_note(struct fs_inode_list *list, struct fs_inode *inode);
+void fs_list_free(struct fs_inode_list *list);
+
+/* search.c: look through the share for @missing, as far as that goes; who is found has a name then,
+ * which fs_collect() will see. */
+int fs_search(struct fs_inodes *inodes, const struct fs_inode_list *missing);
+
 /* For a sentence: where the inode is, or was; what does not print is escaped. */
 #define FS_DESCRIBE_MAX 256
 const char *fs_describe(struct fs_inodes *inodes, struct fs_inode *inode,

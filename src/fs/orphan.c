@@ -16,32 +16,6 @@
 #include "fs/orphan.h"
 #include "godwit/error.h"
 
-#define FIRST_ROOM 16u
-
-int fs_orphans_note(struct fs_orphans *orphans, struct fs_inode *inode)
-{
-	if (orphans->count == orphans->room) {
-		size_t room = orphans->room ? orphans->room * 2 : FIRST_ROOM;
-		struct fs_inode **inodes =
-			realloc(orphans->inodes, room * sizeof(struct fs_inode *));
-
-		if (!inodes)
-			return gw_fail(ENOMEM, "save: no memory for unnamed files");
-		orphans->inodes = inodes;
-		orphans->room = room;
-	}
-	orphans->inodes[orphans->count++] = fs_inode_pin(inode);
-	return 0;
-}
-
-void fs_orphans_free(struct fs_orphans *orphans)
-{
-	for (size_t i = 0; i < orphans->count; i++)
-		fs_inode_put(orphans->inodes[i]);
-	free(orphans->inodes);
-	*orphans = (struct fs_orphans){0};
-}
-
 /* One orphan on its way out. */
 struct source {
 	struct fs_orphans *orphans;
@@ -231,8 +205,8 @@ int fs_orphans_save(struct fs_orphans *orphans, struct fs *fs, struct gw_state_w
 {
 	int err = 0;
 
-	for (size_t i = 0; i < orphans->count && !err; i++) {
-		struct fs_inode *inode = orphans->inodes[i];
+	for (size_t i = 0; i < orphans->list.count && !err; i++) {
+		struct fs_inode *inode = orphans->list.inodes[i];
 		GW_AUTO_FD int fd = open_source(fs, inode);
 		struct source source = {
 			.orphans = orphans, .fs = fs, .writer = writer, .inode = inode, .fd = fd};

@@ -7,20 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fs/collect.h"
 #include "fs/records.h"
-
-struct fs_inode;
-struct fs_inodes;
 
 /* At the source: who they are. The table holds them. */
 struct fs_orphans {
-	struct fs_inode **inodes; /* pinned */
-	size_t count, room;
+	struct fs_inode_list list;
 	uint64_t bytes; /* of content, so far */
 };
-int fs_orphans_note(struct fs_orphans *orphans, struct fs_inode *inode);
 int fs_orphans_save(struct fs_orphans *orphans, struct fs *fs, struct gw_state_writer *writer);
-void fs_orphans_free(struct fs_orphans *orphans);
 
 /* At the destination: one that is being made anew, with no name from the start (or none for longer
  * than a moment). */

@@ -34,6 +34,7 @@ struct saving {
 	struct fs *fs;
 	struct gw_state_writer *writer;
 	struct fs_orphans orphans;
+	struct fs_inode_list missing;
 };
 
 typedef int inode_fn(struct saving *saving, struct fs_inode *inode);
@@ -147,20 +148,37 @@ static int sync_handle(struct saving *saving, struct fs_open *open)
  */
 static int collect(struct saving *saving, struct fs_inode *inode)
 {
-	char text[FS_DESCRIBE_MAX];
 	int found = fs_collect(saving->fs->inodes, inode);
+	int err = found;
 
-	if (found < 0)
-		return gw_fail(-found, "save: names of inode %llu: %s",
-			       (unsigned long long)fs_inode_id(inode), strerror(-found));
 	if (found == FS_FOUND_ORPHAN)
-		return fs_orphans_note(&saving->orphans, inode);
-	if (found == FS_FOUND_NOWHERE)
+		err = fs_list_note(&saving->orphans.list, inode);
+	else if (found >= 0)
+		err = found == FS_FOUND_NOWHERE ? fs_list_note(&saving->missing, inode) : 0;
+	return err < 0 ? gw_fail(-err, "save: names of inode %llu: %s",
+				 (unsigned long long)fs_inode_id(inode), strerror(-err))
+		       : 0;
+}
+
+/* What no name leads to, nor a descriptor, is looked for once more, all in one go. */
+static int collect_missing(struct saving *saving)
+{
+	struct fs_inodes *inodes = saving->fs->inodes;
+	const struct fs_inode_list *missing = &saving->missing;
+	char text[FS_DESCRIBE_MAX];
+	int err = missing->count ? fs_search(inodes, missing) : 0;
+
+	for (size_t i = 0; !err && i < missing->count; i++) {
+		struct fs_inode *inode = missing->inodes[i];
+
+		if (fs_collect(inodes, inode) != FS_FOUND_NOWHERE)
+			continue;
 		gw_warn("save: %s: inode %llu (host's %llu) is nowhere to be found; the "
 			"destination will miss it",
-			fs_describe(saving->fs->inodes, inode, text),
-			(unsigned long long)fs_inode_id(inode), (unsigned long long)inode->ino);
-	return 0;
+			fs_describe(inodes, inode, text), (unsigned long long)fs_inode_id(inode),
+			(unsigned long long)inode->ino);
+	}
+	return err ? gw_fail(-err, "save: looking for missing inodes: %s", strerror(-err)) : 0;
 }
 
 /* Where there is no birth time, the handle has to tell one file from the next of its number. */
@@ -266,6 +284,8 @@ static int save_all(struct saving *saving)
 	if (!err)
 		err = each_inode(saving, collect);
 	if (!err)
+		err = collect_missing(saving);
+	if (!err)
 		err = save_session(saving);
 	if (!err)
 		err = save_mounts(saving);
@@ -289,6 +309,7 @@ int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size
 	if (phase != GW_PHASE_STOPPED)
 		return 0; /* everything is said once the device stands still */
 	err = save_all(&saving);
-	fs_orphans_free(&saving.orphans);
+	fs_list_free(&saving.orphans.list);
+	fs_list_free(&saving.missing);
 	return err;
 }

@@ -114,6 +114,29 @@ static void test_first_of_two_links_is_gone(void **state)
 	assert_int_equal(share_lookup(&to, FS_ROOT_ID, "second"), id);
 }
 
+/* The guest never saw the link that is left; only the share can tell. */
+static void test_the_link_that_is_left_was_never_seen(void **state)
+{
+	uint64_t id, handle;
+
+	(void)state;
+	share_mkdir(&from, "d");
+	share_mkdir(&from, "d/deeper");
+	share_file(&from, "first", "content");
+	assert_int_equal(link(share_path(&from, "first"), share_path(&from, "d/deeper/second")), 0);
+	id = share_lookup(&from, FS_ROOT_ID, "first");
+	handle = guest_open(&from, id, O_RDWR);
+	guest_unlink(&from, FS_ROOT_ID, "first", share_path(&from, "first"));
+	move_over(&to, &from);
+	guest_append(&to, handle, ", more");
+	assert_string_equal(guest_read(&to, handle), "content, more");
+	assert_int_equal(share_ino(&to, id), host_ino(share_path(&from, "d/deeper/second")));
+	/* Having been looked for changed nothing: one FORGET ends it. */
+	fs_handle_release(from.fs.handles, handle);
+	fs_inode_forget(from.fs.inodes, id, 1);
+	assert_null(fs_inode_get(from.fs.inodes, id));
+}
+
 static void test_unprintable_names(void **state)
 {
 	static const char name[] = "\xff\xfe\n\x01 (deleted)";
@@ -141,6 +164,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_renamed_on_the_host, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_write_only_and_no_mode, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_first_of_two_links_is_gone, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_link_that_is_left_was_never_seen, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(test_unprintable_names, set_up, tear_down),
 	};
 

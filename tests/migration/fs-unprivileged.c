@@ -89,6 +89,31 @@ static void test_many_by_path(void **state)
 	}
 }
 
+/* No descriptor, no handle, and the name is wrong: what is left is to look for it. */
+static void test_moved_on_the_host_while_evicted(void **state)
+{
+	uint64_t dir, ids[300];
+	char name[32];
+
+	(void)state;
+	share_mkdir(&from, "d");
+	share_mkdir(&from, "other");
+	dir = share_lookup(&from, FS_ROOT_ID, "d");
+	for (unsigned i = 0; i < 300; i++) {
+		snprintf(name, sizeof(name), "d/f%u", i);
+		share_file(&from, name, "");
+		ids[i] = share_lookup(&from, dir, name + 2);
+	}
+	for (unsigned i = 0; i < 300; i += 50)
+		assert_int_equal(
+			rename(share_path(&from, "d/f%u", i), share_path(&from, "other/g%u", i)),
+			0);
+	move_over(&to, &from);
+	for (unsigned i = 0; i < 300; i++)
+		assert_int_equal(share_ino(&to, ids[i]),
+				 host_ino(share_path(&from, i % 50 ? "d/f%u" : "other/g%u", i)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -96,6 +121,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_unnamed_and_unreadable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_by_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_moved_on_the_host_while_evicted, set_up,
+						tear_down),
 	};
 	const uid_t nobody = 65534;
 
