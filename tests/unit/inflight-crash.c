@@ -323,7 +323,7 @@ static void die_in_recovery(bool packed, uint32_t seed)
 }
 
 /* Who dies frees nothing. */
-const char *__asan_default_options(void);
+__attribute__((visibility("default"))) const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";
