@@ -41,7 +41,7 @@ static void fail_device(const struct peer *peer, struct gw_frontend *frontend, s
 static void refuses_and_recovers(void **state)
 {
 	struct gw_frontend *frontend;
-	struct echo echo;
+	struct echo echo, after[2];
 	struct peer peer;
 	int fd = memfd_create("state", MFD_CLOEXEC);
 
@@ -58,8 +58,10 @@ static void refuses_and_recovers(void **state)
 	assert_int_equal(atomic_load(&peer.script->saves), 0);
 	ok(gw_frontend_reset_device(frontend));
 	ok(gw_frontend_start(frontend));
-	echo_once(&echo, frontend, 0, 2);
-	echo_once(&echo, frontend, 1, 3);
+	for (unsigned i = 0; i < 2; i++) {
+		echo_init(&after[i], frontend);
+		echo_once(&after[i], frontend, i, 2);
+	}
 	gw_frontend_free(frontend);
 	peer_join(&peer);
 	close(fd);
