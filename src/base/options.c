@@ -126,10 +126,11 @@ static int (*const store[])(const struct row *row, const char *value) = {
 	[GW_OPTION_WORD] = store_word,
 };
 
-/* "help" and "version" end the reading, right or wrong as the rest may be. */
+/* "help", "help-all" and "version" end the reading, right or wrong as the rest may be. */
 static bool is_last_word(const struct gw_option *option)
 {
-	return !strcmp(option->name, "help") || !strcmp(option->name, "version");
+	return !strcmp(option->name, "help") || !strcmp(option->name, "help-all") ||
+	       !strcmp(option->name, "version");
 }
 
 static int take(struct parser *parser, const struct row *row, const char *attached)
@@ -142,7 +143,9 @@ static int take(struct parser *parser, const struct row *row, const char *attach
 	parser->given[row->index] = true;
 	if (attached && !option->argument)
 		return gw_fail(EINVAL, "option --%s takes no value", option->name);
-	if (option->argument && !attached) {
+	if (option->implied && !attached)
+		value = option->implied;
+	else if (option->argument && !attached) {
 		if (parser->next == parser->argc)
 			return gw_fail(EINVAL, "option --%s needs a value", option->name);
 		value = parser->argv[parser->next++];
@@ -202,15 +205,20 @@ int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, 
 	return err || parser.stop ? err : check_required(&parser);
 }
 
+static const char *separator(const struct gw_option *option)
+{
+	if (!option->argument)
+		return "";
+	return option->implied ? "[=" : " ";
+}
+
 static void explain(const struct gw_option *option, FILE *out)
 {
 	char left[80];
 	int len;
 
-	if (option->instead)
-		return;
-	len = snprintf(left, sizeof(left), "  --%s%s%s", option->name, option->argument ? " " : "",
-		       option->argument ? option->argument : "");
+	len = snprintf(left, sizeof(left), "  --%s%s%s%s", option->name, separator(option),
+		       option->argument ? option->argument : "", option->implied ? "]" : "");
 	if (option->letter)
 		len += snprintf(left + len, sizeof(left) - (size_t)len, ", -%c", option->letter);
 	if (len > HELP_COLUMN - 2)
@@ -219,13 +227,15 @@ static void explain(const struct gw_option *option, FILE *out)
 		fprintf(out, "%-*s%s\n", HELP_COLUMN, left, option->help);
 }
 
-void gw_options_help(const struct gw_command_line *line, FILE *out)
+void gw_options_help(const struct gw_command_line *line, bool all, FILE *out)
 {
 	fprintf(out, "usage: %s [OPTIONS]%s%s\n%s\n", line->program, line->operands ? " " : "",
 		line->operands ? line->operands : "", line->summary);
 	for (const struct gw_option_table *table = line->tables; table->options; table++) {
 		fprintf(out, "%s:\n", table->title);
-		for (const struct gw_option *option = table->options; option->name; option++)
-			explain(option, out);
+		for (const struct gw_option *option = table->options; option->name; option++) {
+			if (!option->instead && (all || !option->rare))
+				explain(option, out);
+		}
 	}
 }

@@ -32,8 +32,10 @@ struct gw_option {
 	enum gw_option_type type;
 	char letter; /* "-h" as well as "--help" */
 	bool required;
+	bool rare; /* only --help-all shows it */
 	unsigned min, max;
 	const char *const *words; /* ended by NULL */
+	const char *implied;	  /* the value of --name without one; others need =VALUE */
 	const char *instead;	  /* deprecated: accepted with a warning that names what to use */
 };
 
@@ -52,10 +54,11 @@ struct gw_command_line {
 
 /*
  * Store what @argv says; each option at most once, as --name VALUE or --name=VALUE. What follows is
- * not looked at once an option named in @stop ("help", "version") was met. -EINVAL with a sentence
+ * not looked at once "help", "help-all" or "version" was met. -EINVAL with a sentence
  * if it is wrong. With operands, *@operand_index is the first one's; options come before them.
  */
 int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, int *operand_index);
-void gw_options_help(const struct gw_command_line *line, FILE *out);
+/* @all: the rare ones too. */
+void gw_options_help(const struct gw_command_line *line, bool all, FILE *out);
 
 #endif

@@ -168,7 +168,7 @@ int gw_cli_status(int argc, char **argv)
 	if (gw_options_parse(&line, argc, argv, &first))
 		return gw_cli_complain("status", GW_EXIT_USAGE);
 	if (given.help) {
-		gw_options_help(&line, stdout);
+		gw_options_help(&line, false, stdout);
 		return GW_EXIT_OK;
 	}
 	if (first == argc) {

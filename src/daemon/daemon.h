@@ -14,6 +14,8 @@ struct gw_daemon {
 	const struct gw_device_ops *ops;
 	const struct gw_option *options; /* its own, ended by a NULL name; may be NULL */
 	void *host;			 /* their target, and what ops->create is given */
+	/* Can what the command line says be? Exit code 2 if not. May be NULL. */
+	int (*check)(void *host);
 	/* What is wrong on this host shows here, before a socket exists. May be NULL. */
 	int (*prepare)(void *host);
 	/* Sets the device model's parameters that the command line named. May be NULL. */

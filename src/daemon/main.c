@@ -28,7 +28,7 @@ struct common {
 	bool reconnect;
 	int log_level;
 	const char *state_key;
-	bool print_capabilities, help, version;
+	bool print_capabilities, help, help_all, version;
 };
 
 /* In the order of enum gw_log_level. */
@@ -50,7 +50,8 @@ static const struct gw_option common_options[] = {
 	{"log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", AT(log_level),
 	 GW_OPTION_WORD, .words = log_words},
 	{"print-capabilities", NULL, "print what this program can do, as JSON",
-	 AT(print_capabilities), GW_OPTION_FLAG},
+	 AT(print_capabilities), GW_OPTION_FLAG, .rare = true},
+	{"help-all", NULL, "print this with the less common options", AT(help_all), GW_OPTION_FLAG},
 	{"help", NULL, "print this", AT(help), GW_OPTION_FLAG, .letter = 'h'},
 	{"version", NULL, "print the version", AT(version), GW_OPTION_FLAG, .letter = 'V'},
 	{NULL},
@@ -226,13 +227,13 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 	err = gw_options_parse(&line, argc, argv, NULL);
 	if (err)
 		return complain(daemon, GW_EXIT_USAGE);
-	if (common.help)
-		gw_options_help(&line, stdout);
+	if (common.help || common.help_all)
+		gw_options_help(&line, common.help_all, stdout);
 	if (common.version)
 		printf("%s %s\n", daemon->program, GODWIT_VERSION);
-	if (common.help || common.version)
+	if (common.help || common.help_all || common.version)
 		return GW_EXIT_OK;
-	if (check_socket(&common))
+	if (check_socket(&common) || (daemon->check && daemon->check(daemon->host)))
 		return complain(daemon, GW_EXIT_USAGE);
 	return run(daemon, &common) ? complain(daemon, GW_EXIT_FAILED) : GW_EXIT_OK;
 }

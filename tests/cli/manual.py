@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The options of a program's --help and those of its manual page are the same, names and arguments.
+"""All options of a program's help and those of its manual page are the same, names and arguments; its
+short help fits a screen.
 
 usage: manual.py PAGE.scd PROGRAM [SUBCOMMAND]
 """
@@ -9,19 +10,26 @@ import subprocess
 import sys
 
 
-def of_help(command):
-    text = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True).stdout
+def ask(command, option):
+    text = subprocess.run([*command, option], capture_output=True, text=True, check=True).stdout
     for line in text.splitlines():
         if len(line) > 80:
-            sys.exit(f"{command[0]}: a line of --help is longer than 80 columns: {line}")
+            sys.exit(f"{command[0]}: a line of {option} is longer than 80 columns: {line}")
+    return text
+
+
+def of_help(command):
+    text = ask(command, "--help")
     if text.count("\n") > 24:
         sys.exit(f"{command[0]}: --help does not fit a screen of 24 lines")
-    return re.findall(r"^  (--[a-z-]+)(?: ([A-Z][A-Z-]*))?", text, re.M)
+    if "--help-all" in text:
+        text = ask(command, "--help-all")
+    return re.findall(r"^  (--[a-z0-9-]+)(?:(?: |\[=)([A-Z][A-Z-]*))?", text, re.M)
 
 
 def of_manual(page):
     with open(page, encoding="utf-8") as file:
-        return re.findall(r"^\*(--[a-z-]+)\*(?: _([A-Z-]+)_)?", file.read(), re.M)
+        return re.findall(r"^\*(--[a-z0-9-]+)\*(?:(?: |\[=)_([A-Z-]+)_)?", file.read(), re.M)
 
 
 page, *program = sys.argv[1:]

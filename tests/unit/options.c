@@ -13,7 +13,7 @@ struct first {
 	bool flag;
 	const char *text;
 	unsigned number;
-	int word;
+	int word, maybe;
 };
 struct second {
 	bool help;
@@ -27,6 +27,8 @@ static const struct gw_option first_options[] = {
 	{"number", "N", "a number", offsetof(struct first, number), GW_OPTION_NUMBER, .min = 2,
 	 .max = 40},
 	{"word", "WORD", "a word", offsetof(struct first, word), GW_OPTION_WORD, .words = words},
+	{"maybe", "WORD", "or not", offsetof(struct first, maybe), GW_OPTION_WORD, .words = words,
+	 .implied = "green", .rare = true},
 	{NULL},
 };
 static const struct gw_option second_options[] = {
@@ -123,6 +125,16 @@ static void test_help_ends_the_reading(void **state)
 	assert_true(second.help);
 }
 
+static void test_value_may_be_left_out(void **state)
+{
+	assert_int_equal(parse("--maybe --needed red"), 0);
+	assert_int_equal(first.maybe, 1);
+	assert_string_equal(second.needed, "red");
+	assert_int_equal(parse("--maybe=red --needed x"), 0);
+	assert_int_equal(first.maybe, 0);
+	assert_int_equal(parse("--maybe= --needed x"), -EINVAL);
+}
+
 static char logged[128];
 
 static void keep(void *opaque, enum gw_log_level level, const char *text)
@@ -154,11 +166,12 @@ static void test_operands(void **state)
 
 static void test_help_text(void **state)
 {
+	static const char rare[] = "  --maybe[=WORD]                or not\n";
 	char *text = NULL;
 	size_t size = 0;
 	FILE *out = open_memstream(&text, &size);
 
-	gw_options_help(&line, out);
+	gw_options_help(&line, false, out);
 	fclose(out);
 	assert_string_equal(text, "usage: prog [OPTIONS]\nSum.\n"
 				  "first:\n"
@@ -170,6 +183,11 @@ static void test_help_text(void **state)
 				  "  --help, -h                    print this\n"
 				  "  --needed X                    is needed\n");
 	free(text);
+	out = open_memstream(&text, &size);
+	gw_options_help(&line, true, out);
+	fclose(out);
+	assert_non_null(strstr(text, rare));
+	free(text);
 }
 
 int main(void)
@@ -179,6 +197,7 @@ int main(void)
 		cmocka_unit_test(test_defaults_stay),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_help_ends_the_reading),
+		cmocka_unit_test(test_value_may_be_left_out),
 		cmocka_unit_test(test_deprecated_warns),
 		cmocka_unit_test(test_operands),
 		cmocka_unit_test(test_help_text),
