@@ -10,7 +10,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
-#include "fs/fs.h"
+#include "fs/model.h"
 #include "godwit/error.h"
 
 #define POOL_SIZE_MAX 256
@@ -33,9 +33,11 @@ static const struct gw_option options[] = {
 	 .required = true},
 	{"tag", "TAG", "what the guest mounts, unless the VMM says", AT(host.tag), GW_OPTION_STRING,
 	 .max = FS_TAG_MAX},
-	{"xattr", NULL, "extended attributes", AT(host.xattr), GW_OPTION_FLAG},
-	{"cache", "POLICY", "auto, always, never, metadata [auto]", AT(host.cache), GW_OPTION_WORD,
-	 .words = cache_words},
+	{"xattr", NULL, "extended attributes", AT(host.policy.xattr), GW_OPTION_FLAG},
+	{"xattrmap", "RULES", "names of extended attributes on the host", AT(host.xattrmap),
+	 GW_OPTION_STRING, .rare = true},
+	{"cache", "POLICY", "auto, always, never, metadata [auto]", AT(host.policy.cache),
+	 GW_OPTION_WORD, .words = cache_words},
 	{"readonly", NULL, "the guest may not change anything", AT(host.readonly), GW_OPTION_FLAG},
 	{"sandbox", "MODE", "only none in this version", AT(sandbox), GW_OPTION_STRING},
 	{"thread-pool-size", "N", "threads for what blocks [0: chosen]", AT(host.thread_pool_size),
@@ -94,18 +96,24 @@ static int prepare(void *opaque)
 	return err ? err : set_nofile(fs->nofile);
 }
 
+static int check(void *opaque)
+{
+	const struct fs_daemon *fs = opaque;
+
+	return fs_host_check(&fs->host);
+}
+
 /* What was not given stays unset, so that a source's value can be adopted. */
 static int set_params(const void *opaque, struct gw_params *params)
 {
 	const struct fs_daemon *fs = opaque;
-	unsigned queues = fs->host.num_request_queues;
 
-	return queues ? gw_params_set(params, "num-request-queues", queues, NULL) : 0;
+	return fs_host_params(&fs->host, params);
 }
 
 int main(int argc, char **argv)
 {
-	static struct fs_daemon fs;
+	static struct fs_daemon fs = {.host.policy.cache = FS_UNSET};
 	static const struct gw_daemon daemon = {
 		.program = "godwit-fs",
 		.summary = "Share a directory with a guest over virtio-fs (vhost-user).",
@@ -113,6 +121,7 @@ int main(int argc, char **argv)
 		.ops = &fs_device_ops,
 		.options = options,
 		.host = &fs,
+		.check = check,
 		.prepare = prepare,
 		.set_params = set_params,
 	};

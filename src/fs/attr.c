@@ -18,7 +18,7 @@ static const struct fs_cache_policy policies[] = {
 
 const struct fs_cache_policy *fs_cache_policy(const struct fs *fs)
 {
-	return &policies[fs->host->cache];
+	return &policies[fs->policy.cache];
 }
 
 /* The 32-bit form of a device number that FUSE uses: 12 bits of major, 20 of minor. */

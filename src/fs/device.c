@@ -9,52 +9,15 @@
 #include "fs/fuse_wire.h"
 #include "fs/handle.h"
 #include "fs/inode.h"
+#include "fs/model.h"
 #include "fs/pool.h"
 #include "fs/records.h"
 #include "fs/root.h"
 #include "fs/session.h"
+#include "fs/xattrmap.h"
 #include "godwit/error.h"
 
 #define VIRTIO_ID_FS 26
-
-/*
- * What the guest sees, and what the state's layout depends on. The tag is not here: only the
- * front-end knows it, or the operator gives it on both sides; a mounted file system does not look
- * at it again.
- */
-static const struct gw_param params[] = {
-	{.name = "state",
-	 .doc = "Layouts of the device state's records.",
-	 .type = GW_PARAM_INT,
-	 .off = 1,
-	 .min = 1,
-	 .max = 1},
-	{.name = "num-request-queues",
-	 .doc = "Request queues, as the configuration space says.",
-	 .type = GW_PARAM_INT,
-	 .off = 1,
-	 .min = 1,
-	 .max = FS_REQUEST_QUEUES_MAX},
-	{.name = NULL},
-};
-
-static const struct gw_setting profile_1[] = {
-	{"state", 1},
-	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
-	{NULL, 0},
-};
-
-static const struct gw_profile profiles[] = {
-	{.name = "1", .settings = profile_1},
-	{.name = NULL},
-};
-
-const struct gw_model fs_model = {
-	.name = "godwit-project.org/virtio-fs",
-	.params = params,
-	.profiles = profiles,
-	.default_profile = "1",
-};
 
 static const struct gw_model *const models[] = {&fs_model, NULL};
 
@@ -66,19 +29,6 @@ static unsigned request_queues(const struct fs *fs)
 				       configured ? configured : FS_REQUEST_QUEUES_DEFAULT);
 }
 
-static int check_host(const struct fs_host *host)
-{
-	if (!host || !host->shared_dir)
-		return gw_fail(EINVAL, "virtio-fs: no shared directory is given");
-	if (host->tag && (!host->tag[0] || strlen(host->tag) > FS_TAG_MAX))
-		return gw_fail(EINVAL, "virtio-fs: tag '%s' has %zu bytes, allowed are 1 to %d",
-			       host->tag, strlen(host->tag), FS_TAG_MAX);
-	if (host->num_request_queues > FS_REQUEST_QUEUES_MAX)
-		return gw_fail(EINVAL, "virtio-fs: %u request queues, at most %d are possible",
-			       host->num_request_queues, FS_REQUEST_QUEUES_MAX);
-	return 0;
-}
-
 static void fs_destroy(void *dev)
 {
 	struct fs *fs = dev;
@@ -87,13 +37,14 @@ static void fs_destroy(void *dev)
 	fs_handles_free(fs->handles);
 	fs_inodes_free(fs->inodes);
 	fs_root_close(fs);
+	fs_xattrmap_free(fs->xattrmap);
 	free(fs);
 }
 
 static int fs_create(void **dev, const struct gw_params *instance, const void *host)
 {
 	struct fs *fs;
-	int ret = check_host(host);
+	int ret = fs_host_check(host);
 
 	if (ret < 0)
 		return ret;
@@ -102,10 +53,13 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		return gw_fail(ENOMEM, "virtio-fs: no memory");
 	fs->host = host;
 	fs->params = instance;
+	fs_policy_apply(fs);
 	fs->root_fd = fs->proc_fd = -1;
 	/* Modes are the guest's: its own umask is in them already. */
 	umask(0);
-	ret = fs_root_open(fs);
+	ret = fs->host->xattrmap ? fs_xattrmap_new(&fs->xattrmap, fs->host->xattrmap) : 0;
+	if (ret == 0)
+		ret = fs_root_open(fs);
 	if (ret == 0)
 		ret = fs_inodes_new(&fs->inodes, fs);
 	if (ret == 0)
@@ -166,6 +120,7 @@ static int fs_adopt(void *dev, const struct gw_params *adopted)
 	struct fs *fs = dev;
 
 	fs->params = adopted;
+	fs_policy_apply(fs);
 	return 0;
 }
 

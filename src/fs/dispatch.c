@@ -211,7 +211,7 @@ static int check_state(const struct fs_request *req)
 		return fs_complain(req, EINVAL, "does not belong on the high-priority queue");
 	if (!fs->session.initialised && !(flags & FS_OP_EARLY))
 		return fs_complain(req, EIO, "before INIT");
-	if (flags & FS_OP_XATTR && !fs->host->xattr)
+	if (flags & FS_OP_XATTR && !fs->policy.xattr)
 		return -ENOSYS;
 	if (flags & FS_OP_WRITES && fs->host->readonly)
 		return -EROFS;

@@ -20,15 +20,25 @@ enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADAT
 /* What a missing inode does to a load. */
 enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
 
+/* What a word or switch of the command line says if it was not given. */
+#define FS_UNSET (-1)
+
+/* What the guest is offered and told. Each is a parameter of the device model (model.c), so that
+ * source and destination agree on it. */
+struct fs_policy {
+	int cache; /* enum fs_cache */
+	bool xattr;
+};
+
 /* What the operator configured: gw_backend_config.host of a virtio-fs back-end. */
 struct fs_host {
 	const char *shared_dir;
 	const char *tag; /* NULL: no configuration space is offered */
 	unsigned num_request_queues;
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
-	enum fs_cache cache;
 	enum fs_on_error on_error;
-	bool xattr;
+	struct fs_policy policy;
+	const char *xattrmap; /* rules (xattrmap.h), NULL: none; they imply extended attributes */
 	bool readonly;
 	unsigned fd_limit; /* descriptors this device may hold, 0: from RLIMIT_NOFILE */
 };
@@ -42,13 +52,16 @@ struct fs_session {
 	uint32_t max_write, max_readahead, max_pages;
 };
 
-struct fs_inodes;  /* inode.h */
-struct fs_handles; /* handle.h */
-struct fs_pool;	   /* pool.h */
+struct fs_inodes;   /* inode.h */
+struct fs_handles;  /* handle.h */
+struct fs_pool;	    /* pool.h */
+struct fs_xattrmap; /* xattrmap.h */
 
 struct fs {
 	const struct fs_host *host;
 	const struct gw_params *params;
+	struct fs_policy policy; /* in force */
+	struct fs_xattrmap *xattrmap;
 	int root_fd; /* O_PATH of the share */
 	int proc_fd; /* O_PATH of /proc/self/fd, taken at start */
 	struct fs_session session;

@@ -11,6 +11,7 @@
 #include "fs/creds.h"
 #include "fs/handle.h"
 #include "fs/ops.h"
+#include "fs/privs.h"
 
 #define FD_NAME_MAX 16
 
@@ -85,7 +86,7 @@ static int set_owner(struct fs_request *req, const struct fuse_setattr_in *in,
 	uid_t uid = in->valid & FATTR_UID ? in->uid : (uid_t)-1;
 	gid_t gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1;
 
-	(void)req;
+	fs_privs_drop_path(req->fs, target->at.path.fd);
 	return fchownat(target->at.path.fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 
@@ -99,7 +100,6 @@ static int set_size(struct fs_request *req, const struct fuse_setattr_in *in, st
 	GW_AUTO_FD int own = -1;
 	int fd;
 
-	(void)req;
 	if (in->size > INT64_MAX)
 		return -EFBIG;
 	if (target->handle && (target->handle->flags & O_ACCMODE) != O_RDONLY) {
@@ -110,6 +110,7 @@ static int set_size(struct fs_request *req, const struct fuse_setattr_in *in, st
 			return own;
 		fd = own;
 	}
+	fs_privs_drop(req->fs, fd);
 	return ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
 }
 

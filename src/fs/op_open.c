@@ -9,6 +9,7 @@
 #include "fs/creds.h"
 #include "fs/handle.h"
 #include "fs/ops.h"
+#include "fs/privs.h"
 
 /*
  * What of the guest's open flags the host's open gets. Not O_APPEND: WRITE appends by itself
@@ -48,6 +49,8 @@ static int open_existing(struct fs_request *req)
 	fd = fs_inode_open(inode, flags | O_CLOEXEC);
 	if (fd < 0)
 		return fd;
+	if (flags & O_TRUNC)
+		fs_privs_drop(req->fs, fd);
 	ret = add_handle(req, inode, fd, (uint32_t)flags, &out);
 	return ret < 0 ? ret : fs_reply(req, &out, sizeof(out));
 }
@@ -142,8 +145,10 @@ static int create_existing(struct fs_request *req)
 
 		if (inode)
 			fd = open_as_user(req, inode, flags);
-		if (fd >= 0 && flags & O_TRUNC)
+		if (fd >= 0 && flags & O_TRUNC) {
+			fs_privs_drop(fs, fd);
 			fs_inode_statx(inode, &stx); /* the size is another one now */
+		}
 	}
 	if (fd < 0) {
 		fs_inode_forget(fs->inodes, nodeid, 1);

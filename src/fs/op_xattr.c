@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "fs/ops.h"
+#include "fs/xattrmap.h"
 
 /*
  * O_PATH descriptors take no extended attributes, so these go through the magic link. It leads to
@@ -15,6 +16,7 @@
 struct xattr_target {
 	struct fs_at at;
 	char path[sizeof("/proc/self/fd/") + 12];
+	char name[FS_XATTR_NAME_MAX + 1]; /* on the host */
 };
 #define XATTR_TARGET_INIT        \
 	{                        \
@@ -27,10 +29,13 @@ static void target_put(struct xattr_target *target)
 	fs_at_put(&target->at);
 }
 
+/* With the name on the host of the attribute that the request names, if it names one. */
 static int target_get(struct fs_request *req, struct xattr_target *target)
 {
-	int ret = fs_at_get(req, req->in.nodeid, &target->at);
+	int ret = req->name ? fs_xattrmap_to_host(req->fs->xattrmap, req->name, target->name) : 0;
 
+	if (ret == 0)
+		ret = fs_at_get(req, req->in.nodeid, &target->at);
 	snprintf(target->path, sizeof(target->path), "/proc/self/fd/%d", target->at.path.fd);
 	return ret;
 }
@@ -47,7 +52,7 @@ int fs_op_setxattr(struct fs_request *req)
 	ret = target_get(req, &target);
 	if (ret < 0)
 		return ret;
-	if (setxattr(target.path, req->name, req->blob, in->size, (int)in->flags) < 0)
+	if (setxattr(target.path, target.name, req->blob, in->size, (int)in->flags) < 0)
 		return -errno;
 	return 0;
 }
@@ -59,21 +64,39 @@ int fs_op_removexattr(struct fs_request *req)
 
 	if (ret < 0)
 		return ret;
-	return removexattr(target.path, req->name) < 0 ? -errno : 0;
+	return removexattr(target.path, target.name) < 0 ? -errno : 0;
 }
 
-/* GETXATTR and LISTXATTR differ in the call only. */
-typedef ssize_t fetch_fn(const char *path, const char *name, void *value, size_t size);
+/* GETXATTR and LISTXATTR differ in the call only: into @value, at most @size bytes, or how many
+ * there are if that is 0. @value has room for the longest value and list whatever @size is. */
+typedef ssize_t fetch_fn(const struct fs *fs, const struct xattr_target *target, char *value,
+			 size_t size);
 
-static ssize_t fetch_value(const char *path, const char *name, void *value, size_t size)
+static ssize_t fetch_value(const struct fs *fs, const struct xattr_target *target, char *value,
+			   size_t size)
 {
-	return getxattr(path, name, value, size);
+	(void)fs;
+	return getxattr(target->path, target->name, size ? value : NULL, size);
 }
 
-static ssize_t fetch_names(const char *path, const char *name, void *value, size_t size)
+static_assert(XATTR_LIST_MAX <= XATTR_SIZE_MAX, "one buffer does for both");
+
+static ssize_t fetch_names(const struct fs *fs, const struct xattr_target *target, char *value,
+			   size_t size)
 {
-	(void)name;
-	return listxattr(path, value, size);
+	ssize_t len;
+
+	if (!fs->xattrmap)
+		return listxattr(target->path, size ? value : NULL, size);
+	len = listxattr(target->path, value, XATTR_LIST_MAX);
+	if (len < 0)
+		return len;
+	len = (ssize_t)fs_xattrmap_list(fs->xattrmap, value, (size_t)len);
+	if (size && (size_t)len > size) {
+		errno = ERANGE;
+		return -1;
+	}
+	return len;
 }
 
 static int reply_length(struct fs_request *req, ssize_t len)
@@ -87,14 +110,17 @@ static int fetch(struct fs_request *req, fetch_fn *fn)
 {
 	const struct fuse_getxattr_in *in = req->arg;
 	AUTO_TARGET struct xattr_target target = XATTR_TARGET_INIT;
-	char value[XATTR_SIZE_MAX]; /* lists have the same limit */
+	char value[XATTR_SIZE_MAX];
+
 	size_t size = GW_MIN((size_t)in->size, sizeof(value));
 	int ret = target_get(req, &target);
 	ssize_t len;
 
+	if (ret == -EPERM)
+		return -ENODATA; /* what is denied is not there, to who only asks */
 	if (ret < 0)
 		return ret;
-	len = fn(target.path, req->name, size ? value : NULL, size);
+	len = fn(req->fs, &target, value, size);
 	if (len < 0)
 		return -errno;
 	return size ? fs_reply(req, value, (size_t)len) : reply_length(req, len);

@@ -44,7 +44,7 @@ uint64_t fs_session_flags(const struct fs *fs)
 	uint64_t flags = 0;
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(flags_taken); i++) {
-		if (flags_taken[i].when == ALWAYS || fs->host->cache != FS_CACHE_NEVER)
+		if (flags_taken[i].when == ALWAYS || fs->policy.cache != FS_CACHE_NEVER)
 			flags |= flags_taken[i].bit;
 	}
 	return flags;

@@ -46,6 +46,7 @@ class CommandLine(unittest.TestCase):
             ("--shared-dir", "/tmp", "--fd", "-1"),
             ("--shared-dir", "/tmp", "--fd", "0", "--tag", "x" * 37),
             ("--shared-dir", "/tmp", "--fd", "0", "--cache", "sometimes"),
+            ("--shared-dir", "/tmp", "--fd", "0", "--xattrmap", ":bad:"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "0"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "65"),
         ):

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "fs/model.h"
 #include "fuse_client.h"
 
 #define TIMEOUT_MS 20000
@@ -36,7 +37,7 @@ static void start_backend(struct fuse_client *client, int fd)
 	};
 
 	OK(gw_params_new(&params, &fs_model));
-	OK(gw_params_set(params, "num-request-queues", client->queues - 1, NULL));
+	OK(fs_host_params(&client->host, params));
 	config.params = params;
 	OK(gw_loop_new(&client->loop));
 	OK(gw_backend_new(&client->backend, client->loop, &config));
@@ -98,8 +99,8 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.tag = "test",
 		.num_request_queues = queues,
 		.thread_pool_size = options->threads,
-		.cache = options->cache,
-		.xattr = options->xattr,
+		.policy = options->policy,
+		.xattrmap = options->xattrmap,
 		.readonly = options->readonly,
 	};
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);

@@ -29,8 +29,9 @@
 
 struct fuse_options {
 	unsigned queues; /* request queues, 0: one */
-	enum fs_cache cache;
-	bool xattr, readonly;
+	struct fs_policy policy;
+	const char *xattrmap;
+	bool readonly;
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */

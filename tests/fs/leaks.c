@@ -265,7 +265,7 @@ static void test_nothing_is_left(void **state)
 
 	(void)state;
 	gw_log_set_level(GW_LOG_ERROR);
-	fuse_start(&client, &(struct fuse_options){.xattr = true});
+	fuse_start(&client, &(struct fuse_options){.policy.xattr = true});
 	assert_int_equal(mkdir(share_path(&client, "dir"), 0755), 0);
 	assert_int_equal(mkfifo(share_path(&client, "fifo"), 0600), 0);
 	dir = fuse_node(&client, 1, "dir");

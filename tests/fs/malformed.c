@@ -10,7 +10,7 @@ static int setup(void **state)
 {
 	(void)state;
 	gw_log_set_level(GW_LOG_ERROR);
-	fuse_start(&client, &(struct fuse_options){.xattr = true});
+	fuse_start(&client, &(struct fuse_options){.policy.xattr = true});
 	share_file(&client, "file", "x");
 	return 0;
 }

@@ -42,7 +42,7 @@ static void test_cache(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(policies) / sizeof(policies[0]); i++) {
-		fuse_start(&client, &(struct fuse_options){.cache = policies[i].cache});
+		fuse_start(&client, &(struct fuse_options){.policy.cache = policies[i].cache});
 		share_file(&client, "file", "");
 		check_policy(i);
 		fuse_stop(&client);
@@ -57,7 +57,7 @@ static void test_readonly(void **state)
 	uint64_t node;
 
 	(void)state;
-	fuse_start(&client, &(struct fuse_options){.readonly = true, .xattr = true});
+	fuse_start(&client, &(struct fuse_options){.readonly = true, .policy.xattr = true});
 	share_file(&client, "file", "x");
 	node = fuse_node(&client, 1, "file");
 	assert_true(fuse_open(&client, node, O_RDONLY, &open) > 0);

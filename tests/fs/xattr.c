@@ -40,7 +40,7 @@ static void test_round_trip(void **state)
 	uint64_t node;
 
 	(void)state;
-	fuse_start(&client, &(struct fuse_options){.xattr = true});
+	fuse_start(&client, &(struct fuse_options){.policy.xattr = true});
 	share_file(&client, "file", "");
 	if (setxattr(share_path(&client, "file"), "user.probe", "", 0, 0) < 0) {
 		fuse_stop(&client);
@@ -85,11 +85,131 @@ static void test_off(void **state)
 	fuse_stop(&client);
 }
 
+/* The guest's names are kept under others on the host, of which it sees no others. */
+static void test_mapped(void **state)
+{
+	struct fuse_getxattr_out length;
+	char value[64] = "";
+	uint64_t node;
+
+	(void)state;
+	fuse_start(&client, &(struct fuse_options){.xattrmap = ":map::user.kept.:"});
+	share_file(&client, "file", "");
+	if (setxattr(share_path(&client, "file"), "user.host", "h", 1, 0) < 0) {
+		fuse_stop(&client);
+		skip();
+	}
+	node = fuse_node(&client, 1, "file");
+	assert_int_equal(set(node, "trusted.a", "value", 5, 5), 0);
+	assert_int_equal(getxattr(share_path(&client, "file"), "user.kept.trusted.a", value, 64),
+			 5);
+	assert_int_equal(get(FUSE_GETXATTR, node, "trusted.a", 64, value), 5);
+	assert_int_equal(get(FUSE_GETXATTR, node, "user.host", 64, value), -ENODATA);
+	assert_int_equal(get(FUSE_LISTXATTR, node, NULL, 64, value), 10);
+	assert_string_equal(value, "trusted.a");
+	assert_int_equal(get(FUSE_LISTXATTR, node, NULL, 0, &length), sizeof(length));
+	assert_int_equal(length.size, 10);
+	assert_int_equal(get(FUSE_LISTXATTR, node, NULL, 9, value), -ERANGE);
+	assert_int_equal(fuse_name(&client, FUSE_REMOVEXATTR, node, "user.host"), -ENODATA);
+	assert_int_equal(fuse_name(&client, FUSE_REMOVEXATTR, node, "trusted.a"), 0);
+	fuse_stop(&client);
+}
+
+static void test_denied(void **state)
+{
+	char value[64];
+
+	(void)state;
+	fuse_start(&client, &(struct fuse_options){.xattrmap = ":bad:client:user.no::"
+							       ":unsupported:all:security.::"
+							       ":ok:all:::"});
+	assert_int_equal(set(1, "user.no", "v", 1, 1), -EPERM);
+	assert_int_equal(get(FUSE_GETXATTR, 1, "user.no", 64, value), -ENODATA);
+	assert_int_equal(fuse_name(&client, FUSE_REMOVEXATTR, 1, "user.no"), -EPERM);
+	assert_int_equal(set(1, "security.x", "v", 1, 1), -EOPNOTSUPP);
+	assert_int_equal(get(FUSE_GETXATTR, 1, "security.x", 64, value), -EOPNOTSUPP);
+	fuse_stop(&client);
+}
+
+#define KEPT_CAPABILITY "user.kept.security.capability"
+
+static bool has_capability(void)
+{
+	char value[8];
+
+	return getxattr(share_path(&client, "file"), KEPT_CAPABILITY, value, 8) == 3;
+}
+
+static void write_by(uint64_t node)
+{
+	struct fuse_open_out open;
+
+	assert_true(fuse_open(&client, node, O_WRONLY, &open) > 0);
+	assert_int_equal(fuse_write(&client, open.fh, 0, "x", 1, 0), 1);
+}
+
+static void truncate_by(uint64_t node)
+{
+	const struct fuse_setattr_in in = {.valid = FATTR_SIZE};
+
+	assert_true(fuse_setattr(&client, node, &in, NULL) > 0);
+}
+
+static void chown_by(uint64_t node)
+{
+	const struct fuse_setattr_in in = {
+		.valid = FATTR_UID | FATTR_GID, .uid = geteuid(), .gid = getegid()};
+
+	assert_true(fuse_setattr(&client, node, &in, NULL) > 0);
+}
+
+static void open_by(uint64_t node)
+{
+	struct fuse_open_out open;
+
+	assert_true(fuse_open(&client, node, O_WRONLY | O_TRUNC, &open) > 0);
+}
+
+static void create_by(uint64_t node)
+{
+	struct fuse_created created;
+
+	(void)node;
+	assert_true(fuse_create(&client, 1, "file", O_WRONLY | O_TRUNC, 0600, &created) > 0);
+}
+
+/* What the host's kernel does for security.capability is done for the name that stands for it. */
+static void test_capabilities_go_with_changes(void **state)
+{
+	static void (*const changes[])(uint64_t node) = {write_by, truncate_by, chown_by, open_by,
+							 create_by};
+	uint64_t node;
+
+	(void)state;
+	fuse_start(&client, &(struct fuse_options){.xattrmap = ":map::user.kept.:"});
+	share_file(&client, "file", "");
+	if (setxattr(share_path(&client, "file"), "user.probe", "", 0, 0) < 0) {
+		fuse_stop(&client);
+		skip();
+	}
+	node = fuse_node(&client, 1, "file");
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		assert_int_equal(set(node, "security.capability", "cap", 3, 3), 0);
+		assert_true(has_capability());
+		changes[i](node);
+		assert_false(has_capability());
+	}
+	fuse_stop(&client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_round_trip),
 		cmocka_unit_test(test_off),
+		cmocka_unit_test(test_mapped),
+		cmocka_unit_test(test_denied),
+		cmocka_unit_test(test_capabilities_go_with_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/model.c - the device model of virtio-fs, and what its parameters make of an instance. */
+#include <string.h>
+
+#include "base/checked.h"
+#include "fs/model.h"
+#include "fs/xattrmap.h"
+#include "godwit/error.h"
+
+/* As the words of --cache, and as enum fs_cache. */
+static const char *const cache_values[] = {"auto", "always", "never", "metadata", NULL};
+
+/*
+ * What the guest sees, and what the state's layout depends on. The tag is not here: only the
+ * front-end knows it, or the operator gives it on both sides; a mounted file system does not look
+ * at it again.
+ */
+static const struct gw_param params[] = {
+	{.name = "state",
+	 .doc = "Layouts of the device state's records.",
+	 .type = GW_PARAM_INT,
+	 .off = 1,
+	 .min = 1,
+	 .max = 1},
+	{.name = "num-request-queues",
+	 .doc = "Request queues, as the configuration space says.",
+	 .type = GW_PARAM_INT,
+	 .off = 1,
+	 .min = 1,
+	 .max = FS_REQUEST_QUEUES_MAX},
+	{.name = "cache",
+	 .doc = "How long the guest may believe what it was told.",
+	 .type = GW_PARAM_ENUM,
+	 .values = cache_values},
+	{.name = "xattr", .doc = "Extended attributes.", .type = GW_PARAM_BOOL},
+	{.name = "xattr-map",
+	 .doc = "Which rules map names of extended attributes: a digest of them, 0 for none.",
+	 .type = GW_PARAM_INT,
+	 .max = UINT32_MAX},
+	{.name = NULL},
+};
+
+static const struct gw_setting profile_1[] = {
+	{"state", 1},
+	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{NULL, 0},
+};
+
+static const struct gw_profile profiles[] = {
+	{.name = "1", .settings = profile_1},
+	{.name = NULL},
+};
+
+const struct gw_model fs_model = {
+	.name = "godwit-project.org/virtio-fs",
+	.params = params,
+	.profiles = profiles,
+	.default_profile = "1",
+};
+
+/* Parameters that are members of struct fs_policy. */
+static const struct setting {
+	const char *param;
+	size_t offset;
+	bool word; /* an int, FS_UNSET where the operator says nothing; else a bool, false for that
+		    */
+} settings[] = {
+	{"cache", offsetof(struct fs_policy, cache), .word = true},
+	{"xattr", offsetof(struct fs_policy, xattr)},
+};
+
+static int64_t setting_get(const struct setting *setting, const struct fs_policy *policy)
+{
+	const char *at = (const char *)policy + setting->offset;
+
+	return setting->word ? *(const int *)(const void *)at : *(const bool *)at;
+}
+
+static void setting_put(const struct setting *setting, struct fs_policy *policy, int64_t value)
+{
+	char *at = (char *)policy + setting->offset;
+
+	if (setting->word)
+		*(int *)(void *)at = (int)value;
+	else
+		*(bool *)at = value;
+}
+
+static int64_t off_of(const char *name)
+{
+	const struct gw_param *param = params;
+
+	while (strcmp(param->name, name) != 0)
+		param++;
+	return param->off;
+}
+
+void fs_policy_apply(struct fs *fs)
+{
+	for (size_t i = 0; i < GW_ARRAY_LEN(settings); i++) {
+		int64_t own = setting_get(&settings[i], &fs->host->policy);
+
+		if (own == FS_UNSET)
+			own = off_of(settings[i].param);
+		setting_put(&settings[i], &fs->policy,
+			    gw_params_get(fs->params, settings[i].param, own));
+	}
+}
+
+/* Rules cannot be taken over from a digest of them, so this is never left open. */
+static int set_xattrmap(const struct fs_host *host, struct gw_params *set)
+{
+	struct fs_xattrmap *map = NULL;
+	int err = host->xattrmap ? fs_xattrmap_new(&map, host->xattrmap) : 0;
+
+	if (!err)
+		err = gw_params_set(set, "xattr-map", fs_xattrmap_id(map), NULL);
+	if (!err && map)
+		err = gw_params_set(set, "xattr", true, NULL);
+	fs_xattrmap_free(map);
+	return err;
+}
+
+int fs_host_params(const struct fs_host *host, struct gw_params *set)
+{
+	int err = 0;
+
+	if (host->num_request_queues)
+		err = gw_params_set(set, "num-request-queues", host->num_request_queues, NULL);
+	for (size_t i = 0; i < GW_ARRAY_LEN(settings) && !err; i++) {
+		int64_t value = setting_get(&settings[i], &host->policy);
+
+		if (value != FS_UNSET && (value || settings[i].word))
+			err = gw_params_set(set, settings[i].param, value, NULL);
+	}
+	return err ? err : set_xattrmap(host, set);
+}
+
+int fs_host_check(const struct fs_host *host)
+{
+	struct fs_xattrmap *map = NULL;
+	int err = 0;
+
+	if (!host || !host->shared_dir)
+		return gw_fail(EINVAL, "virtio-fs: no shared directory is given");
+	if (host->tag && (!host->tag[0] || strlen(host->tag) > FS_TAG_MAX))
+		return gw_fail(EINVAL, "virtio-fs: tag '%s' has %zu bytes, allowed are 1 to %d",
+			       host->tag, strlen(host->tag), FS_TAG_MAX);
+	if (host->num_request_queues > FS_REQUEST_QUEUES_MAX)
+		return gw_fail(EINVAL, "virtio-fs: %u request queues, at most %d are possible",
+			       host->num_request_queues, FS_REQUEST_QUEUES_MAX);
+	if (host->xattrmap)
+		err = fs_xattrmap_new(&map, host->xattrmap);
+	fs_xattrmap_free(map);
+	return err;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/model.h - the device model of virtio-fs, and what its parameters make of an instance. */
+#ifndef GW_FS_MODEL_H
+#define GW_FS_MODEL_H
+
+#include "fs/fs.h"
+
+/* Is what the operator configured possible at all? Creates nothing; -EINVAL with a sentence. */
+int fs_host_check(const struct fs_host *host);
+/* The parameters that the operator's configuration names; the others stay unset. */
+int fs_host_params(const struct fs_host *host, struct gw_params *params);
+/* fs->policy from fs->params: what is unset is as the operator has it, or off. */
+void fs_policy_apply(struct fs *fs);
+
+#endif
