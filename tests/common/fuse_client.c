@@ -61,11 +61,24 @@ static void make_slots(struct fuse_client *client)
 	}
 }
 
-static void start_frontend(struct fuse_client *client, int fd)
+/* The back-end in this process, unless there is one at @socket. Returns the front-end's end. */
+static int find_backend(struct fuse_client *client, const char *socket)
+{
+	int fds[2];
+
+	if (socket)
+		return -1;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	start_backend(client, fds[0]);
+	return fds[1];
+}
+
+static void start_frontend(struct fuse_client *client, const char *socket)
 {
 	struct gw_frontend_config config = {
 		.size = sizeof(config),
-		.fd = fd,
+		.socket_path = socket,
+		.fd = find_backend(client, socket),
 		.timeout_ms = TIMEOUT_MS,
 		.queues = client->queues,
 		.queue_size = 128,
@@ -82,7 +95,6 @@ static void start_frontend(struct fuse_client *client, int fd)
 void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 {
 	unsigned queues = options->queues ? options->queues : 1;
-	int fds[2];
 
 	memset(client, 0, sizeof(*client));
 	client->queues = queues + 1;
@@ -103,9 +115,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.xattrmap = options->xattrmap,
 		.readonly = options->readonly,
 	};
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	start_backend(client, fds[0]);
-	start_frontend(client, fds[1]);
+	start_frontend(client, options->socket);
 	if (!options->no_init)
 		OK(fuse_init(client, 7, FUSE_KERNEL_MINOR_VERSION,
 			     options->init_flags ? options->init_flags : UINT64_MAX >> 1));
@@ -129,45 +139,52 @@ static void take_slots(struct fuse_client *to, const struct fuse_client *from)
 	}
 }
 
-static int pass_state(struct fuse_client *to, struct fuse_client *from)
+void fuse_save(struct fuse_client *from, int stream)
 {
-	int fd = memfd_create("state", MFD_CLOEXEC);
-	int err;
-
-	assert_true(fd >= 0);
-	OK(gw_frontend_save(from->frontend, fd));
-	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-	err = gw_frontend_load(to->frontend, fd);
-	close(fd);
-	return err;
+	OK(gw_frontend_stop(from->frontend));
+	OK(gw_frontend_save(from->frontend, stream));
+	assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
 }
 
-int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error)
+int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *socket,
+	      const struct fs_host *host, int stream)
 {
-	struct gw_frontend_config config = {
-		.size = sizeof(config), .timeout_ms = TIMEOUT_MS, .queues = from->queues};
-	int fds[2], err;
+	struct gw_frontend_config config = {.size = sizeof(config),
+					    .socket_path = socket,
+					    .timeout_ms = TIMEOUT_MS,
+					    .queues = from->queues};
+	int err;
 
-	OK(gw_frontend_stop(from->frontend));
 	memset(to, 0, sizeof(*to));
 	memcpy(to->share, from->share, sizeof(to->share));
 	to->queues = from->queues;
-	to->host = from->host;
+	to->host = *host;
 	to->host.shared_dir = to->share;
-	to->host.on_error = on_error;
 	to->unique = from->unique;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-	start_backend(to, fds[0]);
-	config.fd = fds[1];
+	config.fd = find_backend(to, socket);
 	OK(gw_frontend_migrate(&to->frontend, from->frontend, &config));
 	take_slots(to, from);
-	err = pass_state(to, from);
+	err = gw_frontend_load(to->frontend, stream);
 	if (err) {
 		fuse_stop(to);
 		return err;
 	}
 	OK(gw_frontend_start(to->frontend));
 	return 0;
+}
+
+int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error)
+{
+	struct fs_host host = from->host;
+	int fd = memfd_create("state", MFD_CLOEXEC);
+	int err;
+
+	assert_true(fd >= 0);
+	host.on_error = on_error;
+	fuse_save(from, fd);
+	err = fuse_load(to, from, NULL, &host, fd);
+	close(fd);
+	return err;
 }
 
 void fuse_resume(struct fuse_client *client)
@@ -183,13 +200,19 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 	return remove(path);
 }
 
-void fuse_stop(struct fuse_client *client)
+/* By default a back-end ends when its front-end has gone. */
+static void end_backend(struct fuse_client *client)
 {
-	gw_frontend_free(client->frontend);
-	/* By default a back-end ends when its front-end has gone. */
 	pthread_join(client->thread, NULL);
 	gw_backend_free(client->backend);
 	gw_loop_free(client->loop);
+}
+
+void fuse_stop(struct fuse_client *client)
+{
+	gw_frontend_free(client->frontend);
+	if (client->loop)
+		end_backend(client);
 	if (client->own_share)
 		nftw(client->share, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -36,6 +36,7 @@ struct fuse_options {
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */
 	const char *share;   /* an existing directory, NULL: a new one that goes away at the end */
+	const char *socket;  /* of a back-end in a process of its own, NULL: one in this process */
 };
 
 /* One request, and its answer. */
@@ -90,6 +91,11 @@ void fuse_stop(struct fuse_client *client);
  * Returns what loading returned; on failure @to is stopped and freed.
  */
 int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error);
+/* The same in two steps: a stopped guest's state into a file; and from there into a back-end that
+ * listens on @socket (NULL: a new one in this process). */
+void fuse_save(struct fuse_client *from, int stream);
+int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *socket,
+	      const struct fs_host *host, int stream);
 void fuse_resume(struct fuse_client *client);
 
 /* Any request queue, one thread each; queue 0 is the high-priority one. */
