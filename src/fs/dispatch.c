@@ -17,7 +17,7 @@
 
 int fs_name_check(const char *name, size_t len)
 {
-	if (len == 0 || memchr(name, '/', len))
+	if (len == 0 || memchr(name, '/', len) || memchr(name, 0, len))
 		return -EINVAL;
 	if (len > FS_NAME_MAX)
 		return -ENAMETOOLONG;
