@@ -137,6 +137,9 @@ struct gw_device_ops {
 	 * *@own is this side's end, *@peer the one that the front-end is answered with; both are
 	 * handed over. Absent, or -EOPNOTSUPP: the front-end's descriptor is used. */
 	int (*channel)(void *dev, bool load, int *own, int *peer);
+
+	/* Streams of other makes that load() understands. */
+	const struct gw_foreign_format *foreign;
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

@@ -120,6 +120,28 @@ int gw_state_take_fd(struct gw_state_reader *reader);
 /* The `state` parameter of the stream (1 if it is off): which layouts the writer obeyed. */
 unsigned gw_state_read_number(const struct gw_state_reader *reader);
 
+/*
+ * A format of another make, which a device lists (struct gw_device_ops.foreign) because it can take
+ * such a stream over. It has nothing of what a stream of ours protects itself with: what @check has
+ * not refused is all that is known of it. With a state key it is refused, since nobody signed it.
+ */
+struct gw_foreign_format {
+	const char *name;  /* for logs; NULL ends the list */
+	const char *model; /* canonical form of what saved it: godwit/model.h */
+	/* Could it begin so? Of a format that has no magic. */
+	bool (*begins)(const uint8_t *first, size_t len);
+	/* Is the whole well made? Negative errno with a sentence. Transfer thread. */
+	int (*check)(const void *bytes, size_t len);
+};
+
+/* Bytes of such a stream, which is held in memory as a whole: it has no records. */
+#define GW_FOREIGN_MAX (128 * 1024 * 1024)
+
+/* In gw_device_ops.load: 0 if the stream is of another make, with its name and its bytes, which are
+ * valid until load returns; -ENOENT if it is one for gw_state_read(). */
+int gw_state_read_foreign(struct gw_state_reader *reader, const struct gw_foreign_format **format,
+			  struct gw_bytes *bytes);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

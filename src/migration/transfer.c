@@ -134,8 +134,10 @@ static int load_device(struct gw_transfer *transfer, struct gw_state_reader *rea
 static int load(struct gw_transfer *transfer)
 {
 	struct gw_state_reader *reader = NULL;
-	int err = gw_state_reader_new(&reader, &transfer->channel);
+	int err;
 
+	transfer->channel.foreign = transfer->ops->foreign;
+	err = gw_state_reader_new(&reader, &transfer->channel);
 	if (!err) {
 		transfer->header = *gw_state_reader_header(reader);
 		err = ask_to_adopt(transfer);

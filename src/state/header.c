@@ -18,8 +18,8 @@ static bool probe_own(const uint8_t *magic)
 }
 
 /*
- * Whose stream is it? Asked in order. A format of another make gets a row with a probe and, beside
- * it, a reader that turns it into objects; a format without one is refused.
+ * Whose stream is it? Asked in order. (Formats of other makes, which have no header, are known by
+ * the devices that can read them: foreign.c.)
  */
 static const struct stream_format {
 	const char *name;

@@ -175,6 +175,9 @@ static int prepare(struct gw_state_reader *reader, const struct gw_state_handler
 
 	if (!err)
 		err = validate(reader->own);
+	if (!err && reader->foreign)
+		err = gw_fail(EBADMSG, "state stream: one of %s has no records",
+			      reader->foreign->name);
 	if (!err && reader->object)
 		err = gw_fail(EINVAL, "state stream: it can be read once");
 	if (!err) {

@@ -289,10 +289,8 @@ static int read_header(struct gw_state_reader *reader)
 	const uint8_t *at = reader->buf; /* nothing was consumed: it stays at the front */
 	struct gw_wire_header wire;
 	int len, number;
-	int err = need(reader, GW_WIRE_MAGIC_LEN);
+	int err = gw_header_probe(at);
 
-	if (!err)
-		err = gw_header_probe(at);
 	if (!err)
 		err = need(reader, sizeof(wire));
 	if (err)
@@ -313,6 +311,27 @@ static int read_header(struct gw_state_reader *reader)
 	XXH3_64bits_update(reader->sums, at + len - GW_WIRE_SUM_LEN, GW_WIRE_SUM_LEN);
 	reader->held = (size_t)len;
 	return 0;
+}
+
+static const struct gw_foreign_format *whose(const struct gw_state_reader *reader)
+{
+	const struct gw_foreign_format *format = reader->channel.config.foreign;
+
+	while (format && format->name && !format->begins(reader->buf, reader->end))
+		format++;
+	return format && format->name ? format : NULL;
+}
+
+/* Ours by its magic, else perhaps another make's. */
+static int read_front(struct gw_state_reader *reader)
+{
+	int err = need(reader, GW_WIRE_MAGIC_LEN);
+
+	if (err)
+		return err;
+	if (memcmp(reader->buf, GW_WIRE_MAGIC, GW_WIRE_MAGIC_LEN) != 0)
+		reader->foreign = whose(reader);
+	return reader->foreign ? gw_reader_foreign(reader) : read_header(reader);
 }
 
 int gw_state_reader_new(struct gw_state_reader **out, const struct gw_state_channel *channel)
@@ -336,7 +355,7 @@ int gw_state_reader_new(struct gw_state_reader **out, const struct gw_state_chan
 		err = gw_mac_new(&reader->mac, channel->key);
 	if (!err) {
 		XXH3_64bits_reset(reader->sums);
-		err = read_header(reader);
+		err = read_front(reader);
 	}
 	if (err)
 		gw_state_reader_free(gw_take_ptr(reader));

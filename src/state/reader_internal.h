@@ -24,6 +24,8 @@ struct gw_state_reader {
 	struct gw_state_header header;
 	unsigned number; /* the parameter `state` */
 
+	const struct gw_foreign_format *foreign; /* its stream: all of it is in buf */
+
 	/* The first failure, told again at every later call. */
 	int error;
 	char sentence[GW_ERROR_MAX];
@@ -46,6 +48,8 @@ struct gw_state_reader {
 	void *object; /* GW_WIRE_STRUCT_MAX bytes, aligned for any struct */
 };
 
+/* foreign.c: the stream of another make to its end, checked; the buffer grows to it. */
+int gw_reader_foreign(struct gw_state_reader *reader);
 /* Keeps the failure and its sentence. */
 int gw_reader_stick(struct gw_state_reader *reader, int err);
 

@@ -34,10 +34,12 @@ struct gw_state_header {
 
 /* Where bytes go to or come from: any descriptor that can be written or read as a stream. */
 struct gw_state_channel {
-	int fd;			 /* borrowed */
-	int cancel;		 /* eventfd: readable means give up with -ECANCELED; -1: none */
-	int idle_ms;		 /* -ETIMEDOUT after so long without a byte moved; 0: never */
-	const uint8_t *key;	 /* GW_STATE_KEY_LEN bytes for the MAC, or NULL */
+	int fd;		    /* borrowed */
+	int cancel;	    /* eventfd: readable means give up with -ECANCELED; -1: none */
+	int idle_ms;	    /* -ETIMEDOUT after so long without a byte moved; 0: never */
+	const uint8_t *key; /* GW_STATE_KEY_LEN bytes for the MAC, or NULL */
+	/* Reading: streams of other makes that are accepted, or NULL. */
+	const struct gw_foreign_format *foreign;
 	_Atomic uint64_t *moved; /* where the bytes are counted for others to see, or NULL */
 };
 
@@ -51,6 +53,8 @@ int gw_state_writer_end(struct gw_state_writer *writer);
 void gw_state_writer_free(struct gw_state_writer *writer); /* NULL is allowed */
 
 /*
+ * A stream of another make is read to its end here, and its header is made up.
+ *
  * Reads and checks the header at once; -EBADMSG for what is not our stream or is damaged. With a
  * key a stream without a MAC is refused (else a MAC could be stripped); without one a MAC is not
  * looked at.
