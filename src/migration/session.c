@@ -75,7 +75,7 @@ void gw_session_free(struct gw_session *session)
 {
 	if (!session)
 		return;
-	session->check_done = NULL;
+	session->check_done = session->yield_done = NULL;
 	session->config.transfer_failed = NULL;
 	gw_session_cancel(session);
 	if (session->dev)

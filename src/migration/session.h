@@ -84,6 +84,14 @@ int gw_session_check(struct gw_session *session, void (*done)(void *opaque, int 
  * Waits for the worker, which ends as soon as the device's save or load gets -ECANCELED from the
  * stream. */
 void gw_session_cancel(struct gw_session *session);
+/*
+ * The same without waiting: if @event would cancel a transfer under way, the transfer is told to
+ * end, and -EINPROGRESS; @done(@opaque, 0) on the control thread when it has, which is the moment
+ * to let @event happen. 0: there is none, or @event is refused. A second call takes the place of
+ * the first.
+ */
+int gw_session_yield(struct gw_session *session, enum gw_event event,
+		     void (*done)(void *opaque, int result), void *opaque);
 /* Forget the @done given to gw_session_check() (its connection is gone). */
 void gw_session_check_abandon(struct gw_session *session);
 

@@ -34,6 +34,10 @@ struct gw_session {
 	bool has_saved;
 	void (*check_done)(void *opaque, int verdict);
 	void *check_opaque;
+	/* Who waits for a transfer to end that was cancelled, and what for. */
+	void (*yield_done)(void *opaque, int result);
+	void *yield_opaque;
+	enum gw_event yield_event;
 };
 
 /* Worker's news. */

@@ -262,10 +262,45 @@ static void settle_transfer(struct gw_session *session)
 	gw_transfer_free(transfer);
 }
 
+/* One that came to its end and was not noticed yet is cancelled all the same. */
+static void end_cancelled(struct gw_session *session, enum gw_event event)
+{
+	struct gw_transfer *transfer = session->transfer;
+
+	gw_transfer_join(transfer);
+	if (!transfer->result) {
+		transfer->result = -ECANCELED;
+		snprintf(transfer->reason, sizeof(transfer->reason), "cancelled by %s",
+			 gw_event_name(event));
+	}
+	settle_transfer(session);
+}
+
+static void tell_yielded(struct gw_session *session)
+{
+	void (*done)(void *, int) = session->yield_done;
+
+	session->yield_done = NULL;
+	if (done)
+		done(session->yield_opaque, 0);
+}
+
+static void finish_cancelled(struct gw_session *session)
+{
+	end_cancelled(session, session->yield_event);
+	gw_lifecycle_step(&session->life, GW_EVENT_CANCEL);
+	tell(session, -ECANCELED);
+	tell_yielded(session);
+}
+
 static void finish(struct gw_session *session)
 {
 	enum gw_event event;
 
+	if (session->yield_done) {
+		finish_cancelled(session);
+		return;
+	}
 	gw_transfer_join(session->transfer);
 	event = event_of(session, session->transfer);
 	settle_transfer(session);
@@ -288,7 +323,7 @@ void gw_session_on_wake(void *opaque, int fd, uint32_t events)
 		abort();
 	if (!session->transfer)
 		return; /* news of one that was dropped */
-	if (gw_transfer_asks(session->transfer))
+	if (!session->yield_done && gw_transfer_asks(session->transfer))
 		gw_transfer_answer(session->transfer, adopt(session));
 	if (atomic_load(&session->transfer->done))
 		finish(session);
@@ -321,24 +356,31 @@ void gw_session_check_abandon(struct gw_session *session)
 
 /* -- cancel -------------------------------------------------------------------------------- */
 
-/* One that came to its end and was not noticed yet is cancelled all the same. */
 void gw_session_drop_transfer(struct gw_session *session, enum gw_event event)
 {
-	struct gw_transfer *transfer = session->transfer;
+	bool was_under_way = session->transfer;
 
-	if (transfer) {
-		gw_transfer_cancel(transfer);
-		gw_transfer_join(transfer);
-		if (!transfer->result) {
-			transfer->result = -ECANCELED;
-			snprintf(transfer->reason, sizeof(transfer->reason), "cancelled by %s",
-				 gw_event_name(event));
-		}
-		settle_transfer(session);
+	if (was_under_way) {
+		gw_transfer_cancel(session->transfer);
+		end_cancelled(session, event);
 	}
 	gw_lifecycle_step(&session->life, event);
-	if (transfer)
-		tell(session, -ECANCELED);
+	if (!was_under_way)
+		return;
+	tell(session, -ECANCELED);
+	tell_yielded(session);
+}
+
+int gw_session_yield(struct gw_session *session, enum gw_event event,
+		     void (*done)(void *opaque, int result), void *opaque)
+{
+	if (!session->transfer || gw_lifecycle_check(&session->life, event))
+		return 0;
+	session->yield_done = done;
+	session->yield_opaque = opaque;
+	session->yield_event = event;
+	gw_transfer_cancel(session->transfer);
+	return -EINPROGRESS;
 }
 
 void gw_session_cancel(struct gw_session *session)

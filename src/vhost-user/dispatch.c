@@ -266,11 +266,25 @@ void gw_call_finish(void *opaque, int result)
 /*
  * The way of a message.
  */
+static void call_handler(void *opaque, int result)
+{
+	struct gw_dialog *dialog = opaque;
+
+	if (!result)
+		result = dialog->call.row->handle(dialog, &dialog->call);
+	if (result != -EINPROGRESS)
+		gw_call_finish(dialog, result);
+}
+
+int gw_call_yield(struct gw_dialog *dialog, enum gw_event event)
+{
+	return gw_session_yield(dialog->instance->session, event, call_handler, dialog);
+}
+
 static void handle(struct gw_dialog *dialog, struct gw_message *message)
 {
 	const struct gw_vu_row *row = gw_vu_row(message->header.request);
 	struct gw_call *call = &dialog->call;
-	int result;
 
 	call->row = row ? row : &unknown_row;
 	call->message = message;
@@ -284,11 +298,7 @@ static void handle(struct gw_dialog *dialog, struct gw_message *message)
 	gw_debug("vhost-user: %s (%u), flags 0x%x, %u bytes, %u descriptors", call->row->name,
 		 message->header.request, message->header.flags, message->header.size,
 		 message->fd_count);
-	result = admit(dialog, call);
-	if (!result)
-		result = call->row->handle(dialog, call);
-	if (result != -EINPROGRESS)
-		gw_call_finish(dialog, result);
+	call_handler(dialog, admit(dialog, call));
 }
 
 static void on_message(void *opaque, struct gw_message *message)

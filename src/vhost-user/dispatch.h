@@ -57,6 +57,13 @@ uint64_t gw_dialog_offered(const struct gw_dialog *dialog);
  * returned -EINPROGRESS calls it later; it fits gw_instance_done. @opaque is the dialog. */
 void gw_call_finish(void *opaque, int result);
 
+/*
+ * For the beginning of a handler, before it has changed anything: if @event would cancel a transfer
+ * under way, -EINPROGRESS, and the handler is called again when the transfer has ended. A device
+ * may be slow to come back from save() or load(); the control thread does not wait for it.
+ */
+int gw_call_yield(struct gw_dialog *dialog, enum gw_event event);
+
 /* Take the first descriptor out of the call. */
 int gw_call_take_fd(struct gw_call *call);
 /* The ring that the payload of a ring message names; the index was checked. */

@@ -68,11 +68,14 @@ int gw_handle_set_features(struct gw_dialog *dialog, struct gw_call *call)
 {
 	struct gw_instance *instance = dialog->instance;
 	uint64_t features = call->payload->u64;
+	bool enables_all = !(features & GW_VIRTIO_F_PROTOCOL_FEATURES);
 	int err = admit_features(instance, features);
 
+	if (!err && enables_all && gw_instance_any_started(instance))
+		err = gw_call_yield(dialog, GW_EVENT_RING_ON);
 	if (!err)
 		err = tell_device(instance, features);
-	if (!err && !(features & GW_VIRTIO_F_PROTOCOL_FEATURES))
+	if (!err && enables_all)
 		err = gw_instance_all_on(instance);
 	return err ? err : apply_features(dialog, features);
 }
@@ -147,9 +150,11 @@ static void reset_when_stopped(void *opaque, int result)
 
 int gw_handle_reset_device(struct gw_dialog *dialog, struct gw_call *call)
 {
-	int err =
-		gw_instance_stop_all(dialog->instance, "RESET_DEVICE", reset_when_stopped, dialog);
+	int err = gw_call_yield(dialog, GW_EVENT_RESET);
 
+	if (!err)
+		err = gw_instance_stop_all(dialog->instance, "RESET_DEVICE", reset_when_stopped,
+					   dialog);
 	return err ? err : gw_instance_reset(dialog->instance);
 }
 

@@ -134,10 +134,14 @@ static int start_ring(struct gw_instance *instance, struct gw_ring *ring)
 /* The message that starts a ring; a new descriptor for one that runs is only that. */
 int gw_handle_set_vring_kick(struct gw_dialog *dialog, struct gw_call *call)
 {
-	struct gw_queue_change change = {.what = GW_QUEUE_KICK, .kick = ring_fd(call)};
+	struct gw_queue_change change = {.what = GW_QUEUE_KICK};
 	struct gw_ring *ring = gw_call_ring(dialog, call);
-	int err = change_ring(dialog, call, &change);
+	int err = gw_queue_is_enabled(ring->queue) ? gw_call_yield(dialog, GW_EVENT_RING_ON) : 0;
 
+	if (err)
+		return err;
+	change.kick = ring_fd(call);
+	err = change_ring(dialog, call, &change);
 	if (err || gw_queue_is_started(ring->queue))
 		return err;
 	return start_ring(dialog->instance, ring);
@@ -153,6 +157,8 @@ int gw_handle_set_vring_enable(struct gw_dialog *dialog, struct gw_call *call)
 	if (on > 1)
 		return gw_fail(EINVAL, "ring %u: %u, expected 0 or 1", ring->index, on);
 	if (on && gw_queue_is_started(ring->queue))
+		err = gw_call_yield(dialog, GW_EVENT_RING_ON);
+	if (!err && on && gw_queue_is_started(ring->queue))
 		err = gw_instance_ring_on(dialog->instance, ring);
 	return err ? err : change_ring(dialog, call, &change);
 }

@@ -14,6 +14,7 @@
 int gw_handle_set_device_state_fd(struct gw_dialog *dialog, struct gw_call *call)
 {
 	const struct gw_vu_device_state *transfer = &call->payload->transfer;
+	bool load = transfer->direction == GW_VU_STATE_LOAD;
 	GW_AUTO_FD int own_fd = -1;
 	int err;
 
@@ -22,8 +23,10 @@ int gw_handle_set_device_state_fd(struct gw_dialog *dialog, struct gw_call *call
 			       transfer->direction);
 	if (transfer->phase != GW_VU_STATE_STOPPED)
 		return gw_fail(EINVAL, "phase %u, expected 0 (stopped)", transfer->phase);
-	err = gw_session_transfer(dialog->instance->session,
-				  transfer->direction == GW_VU_STATE_LOAD, GW_PHASE_STOPPED,
+	err = gw_call_yield(dialog, load ? GW_EVENT_LOAD : GW_EVENT_SAVE_STOPPED);
+	if (err)
+		return err;
+	err = gw_session_transfer(dialog->instance->session, load, GW_PHASE_STOPPED,
 				  gw_call_take_fd(call), &own_fd);
 	if (err)
 		return err;

@@ -162,11 +162,20 @@ void gw_instance_ring_free(struct gw_instance *instance)
 {
 	gw_instance_done *done = instance->released;
 
-	if (!failure_is_settled(instance) || !done || !quiesce(instance, GONE))
+	if (!failure_is_settled(instance) || !done || !quiesce(instance, GONE) ||
+	    instance->yielding)
 		return;
 	instance->released = NULL;
 	finish_release(instance);
 	done(instance->released_opaque, 0);
+}
+
+static void on_yielded(void *opaque, int result)
+{
+	struct gw_instance *instance = opaque;
+
+	instance->yielding = false;
+	gw_instance_ring_free(instance);
 }
 
 int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, void *opaque)
@@ -176,8 +185,9 @@ int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, vo
 	instance->op_done = NULL;
 	instance->listener = NULL;
 	gw_session_check_abandon(instance->session);
-	gw_session_cancel(instance->session);
-	if (quiesce(instance, GONE)) {
+	instance->yielding = gw_session_yield(instance->session, GW_EVENT_DISCONNECT, on_yielded,
+					      instance) == -EINPROGRESS;
+	if (quiesce(instance, GONE) && !instance->yielding) {
 		failure_is_settled(instance);
 		finish_release(instance);
 		return 0;

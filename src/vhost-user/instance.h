@@ -73,6 +73,7 @@ struct gw_instance {
 	gw_instance_done *op_done; /* NULL: abandoned */
 	void *op_opaque;
 
+	bool yielding; /* a transfer that the front-end left behind comes to its end */
 	gw_instance_done *released;
 	void *released_opaque;
 
