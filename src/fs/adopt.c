@@ -299,9 +299,11 @@ static int adopt_handle(struct fs_loading *loading, struct fs_open *open)
 	struct fs_handle *handle = &open->handle;
 	struct fs_inode *inode = handle->inode;
 	int err = inode == loading->inodes->root ? 0 : prove(loading, inode);
-	int fd = err ? err : open_file(inode, handle->flags, loading->fs->host->readonly);
+	bool lost = !err && fs_inode_has(inode, FS_INODE_LOST); /* known by now */
+	int fd = err || lost ? -1 : open_file(inode, handle->flags, loading->fs->host->readonly);
 
-	if (!err && fd < 0)
+	loading->lost += lost;
+	if (!err && !lost && fd < 0)
 		err = miss(loading, inode, fd, "cannot be opened again");
 	if (err)
 		return err;

@@ -154,16 +154,19 @@ int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
 	struct statx stx;
-	int good;
+	int good, err;
 
 	if (inode == inodes->root)
 		return FS_FOUND_NAMED;
 	if (fs_inode_has(inode, FS_INODE_LOST))
-		return FS_FOUND_NOWHERE;
+		return FS_FOUND_GONE;
 	good = check_names(inodes, inode);
 	if (good)
 		return good < 0 ? good : FS_FOUND_NAMED;
-	if (fs_inode_fd(inode, &fd) || fs_statx_fd(fd.fd, &stx))
+	err = fs_inode_fd(inode, &fd);
+	if (err == -ESTALE)
+		return FS_FOUND_GONE;
+	if (err || fs_statx_fd(fd.fd, &stx))
 		return FS_FOUND_NOWHERE;
 	if (is_removed(inodes, fd.fd, &stx)) {
 		good = drop_names(inodes, inode);

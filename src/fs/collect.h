@@ -9,7 +9,8 @@
 enum fs_found {
 	FS_FOUND_NAMED,	  /* at least one name leads to it; wrong ones are dropped */
 	FS_FOUND_ORPHAN,  /* it has no link any more */
-	FS_FOUND_NOWHERE, /* it has links, and no name that we could find; or it is gone */
+	FS_FOUND_NOWHERE, /* we hold it, but no name of it is in the share */
+	FS_FOUND_GONE,	  /* and it cannot be reached here either: the guest gets ESTALE */
 };
 
 /*

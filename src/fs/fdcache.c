@@ -63,6 +63,14 @@ bool fs_fdcache_holds(const struct fs_inode *inode)
 	return (uint32_t)atomic_load_explicit(&inode->fd, memory_order_acquire);
 }
 
+bool fs_fdcache_is_idle(const struct fs_inode *inode)
+{
+	uint64_t word = atomic_load_explicit(&inode->fd, memory_order_acquire);
+	uint64_t pinned = fs_inode_has(inode, FS_INODE_PINNED) ? WORD_USER : 0;
+
+	return (word & WORD_USERS_MASK) == pinned;
+}
+
 int fs_inode_fd(struct fs_inode *inode, struct fs_fd *fd)
 {
 	int found;

@@ -50,6 +50,11 @@ struct gw_fs_name_v1 {
 	uint64_t inode;
 };
 
+/* The source could not reach it any more either: the guest goes on getting ESTALE for it. */
+struct gw_fs_lost_v1 {
+	uint64_t inode;
+};
+
 /* What has no name any more is made anew, from attributes and content. */
 struct gw_fs_orphan_v1 {
 	uint64_t inode;
@@ -97,9 +102,12 @@ struct gw_fs_dir_v1 {
 /* Content of unnamed files in one stream. More is refused at save: what a guest may be stopped for
  * is not the time to copy files. */
 #define FS_ORPHAN_BYTES_MAX (64 * 1024 * 1024)
+/* Of that, for what the guest knows and has not open: beyond it such files are lost. */
+#define FS_IDLE_BYTES_MAX (16 * 1024 * 1024)
 
 extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, gw_fs_name_v1,
-	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1;
+	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1,
+	gw_fs_lost_v1;
 
 /* All of them, NULL-terminated: for tools that show a stream. */
 extern const struct gw_layout *const fs_layouts[];

@@ -34,7 +34,8 @@ struct saving {
 	struct fs *fs;
 	struct gw_state_writer *writer;
 	struct fs_orphans orphans;
-	struct fs_inode_list missing;
+	struct fs_inode_list missing, lost;
+	uint64_t idle_bytes; /* of unnamed files that are not open */
 };
 
 typedef int inode_fn(struct saving *saving, struct fs_inode *inode);
@@ -146,18 +147,52 @@ static int sync_handle(struct saving *saving, struct fs_open *open)
 /*
  * Names first, since putting them right may bring parents into the table that have to be saved.
  */
+/* What the guest merely remembers is not worth any amount of content. */
+static bool is_too_large(struct saving *saving, struct fs_inode *inode)
+{
+	struct statx stx;
+
+	if (fs_inode_type(inode) != S_IFREG || !fs_fdcache_is_idle(inode) ||
+	    fs_inode_statx(inode, &stx))
+		return false;
+	if (stx.stx_blocks * 512 > FS_IDLE_BYTES_MAX - saving->idle_bytes)
+		return true;
+	saving->idle_bytes += stx.stx_blocks * 512;
+	return false;
+}
+
+/* Where in the stream it belongs. */
+static struct fs_inode_list *list_for(struct saving *saving, struct fs_inode *inode, int found)
+{
+	if (found == FS_FOUND_ORPHAN && !is_too_large(saving, inode))
+		return &saving->orphans.list;
+	return found == FS_FOUND_NAMED ? NULL : &saving->lost;
+}
+
 static int collect(struct saving *saving, struct fs_inode *inode)
 {
 	int found = fs_collect(saving->fs->inodes, inode);
-	int err = found;
+	struct fs_inode_list *list = found == FS_FOUND_NOWHERE || found == FS_FOUND_GONE
+					     ? &saving->missing
+					     : list_for(saving, inode, found);
+	int err = found < 0 ? found : 0;
 
-	if (found == FS_FOUND_ORPHAN)
-		err = fs_list_note(&saving->orphans.list, inode);
-	else if (found >= 0)
-		err = found == FS_FOUND_NOWHERE ? fs_list_note(&saving->missing, inode) : 0;
-	return err < 0 ? gw_fail(-err, "save: names of inode %llu: %s",
-				 (unsigned long long)fs_inode_id(inode), strerror(-err))
-		       : 0;
+	if (!err && list)
+		err = fs_list_note(list, inode);
+	return err ? gw_fail(-err, "save: names of inode %llu: %s",
+			     (unsigned long long)fs_inode_id(inode), strerror(-err))
+		   : 0;
+}
+
+/* We hold it, so that for the guest it is still there: the destination decides. */
+static void tell_missing(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	char text[FS_DESCRIBE_MAX];
+
+	gw_warn("save: %s: inode %llu (host's %llu) is nowhere to be found; the "
+		"destination will miss it",
+		fs_describe(inodes, inode, text), (unsigned long long)fs_inode_id(inode),
+		(unsigned long long)inode->ino);
 }
 
 /* What no name leads to, nor a descriptor, is looked for once more, all in one go. */
@@ -165,20 +200,34 @@ static int collect_missing(struct saving *saving)
 {
 	struct fs_inodes *inodes = saving->fs->inodes;
 	const struct fs_inode_list *missing = &saving->missing;
-	char text[FS_DESCRIBE_MAX];
 	int err = missing->count ? fs_search(inodes, missing) : 0;
 
 	for (size_t i = 0; !err && i < missing->count; i++) {
 		struct fs_inode *inode = missing->inodes[i];
+		int found = fs_collect(inodes, inode);
+		struct fs_inode_list *list = list_for(saving, inode, found);
 
-		if (fs_collect(inodes, inode) != FS_FOUND_NOWHERE)
-			continue;
-		gw_warn("save: %s: inode %llu (host's %llu) is nowhere to be found; the "
-			"destination will miss it",
-			fs_describe(inodes, inode, text), (unsigned long long)fs_inode_id(inode),
-			(unsigned long long)inode->ino);
+		if (found == FS_FOUND_NOWHERE)
+			tell_missing(inodes, inode);
+		else if (list)
+			err = fs_list_note(list, inode);
 	}
 	return err ? gw_fail(-err, "save: looking for missing inodes: %s", strerror(-err)) : 0;
+}
+
+static int save_lost(struct saving *saving)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < saving->lost.count && !err; i++) {
+		const struct gw_fs_lost_v1 record = {.inode = fs_inode_id(saving->lost.inodes[i])};
+
+		err = gw_state_put(saving->writer, &gw_fs_lost_v1, &record);
+	}
+	if (saving->lost.count)
+		gw_warn("save: %zu inodes that the guest knows are gone from the share",
+			saving->lost.count);
+	return err;
 }
 
 /* Where there is no birth time, the handle has to tell one file from the next of its number. */
@@ -294,6 +343,8 @@ static int save_all(struct saving *saving)
 	if (!err)
 		err = each_inode(saving, save_names);
 	if (!err)
+		err = save_lost(saving);
+	if (!err)
 		err = fs_orphans_save(&saving->orphans, saving->fs, saving->writer);
 	if (!err)
 		err = each_handle(saving, save_handle);
@@ -311,5 +362,6 @@ int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size
 	err = save_all(&saving);
 	fs_list_free(&saving.orphans.list);
 	fs_list_free(&saving.missing);
+	fs_list_free(&saving.lost);
 	return err;
 }

@@ -246,13 +246,26 @@ static int check_orphan(struct fs_loading *loading, const struct gw_fs_orphan_v1
 	    (mode_t)inode->type << 12 != (record->mode & S_IFMT) || record->mode > UINT16_MAX)
 		return gw_fail(EINVAL, "load: unnamed inode %llu with mode %o",
 			       (unsigned long long)record->inode, record->mode);
-	if (newborn_of(loading, record->inode))
+	if (newborn_of(loading, record->inode) || fs_inode_has(inode, FS_INODE_LOST))
 		return gw_fail(EINVAL, "load: unnamed inode %llu comes twice",
 			       (unsigned long long)record->inode);
 	if (S_ISLNK(record->mode) &&
 	    (!record->target.len || memchr(record->target.data, 0, record->target.len)))
 		return gw_fail(EINVAL, "load: symbolic link %llu leads nowhere",
 			       (unsigned long long)record->inode);
+	return 0;
+}
+
+static int put_lost(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_lost_v1 *record = object;
+	struct fs_inode *inode = known(loading, record->inode);
+
+	if (!inode || record->inode == FS_ROOT_ID || newborn_of(loading, record->inode))
+		return gw_fail(EINVAL, "load: inode %llu cannot be lost",
+			       (unsigned long long)record->inode);
+	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
 	return 0;
 }
 
@@ -389,11 +402,17 @@ static int put_entry(void *opaque, const void *object)
 }
 
 const struct gw_state_handler fs_load_handlers[] = {
-	{&gw_fs_session_v1, put_session, NULL},	    {&gw_fs_mount_v1, put_mount, NULL},
-	{&gw_fs_inode_v1, put_inode, remove_inode}, {&gw_fs_name_v1, put_name, remove_name},
-	{&gw_fs_orphan_v1, put_orphan, NULL},	    {&gw_fs_content_v1, put_content, NULL},
-	{&gw_fs_xattr_v1, put_xattr, NULL},	    {&gw_fs_handle_v1, put_handle, remove_handle},
-	{&gw_fs_dir_v1, put_entry, NULL},	    {.layout = NULL},
+	{&gw_fs_session_v1, put_session, NULL},
+	{&gw_fs_mount_v1, put_mount, NULL},
+	{&gw_fs_inode_v1, put_inode, remove_inode},
+	{&gw_fs_name_v1, put_name, remove_name},
+	{&gw_fs_orphan_v1, put_orphan, NULL},
+	{&gw_fs_content_v1, put_content, NULL},
+	{&gw_fs_xattr_v1, put_xattr, NULL},
+	{&gw_fs_handle_v1, put_handle, remove_handle},
+	{&gw_fs_dir_v1, put_entry, NULL},
+	{&gw_fs_lost_v1, put_lost, NULL},
+	{.layout = NULL},
 };
 
 /* Handles that were never published, which their table does not know how to end. */

@@ -199,6 +199,8 @@ void fs_fdcache_fini(struct fs_inodes *inodes);
 int fs_fdcache_install(struct fs_inodes *inodes, struct fs_inode *inode, int fd);
 void fs_fdcache_drop(struct fs_inodes *inodes, struct fs_inode *inode);
 bool fs_fdcache_holds(const struct fs_inode *inode);
+/* Is the descriptor, if there is one, used by nobody but the cache? */
+bool fs_fdcache_is_idle(const struct fs_inode *inode);
 /* As fs_inode_fd(), but false where no descriptor is at hand. */
 bool fs_fdcache_try(struct fs_inode *inode, struct fs_fd *fd);
 /* Close up to @count that nobody uses; how many were closed. */

@@ -211,6 +211,35 @@ static void orphan(uint64_t id, unsigned mode, uint64_t size)
 	PUT(gw_fs_orphan_v1, .inode = id, .mode = mode, .size = size);
 }
 
+static void lost(uint64_t id)
+{
+	PUT(gw_fs_lost_v1, .inode = id);
+}
+
+static void no_unknown_loss(void)
+{
+	lost(7);
+}
+
+static void no_loss_of_the_root(void)
+{
+	lost(FS_ROOT_ID);
+}
+
+static void no_orphan_that_is_lost(void)
+{
+	inode(7, DT_REG);
+	lost(7);
+	orphan(7, S_IFREG | 0600, 0);
+}
+
+static void no_loss_of_an_orphan(void)
+{
+	inode(7, DT_REG);
+	orphan(7, S_IFREG | 0600, 0);
+	lost(7);
+}
+
 static void no_unknown_orphan(void)
 {
 	orphan(7, S_IFREG | 0600, 0);
@@ -400,6 +429,10 @@ static void (*const hostile[])(void) = {
 	no_name_of_the_root,
 	no_own_parent,
 	no_circle,
+	no_unknown_loss,
+	no_loss_of_the_root,
+	no_orphan_that_is_lost,
+	no_loss_of_an_orphan,
 	no_unknown_orphan,
 	no_orphaned_root,
 	no_orphan_of_another_type,

@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "fs/records.h"
+#include "fs/table.h"
 #include "move.h"
 #include "state/stream.h"
 
@@ -61,13 +62,20 @@ KEEPER(content)
 KEEPER(xattr)
 KEEPER(handle)
 KEEPER(dir)
+KEEPER(lost)
 
 static const struct gw_state_handler keepers[] = {
-	{&gw_fs_session_v1, keep_session, NULL}, {&gw_fs_mount_v1, keep_mount, NULL},
-	{&gw_fs_inode_v1, keep_inode, NULL},	 {&gw_fs_name_v1, keep_name, NULL},
-	{&gw_fs_orphan_v1, keep_orphan, NULL},	 {&gw_fs_content_v1, keep_content, NULL},
-	{&gw_fs_xattr_v1, keep_xattr, NULL},	 {&gw_fs_handle_v1, keep_handle, NULL},
-	{&gw_fs_dir_v1, keep_dir, NULL},	 {.layout = NULL},
+	{&gw_fs_session_v1, keep_session, NULL},
+	{&gw_fs_mount_v1, keep_mount, NULL},
+	{&gw_fs_inode_v1, keep_inode, NULL},
+	{&gw_fs_name_v1, keep_name, NULL},
+	{&gw_fs_orphan_v1, keep_orphan, NULL},
+	{&gw_fs_content_v1, keep_content, NULL},
+	{&gw_fs_xattr_v1, keep_xattr, NULL},
+	{&gw_fs_handle_v1, keep_handle, NULL},
+	{&gw_fs_dir_v1, keep_dir, NULL},
+	{&gw_fs_lost_v1, keep_lost, NULL},
+	{.layout = NULL},
 };
 
 static void take_apart(int stream)
@@ -79,6 +87,17 @@ static void take_apart(int stream)
 	assert_int_equal(gw_state_read(reader, keepers, NULL), 0);
 	gw_state_reader_free(reader);
 	close(stream);
+}
+
+/* One that was lost on the way here. */
+static void lose(struct share *share)
+{
+	FS_AUTO_INODE struct fs_inode *inode = NULL;
+
+	share_file(share, "lost", "");
+	inode = fs_inode_get(share->fs.inodes, share_lookup(share, FS_ROOT_ID, "lost"));
+	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	assert_int_equal(unlink(share_path(share, "lost")), 0);
 }
 
 static void make_state(struct share *share)
@@ -94,6 +113,7 @@ static void make_state(struct share *share)
 	guest_open(share, file, O_RDWR);
 	guest_opendir(share, dir);
 	guest_tmpfile(share, "content", &unnamed);
+	lose(share);
 }
 
 /* Which object is left out, taken back, or changed in which field and how. */
