@@ -104,6 +104,7 @@ struct gw_fs_dir_v1 {
 #define FS_ORPHAN_BYTES_MAX (64 * 1024 * 1024)
 /* Of that, for what the guest knows and has not open: beyond it such files are lost. */
 #define FS_IDLE_BYTES_MAX (16 * 1024 * 1024)
+#define FS_IDLE_FILES_MAX 1024
 
 extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, gw_fs_name_v1,
 	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1,

@@ -36,6 +36,7 @@ struct saving {
 	struct fs_orphans orphans;
 	struct fs_inode_list missing, lost;
 	uint64_t idle_bytes; /* of unnamed files that are not open */
+	unsigned idle_files;
 };
 
 typedef int inode_fn(struct saving *saving, struct fs_inode *inode);
@@ -148,23 +149,27 @@ static int sync_handle(struct saving *saving, struct fs_open *open)
  * Names first, since putting them right may bring parents into the table that have to be saved.
  */
 /* What the guest merely remembers is not worth any amount of content. */
-static bool is_too_large(struct saving *saving, struct fs_inode *inode)
+static bool is_too_much(struct saving *saving, struct fs_inode *inode)
 {
+	uint64_t bytes;
 	struct statx stx;
 
 	if (fs_inode_type(inode) != S_IFREG || !fs_fdcache_is_idle(inode) ||
 	    fs_inode_statx(inode, &stx))
 		return false;
-	if (stx.stx_blocks * 512 > FS_IDLE_BYTES_MAX - saving->idle_bytes)
+	bytes = stx.stx_blocks * 512;
+	if (saving->idle_files == FS_IDLE_FILES_MAX ||
+	    bytes > FS_IDLE_BYTES_MAX - saving->idle_bytes)
 		return true;
-	saving->idle_bytes += stx.stx_blocks * 512;
+	saving->idle_files++;
+	saving->idle_bytes += bytes;
 	return false;
 }
 
 /* Where in the stream it belongs. */
 static struct fs_inode_list *list_for(struct saving *saving, struct fs_inode *inode, int found)
 {
-	if (found == FS_FOUND_ORPHAN && !is_too_large(saving, inode))
+	if (found == FS_FOUND_ORPHAN && !is_too_much(saving, inode))
 		return &saving->orphans.list;
 	return found == FS_FOUND_NAMED ? NULL : &saving->lost;
 }

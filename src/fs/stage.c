@@ -246,7 +246,7 @@ static int check_orphan(struct fs_loading *loading, const struct gw_fs_orphan_v1
 	    (mode_t)inode->type << 12 != (record->mode & S_IFMT) || record->mode > UINT16_MAX)
 		return gw_fail(EINVAL, "load: unnamed inode %llu with mode %o",
 			       (unsigned long long)record->inode, record->mode);
-	if (newborn_of(loading, record->inode) || fs_inode_has(inode, FS_INODE_LOST))
+	if (fs_inode_has(inode, FS_INODE_NEWBORN) || fs_inode_has(inode, FS_INODE_LOST))
 		return gw_fail(EINVAL, "load: unnamed inode %llu comes twice",
 			       (unsigned long long)record->inode);
 	if (S_ISLNK(record->mode) &&
@@ -262,7 +262,7 @@ static int put_lost(void *opaque, const void *object)
 	const struct gw_fs_lost_v1 *record = object;
 	struct fs_inode *inode = known(loading, record->inode);
 
-	if (!inode || record->inode == FS_ROOT_ID || newborn_of(loading, record->inode))
+	if (!inode || record->inode == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_NEWBORN))
 		return gw_fail(EINVAL, "load: inode %llu cannot be lost",
 			       (unsigned long long)record->inode);
 	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
@@ -286,6 +286,7 @@ static int put_orphan(void *opaque, const void *object)
 	err = fs_newborn_make(newborn, loading->fs, dir, record);
 	if (newborn->fd >= 0) {
 		newborn->inode = fs_inode_pin(known(loading, record->inode));
+		atomic_fetch_or(&newborn->inode->flags, FS_INODE_NEWBORN);
 		loading->newborn_count++;
 	}
 	return err;

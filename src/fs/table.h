@@ -46,6 +46,7 @@ enum fs_inode_flags {
 	FS_INODE_NUMBERED = 1 << 4,   /* the guest knows it by a number of its own (numbers.c) */
 	FS_INODE_STAGED = 1 << 6,     /* a load under way holds a reference */
 	FS_INODE_LINKS = 1 << 5,      /* it had several links when last seen */
+	FS_INODE_NEWBORN = 1 << 7,    /* it was unnamed when it moved here, and made anew */
 };
 
 /*
