@@ -88,7 +88,7 @@ static int make(const char *path)
 
 /*
  * Every record of the old stream, read by this build's layouts and written again, but for what
- * proves the root to be the root.
+ * proves the root to be the root, and owners where this is not root.
  */
 static struct gw_state_writer *anew;
 static unsigned records;
@@ -110,6 +110,20 @@ static int put_inode(void *opaque, const void *object)
 	return gw_state_put(anew, &gw_fs_inode_v1, &inode);
 }
 
+/* They belong to root, and only root can make files that do. */
+static int put_orphan(void *opaque, const void *object)
+{
+	struct gw_fs_orphan_v1 orphan = *(const struct gw_fs_orphan_v1 *)object;
+
+	(void)opaque;
+	if (geteuid() != 0) {
+		orphan.uid = geteuid();
+		orphan.gid = getegid();
+	}
+	records++;
+	return gw_state_put(anew, &gw_fs_orphan_v1, &orphan);
+}
+
 #define PUT_SAME(layout_)                                          \
 	static int put_##layout_(void *opaque, const void *object) \
 	{                                                          \
@@ -120,7 +134,6 @@ static int put_inode(void *opaque, const void *object)
 PUT_SAME(gw_fs_session_v1)
 PUT_SAME(gw_fs_mount_v1)
 PUT_SAME(gw_fs_name_v1)
-PUT_SAME(gw_fs_orphan_v1)
 PUT_SAME(gw_fs_content_v1)
 PUT_SAME(gw_fs_xattr_v1)
 PUT_SAME(gw_fs_handle_v1)
@@ -131,7 +144,7 @@ static const struct gw_state_handler same[] = {
 	{&gw_fs_mount_v1, put_gw_fs_mount_v1, NULL},
 	{&gw_fs_inode_v1, put_inode, NULL},
 	{&gw_fs_name_v1, put_gw_fs_name_v1, NULL},
-	{&gw_fs_orphan_v1, put_gw_fs_orphan_v1, NULL},
+	{&gw_fs_orphan_v1, put_orphan, NULL},
 	{&gw_fs_content_v1, put_gw_fs_content_v1, NULL},
 	{&gw_fs_xattr_v1, put_gw_fs_xattr_v1, NULL},
 	{&gw_fs_handle_v1, put_gw_fs_handle_v1, NULL},
