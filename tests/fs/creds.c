@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/creds.c - what a guest's user makes belongs to that user, by that user's rights alone. */
+#include <stdio.h>
+
 #include "../common/fuse_client.h"
 
 static struct fuse_client client;
@@ -177,7 +179,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_extension, setup, teardown),
 	};
 
-	if (geteuid() != 0)
-		return 77; /* only root may act as others */
+	if (geteuid() != 0) {
+		printf("only root may act as others: run as root\n");
+		return 77;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
