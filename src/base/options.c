@@ -67,6 +67,17 @@ static int store_string(const struct row *row, const char *value)
 	return 0;
 }
 
+static int store_text(const struct row *row, const char *value)
+{
+	struct gw_texts *texts = (void *)(row->target + row->option->offset);
+
+	if (texts->count == GW_TEXTS_MAX)
+		return gw_fail(EINVAL, "option --%s is given more than %d times", row->option->name,
+			       GW_TEXTS_MAX);
+	texts->text[texts->count++] = value;
+	return 0;
+}
+
 static int store_number(const struct row *row, const char *value)
 {
 	const struct gw_option *option = row->option;
@@ -120,9 +131,8 @@ static int store_flag(const struct row *row, const char *value)
 }
 
 static int (*const store[])(const struct row *row, const char *value) = {
-	[GW_OPTION_FLAG] = store_flag,
-	[GW_OPTION_STRING] = store_string,
-	[GW_OPTION_NUMBER] = store_number,
+	[GW_OPTION_FLAG] = store_flag, [GW_OPTION_STRING] = store_string,
+	[GW_OPTION_LIST] = store_text, [GW_OPTION_NUMBER] = store_number,
 	[GW_OPTION_WORD] = store_word,
 };
 
@@ -138,7 +148,7 @@ static int take(struct parser *parser, const struct row *row, const char *attach
 	const struct gw_option *option = row->option;
 	const char *value = attached;
 
-	if (parser->given[row->index])
+	if (parser->given[row->index] && option->type != GW_OPTION_LIST)
 		return gw_fail(EINVAL, "option --%s is given twice", option->name);
 	parser->given[row->index] = true;
 	if (attached && !option->argument)

@@ -20,7 +20,16 @@ enum gw_option_type {
 	GW_OPTION_FLAG,	  /* bool, false unless given */
 	GW_OPTION_STRING, /* const char *, into argv; at most @max bytes unless that is 0 */
 	GW_OPTION_NUMBER, /* unsigned, decimal, from @min to @max */
+	GW_OPTION_LIST,	  /* struct gw_texts: may be given several times */
 	GW_OPTION_WORD,	  /* int: an index into @words; for enums */
+};
+
+#define GW_TEXTS_MAX 64
+
+/* What an option said each time, in order. */
+struct gw_texts {
+	unsigned count;
+	const char *text[GW_TEXTS_MAX];
 };
 
 /* One option. Where its value goes is @offset into the struct that its table is used with. */
@@ -53,9 +62,9 @@ struct gw_command_line {
 };
 
 /*
- * Store what @argv says; each option at most once, as --name VALUE or --name=VALUE. What follows is
- * not looked at once "help", "help-all" or "version" was met. -EINVAL with a sentence
- * if it is wrong. With operands, *@operand_index is the first one's; options come before them.
+ * Store what @argv says; each option but lists at most once, as --name VALUE or --name=VALUE. What
+ * follows is not looked at once "help", "help-all" or "version" was met. -EINVAL with a sentence if
+ * it is wrong. With operands, *@operand_index is the first one's; options come before them.
  */
 int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, int *operand_index);
 /* @all: the rare ones too. */

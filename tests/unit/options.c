@@ -14,6 +14,7 @@ struct first {
 	const char *text;
 	unsigned number;
 	int word, maybe;
+	struct gw_texts texts;
 };
 struct second {
 	bool help;
@@ -29,6 +30,7 @@ static const struct gw_option first_options[] = {
 	{"word", "WORD", "a word", offsetof(struct first, word), GW_OPTION_WORD, .words = words},
 	{"maybe", "WORD", "or not", offsetof(struct first, maybe), GW_OPTION_WORD, .words = words,
 	 .implied = "green", .rare = true},
+	{"each", "X", "each time", offsetof(struct first, texts), GW_OPTION_LIST, .rare = true},
 	{NULL},
 };
 static const struct gw_option second_options[] = {
@@ -50,8 +52,8 @@ static int operand;
 /* @text is split at blanks; its pieces live until the next call. */
 static int parse(const char *text)
 {
-	static char copy[256];
-	char *argv[20] = {(char *)"prog"};
+	static char copy[1024];
+	char *argv[80] = {(char *)"prog"};
 	int argc = 1;
 
 	first = (struct first){.number = 7};
@@ -135,6 +137,22 @@ static void test_value_may_be_left_out(void **state)
 	assert_int_equal(parse("--maybe= --needed x"), -EINVAL);
 }
 
+static void test_lists_grow(void **state)
+{
+	char text[GW_TEXTS_MAX * 9 + 32] = "--needed x";
+
+	assert_int_equal(parse("--each a --needed x --each=b"), 0);
+	assert_int_equal(first.texts.count, 2);
+	assert_string_equal(first.texts.text[0], "a");
+	assert_string_equal(first.texts.text[1], "b");
+	for (int i = 0; i < GW_TEXTS_MAX; i++)
+		strcat(text, " --each=a");
+	assert_int_equal(parse(text), 0);
+	assert_int_equal(first.texts.count, GW_TEXTS_MAX);
+	strcat(text, " --each=a");
+	assert_int_equal(parse(text), -EINVAL);
+}
+
 static char logged[128];
 
 static void keep(void *opaque, enum gw_log_level level, const char *text)
@@ -198,6 +216,7 @@ int main(void)
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_help_ends_the_reading),
 		cmocka_unit_test(test_value_may_be_left_out),
+		cmocka_unit_test(test_lists_grow),
 		cmocka_unit_test(test_deprecated_warns),
 		cmocka_unit_test(test_operands),
 		cmocka_unit_test(test_help_text),
