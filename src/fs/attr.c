@@ -27,7 +27,7 @@ static uint32_t fuse_dev(uint32_t dev_major, uint32_t dev_minor)
 	return (dev_minor & 0xff) | (dev_major & 0xfff) << 8 | (dev_minor & 0xfff00) << 12;
 }
 
-void fs_attr_fill(struct fuse_attr *attr, const struct statx *stx)
+void fs_attr_fill(const struct fs *fs, struct fuse_attr *attr, const struct statx *stx)
 {
 	*attr = (struct fuse_attr){
 		.ino = stx->stx_ino,
@@ -41,8 +41,8 @@ void fs_attr_fill(struct fuse_attr *attr, const struct statx *stx)
 		.ctimensec = stx->stx_ctime.tv_nsec,
 		.mode = stx->stx_mode,
 		.nlink = stx->stx_nlink,
-		.uid = stx->stx_uid,
-		.gid = stx->stx_gid,
+		.uid = fs_idmap_to_guest(&fs->uids, stx->stx_uid),
+		.gid = fs_idmap_to_guest(&fs->gids, stx->stx_gid),
 		.rdev = fuse_dev(stx->stx_rdev_major, stx->stx_rdev_minor),
 		.blksize = stx->stx_blksize,
 	};
@@ -54,15 +54,15 @@ static struct fuse_sx_time sx_time(const struct statx_timestamp *time)
 }
 
 /* Device numbers of the host's file system stay here: the guest has its own for the mount. */
-void fs_statx_fill(struct fuse_statx *out, const struct statx *stx)
+void fs_statx_fill(const struct fs *fs, struct fuse_statx *out, const struct statx *stx)
 {
 	*out = (struct fuse_statx){
 		.mask = stx->stx_mask & (STATX_BASIC_STATS | STATX_BTIME),
 		.blksize = stx->stx_blksize,
 		.attributes = stx->stx_attributes,
 		.nlink = stx->stx_nlink,
-		.uid = stx->stx_uid,
-		.gid = stx->stx_gid,
+		.uid = fs_idmap_to_guest(&fs->uids, stx->stx_uid),
+		.gid = fs_idmap_to_guest(&fs->gids, stx->stx_gid),
 		.mode = stx->stx_mode,
 		.ino = stx->stx_ino,
 		.size = stx->stx_size,
@@ -87,11 +87,11 @@ void fs_entry_fill(const struct fs *fs, struct fuse_entry_out *entry, uint64_t n
 		.entry_valid = valid,
 		.attr_valid = valid,
 	};
-	fs_attr_fill(&entry->attr, stx);
+	fs_attr_fill(fs, &entry->attr, stx);
 }
 
 void fs_attr_out_fill(const struct fs *fs, struct fuse_attr_out *out, const struct statx *stx)
 {
 	*out = (struct fuse_attr_out){.attr_valid = fs_cache_policy(fs)->valid};
-	fs_attr_fill(&out->attr, stx);
+	fs_attr_fill(fs, &out->attr, stx);
 }

@@ -16,8 +16,8 @@ struct fs_cache_policy {
 };
 const struct fs_cache_policy *fs_cache_policy(const struct fs *fs);
 
-void fs_attr_fill(struct fuse_attr *attr, const struct statx *stx);
-void fs_statx_fill(struct fuse_statx *out, const struct statx *stx);
+void fs_attr_fill(const struct fs *fs, struct fuse_attr *attr, const struct statx *stx);
+void fs_statx_fill(const struct fs *fs, struct fuse_statx *out, const struct statx *stx);
 /* A whole entry: generation is always 0, since Linux takes a change of it for another inode. */
 void fs_entry_fill(const struct fs *fs, struct fuse_entry_out *entry, uint64_t nodeid,
 		   const struct statx *stx);

@@ -53,14 +53,28 @@ static bool set_uid(uint32_t uid)
 	return (uint32_t)setfsuid((uid_t)-1) == uid;
 }
 
+/* As they are on the host; one that the guest may not use gives nothing. */
+static unsigned translate_groups(const struct fs_request *req, gid_t groups[FS_GROUPS_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < req->group_count; i++) {
+		if (fs_idmap_to_host(&req->fs->gids, req->groups[i], &groups[count]) == 0)
+			count++;
+	}
+	return count;
+}
+
 /* The request's groups instead of the daemon's. Needs privilege, so it comes before the uid. */
 static int switch_groups(struct fs_creds *creds, const struct fs_request *req)
 {
+	gid_t groups[FS_GROUPS_MAX];
+
 	if (own.count == 0 && req->group_count == 0)
 		return 0;
 	if (own.count < 0)
 		return -EPERM;
-	if (syscall(SETGROUPS, (size_t)req->group_count, req->groups) < 0)
+	if (syscall(SETGROUPS, (size_t)translate_groups(req, groups), groups) < 0)
 		return -EPERM;
 	creds->groups_switched = true;
 	return 0;
@@ -68,10 +82,13 @@ static int switch_groups(struct fs_creds *creds, const struct fs_request *req)
 
 int fs_creds_enter(struct fs_creds *creds, const struct fs_request *req)
 {
-	uint32_t uid = req->in.uid, gid = req->in.gid;
+	uint32_t uid, gid;
 
 	learn_own();
 	*creds = (struct fs_creds){.uid = own.uid, .gid = own.gid};
+	if (fs_idmap_to_host(&req->fs->uids, req->in.uid, &uid) < 0 ||
+	    fs_idmap_to_host(&req->fs->gids, req->in.gid, &gid) < 0)
+		return -EPERM;
 	if (uid == own.uid && gid == own.gid)
 		return 0;
 	if (own.uid != 0 && (uid == own.uid || uid == 0))

@@ -57,7 +57,9 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 	fs->root_fd = fs->proc_fd = -1;
 	/* Modes are the guest's: its own umask is in them already. */
 	umask(0);
-	ret = fs->host->xattrmap ? fs_xattrmap_new(&fs->xattrmap, fs->host->xattrmap) : 0;
+	ret = fs_host_ids(fs->host, &fs->uids, &fs->gids);
+	if (ret == 0 && fs->host->xattrmap)
+		ret = fs_xattrmap_new(&fs->xattrmap, fs->host->xattrmap);
 	if (ret == 0)
 		ret = fs_root_open(fs);
 	if (ret == 0)

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/options.h"
+#include "fs/idmap.h"
 #include "godwit/device.h"
 
 #define FS_TAG_MAX		  36 /* VIRTIO 1.3, 5.11.4 */
@@ -38,6 +40,7 @@ struct fs_host {
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
 	enum fs_on_error on_error;
 	struct fs_policy policy;
+	struct gw_texts translate_uid, translate_gid; /* ranges (idmap.h) */
 	const char *xattrmap; /* rules (xattrmap.h), NULL: none; they imply extended attributes */
 	bool readonly;
 	unsigned fd_limit; /* descriptors this device may hold, 0: from RLIMIT_NOFILE */
@@ -62,6 +65,7 @@ struct fs {
 	const struct gw_params *params;
 	struct fs_policy policy; /* in force */
 	struct fs_xattrmap *xattrmap;
+	struct fs_idmap uids, gids;
 	int root_fd; /* O_PATH of the share */
 	int proc_fd; /* O_PATH of /proc/self/fd, taken at start */
 	struct fs_session session;

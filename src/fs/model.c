@@ -37,6 +37,10 @@ static const struct gw_param params[] = {
 	 .doc = "Which rules map names of extended attributes: a digest of them, 0 for none.",
 	 .type = GW_PARAM_INT,
 	 .max = UINT32_MAX},
+	{.name = "id-map",
+	 .doc = "Which ranges translate users and groups: a digest of them, 0 for none.",
+	 .type = GW_PARAM_INT,
+	 .max = UINT32_MAX},
 	{.name = NULL},
 };
 
@@ -121,6 +125,33 @@ static int set_xattrmap(const struct fs_host *host, struct gw_params *set)
 	return err;
 }
 
+static int read_ids(struct fs_idmap *map, const struct gw_texts *texts)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < texts->count && !err; i++)
+		err = fs_idmap_add(map, texts->text[i]);
+	return err;
+}
+
+int fs_host_ids(const struct fs_host *host, struct fs_idmap *uids, struct fs_idmap *gids)
+{
+	int err = read_ids(uids, &host->translate_uid);
+
+	if (err)
+		return gw_fail_in(err, "--translate-uid");
+	err = read_ids(gids, &host->translate_gid);
+	return err ? gw_fail_in(err, "--translate-gid") : 0;
+}
+
+static int set_idmap(const struct fs_host *host, struct gw_params *set)
+{
+	struct fs_idmap uids = {0}, gids = {0};
+	int err = fs_host_ids(host, &uids, &gids);
+
+	return err ? err : gw_params_set(set, "id-map", fs_idmaps_id(&uids, &gids), NULL);
+}
+
 int fs_host_params(const struct fs_host *host, struct gw_params *set)
 {
 	int err = 0;
@@ -133,11 +164,14 @@ int fs_host_params(const struct fs_host *host, struct gw_params *set)
 		if (value != FS_UNSET && (value || settings[i].word))
 			err = gw_params_set(set, settings[i].param, value, NULL);
 	}
-	return err ? err : set_xattrmap(host, set);
+	if (!err)
+		err = set_xattrmap(host, set);
+	return err ? err : set_idmap(host, set);
 }
 
 int fs_host_check(const struct fs_host *host)
 {
+	struct fs_idmap uids = {0}, gids = {0};
 	struct fs_xattrmap *map = NULL;
 	int err = 0;
 
@@ -152,5 +186,5 @@ int fs_host_check(const struct fs_host *host)
 	if (host->xattrmap)
 		err = fs_xattrmap_new(&map, host->xattrmap);
 	fs_xattrmap_free(map);
-	return err;
+	return err ? err : fs_host_ids(host, &uids, &gids);
 }

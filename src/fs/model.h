@@ -9,6 +9,8 @@
 int fs_host_check(const struct fs_host *host);
 /* The parameters that the operator's configuration names; the others stay unset. */
 int fs_host_params(const struct fs_host *host, struct gw_params *params);
+/* The maps that its ranges make, of users and of groups. */
+int fs_host_ids(const struct fs_host *host, struct fs_idmap *uids, struct fs_idmap *gids);
 /* fs->policy from fs->params: what is unset is as the operator has it, or off. */
 void fs_policy_apply(struct fs *fs);
 

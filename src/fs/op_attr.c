@@ -47,7 +47,7 @@ int fs_op_statx(struct fs_request *req)
 	ret = fs_inode_statx(inode, &stx);
 	if (ret < 0)
 		return ret;
-	fs_statx_fill(&out.stat, &stx);
+	fs_statx_fill(req->fs, &out.stat, &stx);
 	return fs_reply(req, &out, sizeof(out));
 }
 
@@ -83,10 +83,18 @@ static int target_get(struct fs_request *req, const struct fuse_setattr_in *in,
 static int set_owner(struct fs_request *req, const struct fuse_setattr_in *in,
 		     struct target *target)
 {
-	uid_t uid = in->valid & FATTR_UID ? in->uid : (uid_t)-1;
-	gid_t gid = in->valid & FATTR_GID ? in->gid : (gid_t)-1;
+	const struct fs *fs = req->fs;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	int ret = 0;
 
-	fs_privs_drop_path(req->fs, target->at.path.fd);
+	if (in->valid & FATTR_UID)
+		ret = fs_idmap_to_host(&fs->uids, in->uid, &uid);
+	if (in->valid & FATTR_GID && ret == 0)
+		ret = fs_idmap_to_host(&fs->gids, in->gid, &gid);
+	if (ret < 0)
+		return ret;
+	fs_privs_drop_path(fs, target->at.path.fd);
 	return fchownat(target->at.path.fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 

@@ -47,6 +47,8 @@ class CommandLine(unittest.TestCase):
             ("--shared-dir", "/tmp", "--fd", "0", "--tag", "x" * 37),
             ("--shared-dir", "/tmp", "--fd", "0", "--cache", "sometimes"),
             ("--shared-dir", "/tmp", "--fd", "0", "--xattrmap", ":bad:"),
+            ("--shared-dir", "/tmp", "--fd", "0", "--translate-uid=map:0:1:1",
+             "--translate-uid=map:0:2:1"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "0"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "65"),
         ):

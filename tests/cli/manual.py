@@ -29,7 +29,8 @@ def of_help(command):
 
 def of_manual(page):
     with open(page, encoding="utf-8") as file:
-        return re.findall(r"^\*(--[a-z0-9-]+)\*(?:(?: |\[=)_([A-Z-]+)_)?", file.read(), re.M)
+        lines = [line for line in file if line.startswith("*--")]
+    return re.findall(r"\*(--[a-z0-9-]+)\*(?:(?: |\[=)_([A-Z-]+)_)?", "".join(lines))
 
 
 page, *program = sys.argv[1:]

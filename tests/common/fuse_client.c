@@ -113,6 +113,8 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.thread_pool_size = options->threads,
 		.policy = options->policy,
 		.xattrmap = options->xattrmap,
+		.translate_uid = options->uids,
+		.translate_gid = options->gids,
 		.readonly = options->readonly,
 	};
 	start_frontend(client, options->socket);

@@ -31,6 +31,7 @@ struct fuse_options {
 	unsigned queues; /* request queues, 0: one */
 	struct fs_policy policy;
 	const char *xattrmap;
+	struct gw_texts uids, gids; /* translated */
 	bool readonly;
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */

@@ -168,6 +168,70 @@ static void test_bad_extension(void **state)
 	assert_true(fuse_call(&client, &call) > 0);
 }
 
+static struct stat host_stat(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(lstat(share_path(&client, name), &st), 0);
+	return st;
+}
+
+/* The guest's numbers are others on the host, on all ways in and out. */
+static void test_translated(void **state)
+{
+	const struct fuse_options options = {
+		.uids = {2, {"map:0:100000:65536", "forbid-guest:65536:1"}},
+		.gids = {2, {"squash-guest:0:500:2000", "host:500:7:1"}},
+	};
+	struct fuse_setattr_in owner = {.valid = FATTR_UID, .uid = 5};
+	struct fuse_setattr_in group = {.valid = FATTR_GID, .gid = 5000};
+	struct fuse_created created;
+	struct fuse_attr attr;
+
+	(void)state;
+	fuse_start(&client, &options);
+	assert_int_equal(chmod(share_path(&client, ""), 0777), 0);
+	assert_true(create_as(1, "f", 1000, 1000, 0, &created) > 0);
+	assert_int_equal(created.entry.attr.uid, 1000);
+	assert_int_equal(created.entry.attr.gid, 7);
+	assert_int_equal(host_stat("f").st_uid, 101000);
+	assert_int_equal(host_stat("f").st_gid, 500);
+	/* The guest's root has no other rights than whom it stands for. */
+	assert_true(create_as(1, "r", 0, 0, 0, &created) > 0);
+	assert_int_equal(host_stat("r").st_uid, 100000);
+	assert_int_equal(create_as(1, "x", 65536, 0, 0, &created), -EPERM);
+	assert_true(fuse_setattr(&client, created.entry.nodeid, &owner, &attr) > 0);
+	assert_int_equal(attr.uid, 5);
+	assert_int_equal(host_stat("r").st_uid, 100005);
+	assert_true(fuse_setattr(&client, created.entry.nodeid, &group, &attr) > 0);
+	assert_int_equal(host_stat("r").st_gid, 5000);
+	owner.uid = 65536;
+	assert_int_equal(fuse_setattr(&client, created.entry.nodeid, &owner, NULL), -EPERM);
+	assert_int_equal(host_stat("r").st_uid, 100005);
+	fuse_stop(&client);
+}
+
+/* So are supplementary groups; one that is forbidden gives nothing. */
+static void test_translated_groups(void **state)
+{
+	const struct fuse_options options = {
+		.gids = {2, {"guest:500:600:1", "forbid-guest:501:1"}}};
+	struct fuse_created created;
+	uint64_t dir;
+
+	(void)state;
+	fuse_start(&client, &options);
+	assert_int_equal(mkdir(share_path(&client, "d"), 0770), 0);
+	assert_int_equal(chmod(share_path(&client, "d"), 0770), 0);
+	assert_int_equal(chown(share_path(&client, "d"), 0, 600), 0);
+	dir = fuse_node(&client, 1, "d");
+	assert_int_equal(create_as(dir, "f", 1000, 1000, 0, &created), -EACCES);
+	assert_true(create_as(dir, "f", 1000, 1000, 2, &created) > 0);
+	assert_int_equal(chown(share_path(&client, "d"), 0, 501), 0);
+	assert_int_equal(create_as(dir, "g", 1000, 1000, 2, &created), -EACCES);
+	fuse_stop(&client);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +241,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_existing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_setgid_directory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bad_extension, setup, teardown),
+		cmocka_unit_test(test_translated),
+		cmocka_unit_test(test_translated_groups),
 	};
 
 	if (geteuid() != 0) {

@@ -69,6 +69,22 @@ static void test_what_differs_is_refused(void **state)
 	assert_int_equal(moves(HOST(UNSET), HOST(.policy.cache = FS_CACHE_AUTO), &policy), 0);
 }
 
+/* Nor can ranges. */
+static void test_id_maps(void **state)
+{
+	struct fs_policy policy;
+	const struct gw_texts map = {.count = 1, .text = {"map:0:100000:1000"}};
+
+	(void)state;
+	assert_int_equal(moves(HOST(UNSET, .translate_uid = map), HOST(UNSET, .translate_uid = map),
+			       &policy),
+			 0);
+	assert_int_not_equal(moves(HOST(UNSET, .translate_uid = map), HOST(UNSET), &policy), 0);
+	assert_int_not_equal(moves(HOST(UNSET, .translate_uid = map),
+				   HOST(UNSET, .translate_gid = map), &policy),
+			     0);
+}
+
 /* Rules cannot be adopted, only be the same. */
 static void test_xattr_maps(void **state)
 {
@@ -96,6 +112,8 @@ static void test_impossible_hosts(void **state)
 		{.shared_dir = "/", .tag = ""},
 		{.shared_dir = "/", .num_request_queues = FS_REQUEST_QUEUES_MAX + 1},
 		{.shared_dir = "/", .xattrmap = ":map:"},
+		{.shared_dir = "/", .translate_uid = {.count = 1, .text = {"map:0"}}},
+		{.shared_dir = "/", .translate_gid = {.count = 1, .text = {"map:0"}}},
 	};
 
 	(void)state;
@@ -109,6 +127,7 @@ int main(void)
 		cmocka_unit_test(test_unset_is_adopted),
 		cmocka_unit_test(test_what_differs_is_refused),
 		cmocka_unit_test(test_xattr_maps),
+		cmocka_unit_test(test_id_maps),
 		cmocka_unit_test(test_impossible_hosts),
 	};
 
