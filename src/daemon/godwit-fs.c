@@ -20,6 +20,7 @@ struct fs_daemon {
 	struct fs_host host;
 	const char *sandbox;
 	unsigned nofile; /* 0: not given */
+	bool no_killpriv, announce_submounts, no_announce_submounts;
 };
 static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the host");
 
@@ -42,6 +43,24 @@ static const struct gw_option options[] = {
 	 AT(host.translate_gid), GW_OPTION_LIST, .rare = true},
 	{"cache", "POLICY", "auto, always, never, metadata [auto]", AT(host.policy.cache),
 	 GW_OPTION_WORD, .words = cache_words},
+	{"writeback", NULL, "the guest keeps written data for a while", AT(host.policy.writeback),
+	 GW_OPTION_FLAG, .rare = true},
+	{"allow-direct-io", NULL, "O_DIRECT of the guest is one here", AT(host.policy.direct_io),
+	 GW_OPTION_FLAG, .rare = true},
+	{"allow-mmap", NULL, "shared mappings also without a cache", AT(host.policy.mmap),
+	 GW_OPTION_FLAG, .rare = true},
+	{"killpriv-v2", NULL, "set-id bits are taken away here", AT(host.policy.killpriv),
+	 GW_OPTION_FLAG, .rare = true},
+	{"no-killpriv-v2", NULL, "they are not [this]", AT(no_killpriv), GW_OPTION_FLAG,
+	 .rare = true},
+	{"preserve-noatime", NULL, "O_NOATIME of the guest is one here", AT(host.preserve_noatime),
+	 GW_OPTION_FLAG, .rare = true},
+	{"no-readdirplus", NULL, "list directories without attributes", AT(host.no_readdirplus),
+	 GW_OPTION_FLAG, .rare = true},
+	{"announce-submounts", NULL, "mounts in the share are mounts there [this]",
+	 AT(announce_submounts), GW_OPTION_FLAG, .rare = true},
+	{"no-announce-submounts", NULL, "they are plain directories", AT(no_announce_submounts),
+	 GW_OPTION_FLAG, .rare = true},
 	{"readonly", NULL, "the guest may not change anything", AT(host.readonly), GW_OPTION_FLAG},
 	{"sandbox", "MODE", "only none in this version", AT(sandbox), GW_OPTION_STRING},
 	{"thread-pool-size", "N", "threads for what blocks [0: chosen]", AT(host.thread_pool_size),
@@ -102,8 +121,16 @@ static int prepare(void *opaque)
 
 static int check(void *opaque)
 {
-	const struct fs_daemon *fs = opaque;
+	struct fs_daemon *fs = opaque;
 
+	if (fs->announce_submounts && fs->no_announce_submounts)
+		return gw_fail(EINVAL, "options --announce-submounts and --no-announce-submounts "
+				       "exclude each other");
+	if (fs->host.policy.killpriv && fs->no_killpriv)
+		return gw_fail(EINVAL,
+			       "options --killpriv-v2 and --no-killpriv-v2 exclude each other");
+	if (fs->announce_submounts || fs->no_announce_submounts)
+		fs->host.policy.submounts = fs->announce_submounts;
 	return fs_host_check(&fs->host);
 }
 
@@ -117,7 +144,7 @@ static int set_params(const void *opaque, struct gw_params *params)
 
 int main(int argc, char **argv)
 {
-	static struct fs_daemon fs = {.host.policy.cache = FS_UNSET};
+	static struct fs_daemon fs = {.host.policy = {.cache = FS_UNSET, .submounts = FS_UNSET}};
 	static const struct gw_daemon daemon = {
 		.program = "godwit-fs",
 		.summary = "Share a directory with a guest over virtio-fs (vhost-user).",

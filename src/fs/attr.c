@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/attr.c - attributes as the guest gets them, and for how long it may believe them. */
 #include "fs/attr.h"
+#include "fs/request.h"
+
+/* Linux 5.8, which a C library may be older than. */
+#ifndef STATX_ATTR_MOUNT_ROOT
+#define STATX_ATTR_MOUNT_ROOT 0x2000
+#endif
 
 #define A_DAY 86400
 
@@ -88,6 +94,10 @@ void fs_entry_fill(const struct fs *fs, struct fuse_entry_out *entry, uint64_t n
 		.attr_valid = valid,
 	};
 	fs_attr_fill(fs, &entry->attr, stx);
+	/* Of the share's own root nobody asks for an entry. */
+	if (fs_has(fs, FUSE_SUBMOUNTS) && S_ISDIR(stx->stx_mode) &&
+	    stx->stx_attributes & STATX_ATTR_MOUNT_ROOT)
+		entry->attr.flags = FUSE_ATTR_SUBMOUNT;
 }
 
 void fs_attr_out_fill(const struct fs *fs, struct fuse_attr_out *out, const struct statx *stx)

@@ -28,8 +28,13 @@ enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
 /* What the guest is offered and told. Each is a parameter of the device model (model.c), so that
  * source and destination agree on it. */
 struct fs_policy {
-	int cache; /* enum fs_cache */
+	int cache;     /* enum fs_cache */
+	int submounts; /* a switch: mounts in the share are mounts in the guest */
 	bool xattr;
+	bool writeback; /* the guest's kernel keeps what is written for a while */
+	bool direct_io; /* O_DIRECT of the guest is one on the host */
+	bool mmap;	/* files that are read and written directly can be mapped shared */
+	bool killpriv;	/* set-id bits are taken away here, when the guest says so */
 };
 
 /* What the operator configured: gw_backend_config.host of a virtio-fs back-end. */
@@ -43,6 +48,10 @@ struct fs_host {
 	struct gw_texts translate_uid, translate_gid; /* ranges (idmap.h) */
 	const char *xattrmap; /* rules (xattrmap.h), NULL: none; they imply extended attributes */
 	bool readonly;
+	/* The guest learns of these by FUSE flags and nothing is lost where they differ, so they
+	 * are no parameters. */
+	bool no_readdirplus;
+	bool preserve_noatime;
 	unsigned fd_limit; /* descriptors this device may hold, 0: from RLIMIT_NOFILE */
 };
 

@@ -33,6 +33,22 @@ static const struct gw_param params[] = {
 	 .type = GW_PARAM_ENUM,
 	 .values = cache_values},
 	{.name = "xattr", .doc = "Extended attributes.", .type = GW_PARAM_BOOL},
+	{.name = "writeback",
+	 .doc = "The guest's kernel may keep what is written for a while.",
+	 .type = GW_PARAM_BOOL},
+	{.name = "direct-io",
+	 .doc = "O_DIRECT of the guest is O_DIRECT on the host.",
+	 .type = GW_PARAM_BOOL},
+	{.name = "direct-mmap",
+	 .doc = "Files that the guest does not cache can be mapped shared.",
+	 .type = GW_PARAM_BOOL},
+	{.name = "killpriv-v2",
+	 .doc = "Set-id bits are taken away by the device instead of the guest's kernel.",
+	 .type = GW_PARAM_BOOL},
+	{.name = "submounts",
+	 .doc = "Mounts inside the share are mounts in the guest, with device numbers of their "
+		"own.",
+	 .type = GW_PARAM_BOOL},
 	{.name = "xattr-map",
 	 .doc = "Which rules map names of extended attributes: a digest of them, 0 for none.",
 	 .type = GW_PARAM_INT,
@@ -50,8 +66,16 @@ static const struct gw_setting profile_1[] = {
 	{NULL, 0},
 };
 
+static const struct gw_setting profile_2[] = {
+	{"state", 1},
+	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{"submounts", 1},
+	{NULL, 0},
+};
+
 static const struct gw_profile profiles[] = {
 	{.name = "1", .settings = profile_1},
+	{.name = "2", .settings = profile_2},
 	{.name = NULL},
 };
 
@@ -59,7 +83,7 @@ const struct gw_model fs_model = {
 	.name = "godwit-project.org/virtio-fs",
 	.params = params,
 	.profiles = profiles,
-	.default_profile = "1",
+	.default_profile = "2",
 };
 
 /* Parameters that are members of struct fs_policy. */
@@ -70,7 +94,12 @@ static const struct setting {
 		    */
 } settings[] = {
 	{"cache", offsetof(struct fs_policy, cache), .word = true},
+	{"submounts", offsetof(struct fs_policy, submounts), .word = true},
 	{"xattr", offsetof(struct fs_policy, xattr)},
+	{"writeback", offsetof(struct fs_policy, writeback)},
+	{"direct-io", offsetof(struct fs_policy, direct_io)},
+	{"direct-mmap", offsetof(struct fs_policy, mmap)},
+	{"killpriv-v2", offsetof(struct fs_policy, killpriv)},
 };
 
 static int64_t setting_get(const struct setting *setting, const struct fs_policy *policy)

@@ -118,7 +118,7 @@ static int set_size(struct fs_request *req, const struct fuse_setattr_in *in, st
 			return own;
 		fd = own;
 	}
-	fs_privs_drop(req->fs, fd);
+	fs_privs_drop(req->fs, fd, in->valid & FATTR_KILL_SUIDGID);
 	return ftruncate(fd, (off_t)in->size) < 0 ? -errno : 0;
 }
 

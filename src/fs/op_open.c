@@ -14,12 +14,30 @@
 /*
  * What of the guest's open flags the host's open gets. Not O_APPEND: WRITE appends by itself
  * (op_data.c), and a write at a place of its own, such as one out of the guest's page cache, must
- * stay one. Not O_DIRECT: the guest's buffers need not be aligned as the host wants them. Not
- * O_NOATIME: it is for the file's owner, who in the guest may be someone else than here.
+ * stay one.
  */
 #define FLAGS_KEPT (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC)
 /* What a handle stores: no open of the same file again should do these. */
 #define FLAGS_ONCE (O_CREAT | O_EXCL | O_TRUNC | O_TMPFILE)
+
+/*
+ * With these a file is opened, stored with its handle, and opened again where the guest moves to.
+ * O_DIRECT only if asked for: the guest's buffers need not be aligned as the host wants them.
+ * O_NOATIME likewise: it is for the file's owner, who in the guest may be someone else than here.
+ */
+static int host_flags(const struct fs *fs, uint32_t flags)
+{
+	int kept = (int)flags & FLAGS_KEPT;
+
+	if (fs->policy.direct_io)
+		kept |= (int)flags & O_DIRECT;
+	if (fs->host->preserve_noatime)
+		kept |= (int)flags & O_NOATIME;
+	/* The guest's page cache reads what it writes only a part of. */
+	if (fs_has(fs, FUSE_WRITEBACK_CACHE) && (kept & O_ACCMODE) == O_WRONLY)
+		kept = (kept & ~O_ACCMODE) | O_RDWR;
+	return kept;
+}
 
 static bool wants_write(uint32_t flags)
 {
@@ -36,21 +54,33 @@ static int add_handle(struct fs_request *req, struct fs_inode *inode, int fd, ui
 	return fs_handle_add(req->fs->handles, inode, fd, kept, NULL, &out->fh);
 }
 
+/* O_NOATIME is a wish: without it who may not have it would not get the file at all. */
+static int open_inode(struct fs_inode *inode, int *flags)
+{
+	int fd = fs_inode_open(inode, *flags | O_CLOEXEC);
+
+	if (fd == -EPERM && *flags & O_NOATIME) {
+		*flags &= ~O_NOATIME;
+		fd = fs_inode_open(inode, *flags | O_CLOEXEC);
+	}
+	return fd;
+}
+
 static int open_existing(struct fs_request *req)
 {
 	const struct fuse_open_in *in = req->arg;
 	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(req->fs->inodes, req->in.nodeid);
-	int flags = (int)in->flags & FLAGS_KEPT;
+	int flags = host_flags(req->fs, in->flags);
 	struct fuse_open_out out;
 	int fd, ret;
 
 	if (!inode)
 		return -ESTALE;
-	fd = fs_inode_open(inode, flags | O_CLOEXEC);
+	fd = open_inode(inode, &flags);
 	if (fd < 0)
 		return fd;
 	if (flags & O_TRUNC)
-		fs_privs_drop(req->fs, fd);
+		fs_privs_drop(req->fs, fd, in->open_flags & FUSE_OPEN_KILL_SUIDGID);
 	ret = add_handle(req, inode, fd, (uint32_t)flags, &out);
 	return ret < 0 ? ret : fs_reply(req, &out, sizeof(out));
 }
@@ -114,7 +144,7 @@ static int reply_created(struct fs_request *req, uint64_t nodeid, const struct s
 
 /* As the request's user: somebody else made it, and the guest's kernel, which knew of no such file,
  * has asked for no rights on it. */
-static int open_as_user(struct fs_request *req, struct fs_inode *inode, int flags)
+static int open_as_user(struct fs_request *req, struct fs_inode *inode, int *flags)
 {
 	FS_AUTO_PATHFD struct fs_fd held = FS_PATHFD_INIT;
 	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
@@ -123,7 +153,7 @@ static int open_as_user(struct fs_request *req, struct fs_inode *inode, int flag
 
 	if (ret == 0)
 		ret = fs_creds_enter(&creds, req);
-	return ret < 0 ? ret : fs_inode_open(inode, flags | O_CLOEXEC);
+	return ret < 0 ? ret : open_inode(inode, flags);
 }
 
 /* The name is taken: what is there is looked up and opened. */
@@ -132,7 +162,7 @@ static int create_existing(struct fs_request *req)
 	const struct fuse_create_in *in = req->arg;
 	struct fs *fs = req->fs;
 	FS_AUTO_INODE struct fs_inode *parent = fs_inode_get(fs->inodes, req->in.nodeid);
-	int flags = (int)in->flags & FLAGS_KEPT;
+	int flags = host_flags(fs, in->flags);
 	struct statx stx;
 	uint64_t nodeid;
 	int fd = -ESTALE;
@@ -144,9 +174,9 @@ static int create_existing(struct fs_request *req)
 		FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(fs->inodes, nodeid);
 
 		if (inode)
-			fd = open_as_user(req, inode, flags);
+			fd = open_as_user(req, inode, &flags);
 		if (fd >= 0 && flags & O_TRUNC) {
-			fs_privs_drop(fs, fd);
+			fs_privs_drop(fs, fd, in->open_flags & FUSE_OPEN_KILL_SUIDGID);
 			fs_inode_statx(inode, &stx); /* the size is another one now */
 		}
 	}
@@ -173,7 +203,7 @@ int fs_op_create(struct fs_request *req)
 	const struct fuse_create_in *in = req->arg;
 	struct fs *fs = req->fs;
 	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
-	int flags = (int)in->flags & FLAGS_KEPT;
+	int flags = host_flags(fs, in->flags);
 	struct statx stx;
 	uint64_t nodeid;
 	GW_AUTO_FD int fd = -1;
@@ -203,7 +233,7 @@ int fs_op_tmpfile(struct fs_request *req)
 	struct fs *fs = req->fs;
 	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
 	/* O_EXCL says here that the file is never to get a name. */
-	int flags = (int)in->flags & (FLAGS_KEPT | O_EXCL);
+	int flags = host_flags(fs, in->flags) | ((int)in->flags & O_EXCL);
 	struct statx stx;
 	uint64_t nodeid;
 	GW_AUTO_FD int fd = -1;

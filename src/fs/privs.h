@@ -3,15 +3,21 @@
 #ifndef GW_FS_PRIVS_H
 #define GW_FS_PRIVS_H
 
+#include <stdbool.h>
+
 struct fs;
 
 /*
- * Writing to a file, changing its size or its owner takes its security.capability away. Where the
- * guest's is kept under another name (--xattrmap), the host's kernel does not do it. @fd is of the
- * open file.
+ * Called before a file is written to or its size changes, with its open @fd. The host's kernel
+ * takes two things away then, but not here:
+ *
+ * - security.capability, where the guest's is kept under another name (--xattrmap);
+ * - set-id bits, which it leaves to this process (CAP_FSETID). @killed: the guest's kernel says
+ * that its caller has no such privilege (FUSE_HANDLE_KILLPRIV_V2).
  */
-void fs_privs_drop(const struct fs *fs, int fd);
-/* The same by an O_PATH descriptor. */
+void fs_privs_drop(const struct fs *fs, int fd, bool killed);
+/* Before the owner changes, by an O_PATH descriptor. Set-id bits the kernel takes from everybody.
+ */
 void fs_privs_drop_path(const struct fs *fs, int path_fd);
 
 #endif

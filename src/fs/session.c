@@ -12,31 +12,64 @@
 /* Without FUSE_MAX_PAGES a request has 32 pages. */
 #define COMPAT_MAX_PAGES 32
 
-enum condition {
-	ALWAYS,
-	UNLESS_CACHE_NEVER,
-};
+/* When the device takes a flag that the guest offers. */
+typedef bool when_fn(const struct fs *fs);
+
+static bool always(const struct fs *fs)
+{
+	(void)fs;
+	return true;
+}
+
+/* Without a cache the guest could not keep what it brings. */
+static bool readdirplus(const struct fs *fs)
+{
+	return fs->policy.cache != FS_CACHE_NEVER && !fs->host->no_readdirplus;
+}
+
+static bool writeback(const struct fs *fs)
+{
+	return fs->policy.writeback;
+}
+
+static bool direct_mmap(const struct fs *fs)
+{
+	return fs->policy.mmap;
+}
+
+static bool killpriv(const struct fs *fs)
+{
+	return fs->policy.killpriv;
+}
+
+static bool submounts(const struct fs *fs)
+{
+	return fs->policy.submounts > 0;
+}
 
 /*
- * Deliberately absent: WRITEBACK_CACHE, POSIX_ACL and what belongs to it (DONT_MASK,
- * SETXATTR_EXT), HANDLE_KILLPRIV* and SECURITY_CTX, each of which changes what other operations
- * mean; locks; SUBMOUNTS; EXPORT_SUPPORT, since LOOKUP of "." and ".." passes no filter here.
+ * Deliberately absent: EXPORT_SUPPORT, since LOOKUP of "." and ".." passes no filter here;
+ * HANDLE_KILLPRIV, whose second version says for whom set-id bits go.
  */
 static const struct {
 	uint64_t bit;
-	enum condition when;
+	when_fn *when;
 } flags_taken[] = {
-	{FUSE_ASYNC_READ, ALWAYS},
-	{FUSE_ATOMIC_O_TRUNC, ALWAYS},
-	{FUSE_BIG_WRITES, ALWAYS},
-	{FUSE_AUTO_INVAL_DATA, ALWAYS},
-	{FUSE_DO_READDIRPLUS, UNLESS_CACHE_NEVER}, /* what it brings could not be kept */
-	{FUSE_READDIRPLUS_AUTO, UNLESS_CACHE_NEVER},
-	{FUSE_ASYNC_DIO, ALWAYS},
-	{FUSE_PARALLEL_DIROPS, ALWAYS},
-	{FUSE_MAX_PAGES, ALWAYS},
-	{FUSE_INIT_EXT, ALWAYS},
-	{FUSE_CREATE_SUPP_GROUP, ALWAYS},
+	{FUSE_ASYNC_READ, always},
+	{FUSE_ATOMIC_O_TRUNC, always},
+	{FUSE_BIG_WRITES, always},
+	{FUSE_AUTO_INVAL_DATA, always},
+	{FUSE_DO_READDIRPLUS, readdirplus},
+	{FUSE_READDIRPLUS_AUTO, readdirplus},
+	{FUSE_ASYNC_DIO, always},
+	{FUSE_WRITEBACK_CACHE, writeback},
+	{FUSE_PARALLEL_DIROPS, always},
+	{FUSE_MAX_PAGES, always},
+	{FUSE_SUBMOUNTS, submounts},
+	{FUSE_HANDLE_KILLPRIV_V2, killpriv},
+	{FUSE_INIT_EXT, always},
+	{FUSE_CREATE_SUPP_GROUP, always},
+	{FUSE_DIRECT_IO_ALLOW_MMAP, direct_mmap},
 };
 
 uint64_t fs_session_flags(const struct fs *fs)
@@ -44,7 +77,7 @@ uint64_t fs_session_flags(const struct fs *fs)
 	uint64_t flags = 0;
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(flags_taken); i++) {
-		if (flags_taken[i].when == ALWAYS || fs->policy.cache != FS_CACHE_NEVER)
+		if (flags_taken[i].when(fs))
 			flags |= flags_taken[i].bit;
 	}
 	return flags;

@@ -116,6 +116,8 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.translate_uid = options->uids,
 		.translate_gid = options->gids,
 		.readonly = options->readonly,
+		.no_readdirplus = options->no_readdirplus,
+		.preserve_noatime = options->noatime,
 	};
 	start_frontend(client, options->socket);
 	if (!options->no_init)

@@ -32,7 +32,7 @@ struct fuse_options {
 	struct fs_policy policy;
 	const char *xattrmap;
 	struct gw_texts uids, gids; /* translated */
-	bool readonly;
+	bool readonly, no_readdirplus, noatime;
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */

@@ -41,14 +41,16 @@ static int moves(const struct fs_host *source, const struct fs_host *here, struc
 	return err;
 }
 
-#define UNSET .policy.cache = FS_UNSET
+#define UNSET .policy.cache = FS_UNSET, .policy.submounts = FS_UNSET
 
 static void test_unset_is_adopted(void **state)
 {
 	struct fs_policy policy;
 
 	(void)state;
-	assert_int_equal(moves(HOST(.policy = {.cache = FS_CACHE_NEVER, .xattr = true}),
+	assert_int_equal(moves(HOST(.policy = {.cache = FS_CACHE_NEVER,
+					       .submounts = FS_UNSET,
+					       .xattr = true}),
 			       HOST(UNSET), &policy),
 			 0);
 	assert_int_equal(policy.cache, FS_CACHE_NEVER);
@@ -56,6 +58,7 @@ static void test_unset_is_adopted(void **state)
 	assert_int_equal(moves(HOST(UNSET), HOST(UNSET), &policy), 0);
 	assert_int_equal(policy.cache, FS_CACHE_AUTO);
 	assert_false(policy.xattr);
+	assert_true(policy.submounts);
 }
 
 static void test_what_differs_is_refused(void **state)
@@ -63,10 +66,13 @@ static void test_what_differs_is_refused(void **state)
 	struct fs_policy policy;
 
 	(void)state;
-	assert_int_not_equal(moves(HOST(UNSET), HOST(.policy.cache = FS_CACHE_ALWAYS), &policy), 0);
+	assert_int_not_equal(
+		moves(HOST(UNSET),
+		      HOST(.policy = {.cache = FS_CACHE_ALWAYS, .submounts = FS_UNSET}), &policy),
+		0);
 	assert_int_not_equal(moves(HOST(UNSET), HOST(UNSET, .policy.xattr = true), &policy), 0);
 	/* Said or unsaid, auto is auto. */
-	assert_int_equal(moves(HOST(UNSET), HOST(.policy.cache = FS_CACHE_AUTO), &policy), 0);
+	assert_int_equal(moves(HOST(UNSET), HOST(.policy.submounts = FS_UNSET), &policy), 0);
 }
 
 /* Nor can ranges. */

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/killpriv.c - set-id bits go with a change if the guest's kernel says so, and only then. */
+#include "../common/fuse_client.h"
+
+static struct fuse_client client;
+static uint64_t node;
+static bool killed; /* what the guest's kernel says of its caller */
+
+static void write_by(void)
+{
+	struct fuse_write_in in = {.size = 1, .write_flags = killed ? FUSE_WRITE_KILL_SUIDGID : 0};
+	struct fuse_write_out out;
+	struct fuse_open_out open;
+
+	assert_true(fuse_open(&client, node, O_WRONLY, &open) > 0);
+	in.fh = open.fh;
+	assert_true(fuse_call(&client, &(struct fuse_call){.opcode = FUSE_WRITE,
+							   .arg = &in,
+							   .arg_len = sizeof(in),
+							   .data = "x",
+							   .data_len = 1,
+							   .answer = &out,
+							   .room = sizeof(out)}) > 0);
+}
+
+static void truncate_by(void)
+{
+	const struct fuse_setattr_in in = {.valid = FATTR_SIZE | (killed ? FATTR_KILL_SUIDGID : 0)};
+
+	assert_true(fuse_setattr(&client, node, &in, NULL) > 0);
+}
+
+static void open_by(void)
+{
+	struct fuse_open_in in = {.flags = O_WRONLY | O_TRUNC,
+				  .open_flags = killed ? FUSE_OPEN_KILL_SUIDGID : 0};
+	struct fuse_open_out open;
+
+	assert_true(fuse_call(&client, &(struct fuse_call){.opcode = FUSE_OPEN,
+							   .nodeid = node,
+							   .arg = &in,
+							   .arg_len = sizeof(in),
+							   .answer = &open,
+							   .room = sizeof(open)}) > 0);
+}
+
+static void (*const changes[])(void) = {write_by, truncate_by, open_by};
+
+/* For each change: mode @before becomes @after. */
+static void expect(mode_t before, mode_t after)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		assert_int_equal(chmod(share_path(&client, "file"), before), 0);
+		changes[i]();
+		assert_int_equal(stat(share_path(&client, "file"), &st), 0);
+		assert_int_equal(st.st_mode & 07777, after);
+	}
+}
+
+static void begin(bool agreed)
+{
+	fuse_start(&client, &(struct fuse_options){.policy.killpriv = agreed});
+	share_file(&client, "file", "text");
+	node = fuse_node(&client, 1, "file");
+}
+
+static void test_killed(void **state)
+{
+	(void)state;
+	begin(true);
+	killed = true;
+	expect(06775, 0775);
+	expect(04700, 0700);
+	expect(02764, 02764); /* no right to execute: not what it seems */
+	expect(0644, 0644);
+	fuse_stop(&client);
+}
+
+static void test_caller_is_privileged(void **state)
+{
+	(void)state;
+	begin(true);
+	killed = false;
+	expect(06775, 06775);
+	fuse_stop(&client);
+}
+
+static void test_not_agreed_on(void **state)
+{
+	(void)state;
+	begin(false);
+	killed = true;
+	expect(06775, 06775);
+	fuse_stop(&client);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_killed),
+		cmocka_unit_test(test_caller_is_privileged),
+		cmocka_unit_test(test_not_agreed_on),
+	};
+
+	if (geteuid() != 0)
+		return 77; /* from others the host's kernel takes the bits */
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
