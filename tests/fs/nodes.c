@@ -57,6 +57,7 @@ static void test_symlink_readlink(void **state)
 static void test_mknod_mkdir(void **state)
 {
 	struct fuse_mknod_in in = {.mode = S_IFIFO | 0666, .umask = 022};
+	struct fuse_mkdir_in masked = {.mode = 0777, .umask = 027};
 	struct fuse_entry_out entry;
 	struct fuse_call call = {.opcode = FUSE_MKNOD,
 				 .arg = &in,
@@ -72,6 +73,12 @@ static void test_mknod_mkdir(void **state)
 	assert_int_equal(fuse_mkdir(&client, 1, "dir", 0777, &entry), sizeof(entry));
 	assert_int_equal(entry.attr.mode, S_IFDIR | 0777);
 	assert_int_equal(fuse_mkdir(&client, 1, "dir", 0777, &entry), -EEXIST);
+	call.opcode = FUSE_MKDIR;
+	call.arg = &masked;
+	call.arg_len = sizeof(masked);
+	call.name = "masked";
+	assert_int_equal(fuse_call(&client, &call), sizeof(entry));
+	assert_int_equal(entry.attr.mode, S_IFDIR | 0750);
 	/* In something that is no directory. */
 	assert_int_equal(fuse_mkdir(&client, fuse_node(&client, 1, "fifo"), "x", 0777, &entry),
 			 -ENOTDIR);

@@ -52,6 +52,16 @@ static void test_append(void **state)
 {
 	uint64_t node = fuse_node(&client, 1, "file");
 	struct fuse_open_out open;
+	struct fuse_write_in cached = {
+		.offset = 1, .size = 1, .flags = O_APPEND, .write_flags = FUSE_WRITE_CACHE};
+	struct fuse_write_out out;
+	struct fuse_call call = {.opcode = FUSE_WRITE,
+				 .arg = &cached,
+				 .arg_len = sizeof(cached),
+				 .data = "B",
+				 .data_len = 1,
+				 .answer = &out,
+				 .room = sizeof(out)};
 
 	(void)state;
 	assert_true(fuse_open(&client, node, O_WRONLY | O_APPEND, &open) > 0);
@@ -59,6 +69,10 @@ static void test_append(void **state)
 	assert_string_equal(share_content(&client, "file"), "1234567");
 	assert_int_equal(fuse_write(&client, open.fh, 0, "A", 1, O_WRONLY), 1);
 	assert_string_equal(share_content(&client, "file"), "A234567");
+	/* Out of the guest's page cache: it has its place, append or not. */
+	cached.fh = open.fh;
+	assert_int_equal(fuse_call(&client, &call), sizeof(out));
+	assert_string_equal(share_content(&client, "file"), "AB34567");
 }
 
 /* The guest's buffers need not be aligned as O_DIRECT wants them on the host. */

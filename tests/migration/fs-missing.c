@@ -124,6 +124,21 @@ static void test_lost_moves_on(void **state)
 	move_twin_close(&third);
 }
 
+/* What may be written here is this host's to say, whatever was open there. */
+static void test_read_only_here(void **state)
+{
+	uint64_t writer = guest_open(&from, other_id, O_RDWR);
+
+	(void)state;
+	to.host.readonly = true;
+	assert_int_equal(move_load(&to, move_save(&from)), -EROFS);
+	assert_non_null(strstr(gw_last_error(), "/d/other"));
+	to.host.on_error = FS_ON_ERROR_GUEST;
+	assert_int_equal(move_load(&to, move_save(&from)), 0);
+	assert_int_equal(guest_fd(&to, writer), -1);
+	assert_string_equal(guest_read(&to, handle), "right");
+}
+
 static void test_another_share(void **state)
 {
 	struct share other;
@@ -142,6 +157,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_guest_error, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_guest_error_of_a_directory, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_lost_moves_on, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_read_only_here, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_another_share, set_up, tear_down),
 	};
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -114,6 +115,45 @@ static void test_moved_on_the_host_while_evicted(void **state)
 				 host_ino(share_path(&from, i % 50 ? "d/f%u" : "other/g%u", i)));
 }
 
+/* The way to it leads out of the share by now, over a symbolic link that is not the last step. It
+ * is the very same file at its end. */
+static void test_no_way_over_a_link(void **state)
+{
+	FS_AUTO_INODE struct fs_inode *top = NULL, *deep = NULL;
+	char outside[] = "/tmp/godwit-outside-XXXXXX", moved[64], name[16];
+	uint64_t a, b, file;
+
+	(void)state;
+	assert_non_null(mkdtemp(outside));
+	snprintf(moved, sizeof(moved), "%s/a", outside);
+	share_mkdir(&from, "a");
+	share_mkdir(&from, "a/b");
+	share_file(&from, "a/b/f", "");
+	a = share_lookup(&from, FS_ROOT_ID, "a");
+	b = share_lookup(&from, a, "b");
+	file = share_lookup(&from, b, "f");
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(name, sizeof(name), "f%u", i);
+		share_file(&from, name, "");
+		share_lookup(&from, FS_ROOT_ID, name);
+	}
+	top = fs_inode_get(from.fs.inodes, a);
+	deep = fs_inode_get(from.fs.inodes, b);
+	assert_false(fs_fdcache_holds(top) || fs_fdcache_holds(deep));
+	assert_int_equal(rename(share_path(&from, "a"), moved), 0);
+	assert_int_equal(symlink(moved, share_path(&from, "a")), 0);
+	{
+		FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(from.fs.inodes, file);
+		struct statx stx;
+
+		assert_int_equal(fs_inode_statx(inode, &stx), -ESTALE);
+	}
+	assert_int_equal(unlink(share_path(&from, "a")), 0);
+	assert_int_equal(rename(moved, share_path(&from, "a")), 0);
+	rmdir(outside);
+	move_twin(&to, &from);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +161,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_unnamed_and_unreadable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_by_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_way_over_a_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_moved_on_the_host_while_evicted, set_up,
 						tear_down),
 	};
