@@ -72,8 +72,8 @@ struct gw_queue_change {
  * result) will be called on the control thread when it is in force; one such change at a time a
  * queue. Else refused: nothing changed. NUM, BASE, INFLIGHT and packed/split are refused with
  * -EBUSY while started. ENABLE is in force at once in any case, and alone never in progress. A
- * table in which the rings of a running queue can not be found any more breaks the ring, and is in
- * force.
+ * table in which the ring of a running queue is not found is in force, and the ring waits for the
+ * next.
  */
 typedef void gw_queue_done(void *opaque, int result);
 int gw_queue_change(struct gw_queue *queue, const struct gw_queue_change *change,

@@ -9,7 +9,7 @@
 
 bool gw_queue_may_pop(struct gw_queue *queue)
 {
-	return atomic_load_explicit(&queue->enabled, memory_order_relaxed) &&
+	return atomic_load_explicit(&queue->enabled, memory_order_relaxed) && !queue->adrift &&
 	       !atomic_load_explicit(&queue->stopping, memory_order_relaxed) &&
 	       !atomic_load_explicit(&queue->broken, memory_order_relaxed);
 }

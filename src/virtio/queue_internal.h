@@ -84,6 +84,10 @@ struct gw_queue {
 	struct gw_bell call, err;
 	bool call_owed; /* a call found no descriptor to go to */
 	struct gw_mem_use *use;
+	/* The table that the ring was last found in, while `use` lacks it: QEMU takes a region away
+	 * and adds it again, with other bounds, under running rings. Nothing is popped meanwhile;
+	 * what is in flight is still returned, through the mapping of old. */
+	struct gw_mem *adrift;
 	struct gw_dirty *log;
 	bool log_on;
 	uint64_t features;

@@ -108,7 +108,7 @@ static void take_refs(struct gw_queue *queue, const struct gw_queue_change *chan
 }
 
 /* While running, new addresses have to be found; a new table in which the old ones are not found
- * is in force, and breaks the ring. */
+ * is in force, and the ring waits for the next. */
 static int remap(struct gw_queue *queue, const struct gw_queue_change *change, bool *lost)
 {
 	struct gw_queue_addr addr = change_addr(queue, change);
@@ -125,6 +125,18 @@ static int remap(struct gw_queue *queue, const struct gw_queue_change *change, b
 	if (!err)
 		queue->ring = ring;
 	return 0;
+}
+
+/* Before the old table goes. */
+static void set_adrift(struct gw_queue *queue, bool lost)
+{
+	if (lost && queue->adrift)
+		return;
+	gw_mem_unref(queue->adrift);
+	queue->adrift = lost ? gw_mem_ref(queue->use->mem) : NULL;
+	if (lost)
+		gw_info("queue %u: waits for a memory table with its ring: %s", queue->index,
+			gw_last_error());
 }
 
 static int check_running(struct gw_queue *queue, const struct gw_queue_change *change)
@@ -188,11 +200,11 @@ int gw_queue_apply(struct gw_queue *queue, const struct gw_queue_change *change,
 		take_features(queue, change->features);
 	queue->addr = change_addr(queue, change);
 	queue->have_addr |= !!(change->what & GW_QUEUE_ADDR);
+	if (running && change->what & (GW_QUEUE_MEM | GW_QUEUE_ADDR))
+		set_adrift(queue, lost);
 	take_refs(queue, change, use);
 	take_fds(queue, change, running);
 	gw_queue_set_ring_log(queue);
-	if (lost)
-		gw_queue_break(queue, gw_last_error());
 	return 0;
 }
 
@@ -283,6 +295,8 @@ int gw_queue_set_up(struct gw_queue *queue)
 
 void gw_queue_tear_down(struct gw_queue *queue)
 {
+	gw_mem_unref(queue->adrift);
+	queue->adrift = NULL;
 	gw_queue_free_elems(queue);
 	gw_close(&queue->epoll);
 	gw_track_close(queue->track);
