@@ -26,6 +26,7 @@ static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the ho
 
 /* In the order of the enums in fs/fs.h. */
 static const char *const cache_words[] = {"auto", "always", "never", "metadata", NULL};
+static const char *const negotiation_words[] = {"never", "auto", "always", NULL};
 static const char *const on_error_words[] = {"abort", "guest-error", NULL};
 
 #define AT(member) offsetof(struct fs_daemon, member)
@@ -43,6 +44,11 @@ static const struct gw_option options[] = {
 	 AT(host.translate_gid), GW_OPTION_LIST, .rare = true},
 	{"cache", "POLICY", "auto, always, never, metadata [auto]", AT(host.policy.cache),
 	 GW_OPTION_WORD, .words = cache_words},
+	{"posix-acl", "WHEN", "ACLs: never, auto, always [never]", AT(host.policy.posix_acl),
+	 GW_OPTION_WORD, .words = negotiation_words, .implied = "always", .rare = true},
+	{"security-label", "WHEN", "labels with what is made, likewise [never]",
+	 AT(host.policy.security_label), GW_OPTION_WORD, .words = negotiation_words,
+	 .implied = "always", .rare = true},
 	{"writeback", NULL, "the guest keeps written data for a while", AT(host.policy.writeback),
 	 GW_OPTION_FLAG, .rare = true},
 	{"allow-direct-io", NULL, "O_DIRECT of the guest is one here", AT(host.policy.direct_io),
@@ -144,7 +150,7 @@ static int set_params(const void *opaque, struct gw_params *params)
 
 int main(int argc, char **argv)
 {
-	static struct fs_daemon fs = {.host.policy = {.cache = FS_UNSET, .submounts = FS_UNSET}};
+	static struct fs_daemon fs = {.host.policy = FS_POLICY_UNSET};
 	static const struct gw_daemon daemon = {
 		.program = "godwit-fs",
 		.summary = "Share a directory with a guest over virtio-fs (vhost-user).",

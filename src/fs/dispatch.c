@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "fs/dispatch.h"
+#include "fs/label.h"
 #include "fs/ops.h"
 #include "fs/pool.h"
 #include "godwit/error.h"
@@ -34,6 +35,7 @@ static void request_clear(struct fs_request *req)
 	req->blob_len = req->data_offset = req->data_len = 0;
 	req->groups = NULL;
 	req->group_count = 0;
+	req->label.name = NULL;
 	req->done = req->written = 0;
 	req->arg = req->arg_space;
 	memset(&req->in, 0, sizeof(req->in));
@@ -59,10 +61,18 @@ static int parse_arg(struct fs_request *req, size_t body, size_t *used)
 {
 	const struct fs_op *op = req->op;
 	size_t least = op->arg_min ? op->arg_min : op->arg_size;
+	size_t most = op->arg_size;
+
+	if (op->flags & FS_OP_LONG_ARG) {
+		if (fs_has(req->fs, FUSE_SETXATTR_EXT))
+			least = most;
+		else
+			most = least;
+	}
 
 	if (body < least)
 		return fs_complain(req, EINVAL, "%zu bytes of argument, expected %zu", body, least);
-	*used = GW_MIN(body, (size_t)op->arg_size);
+	*used = GW_MIN(body, most);
 	if (*used < op->arg_size || op->tail == FS_TAIL_BLOB)
 		memset(req->arg_space, 0, sizeof(req->arg_space));
 	gw_elem_copy_from(req->elem, HEADER_LEN, req->arg_space, *used);
@@ -106,12 +116,14 @@ static int parse_names(struct fs_request *req, const char *text, const char *end
 	return ret;
 }
 
-/* One extension: supplementary groups are taken, others passed over. */
+/* One extension: supplementary groups and labels are taken, others passed over. */
 static int parse_extension(struct fs_request *req, uint32_t type, const char *data, size_t len)
 {
 	uint32_t count;
 
-	if (type != FUSE_EXT_GROUPS)
+	if (type <= FUSE_MAX_NR_SECCTX && fs_has(req->fs, FUSE_SECURITY_CTX))
+		return fs_label_parse(req, type, data, len);
+	if (type != FUSE_EXT_GROUPS || !fs_has(req->fs, FUSE_CREATE_SUPP_GROUP))
 		return 0;
 	if (len < sizeof(count))
 		return fs_complain(req, EINVAL, "a groups extension of %zu bytes", len);
@@ -144,6 +156,13 @@ static int parse_extensions(struct fs_request *req, const char *ext, size_t len)
 	return 0;
 }
 
+static const char *names_end(const struct fs_request *req)
+{
+	const char *last = req->op->names == 2 ? req->name2 : req->name;
+
+	return last + strlen(last) + 1;
+}
+
 /* Names, blob and extensions: all that goes to private memory behind the fixed argument. */
 static int parse_text(struct fs_request *req, size_t offset, size_t len)
 {
@@ -163,9 +182,12 @@ static int parse_text(struct fs_request *req, size_t offset, size_t len)
 	}
 	gw_elem_copy_from(req->elem, offset, text, len);
 	ret = parse_names(req, text, text + len - ext);
-	if (ret == 0 && req->op->flags & FS_OP_CREATES && fs_has(req->fs, FUSE_CREATE_SUPP_GROUP))
-		ret = parse_extensions(req, text + len - ext, ext);
-	return ret;
+	if (ret < 0 || !(req->op->flags & FS_OP_CREATES))
+		return ret;
+	/* Before 7.38 a security context came without the header's saying so. */
+	if (!ext && fs_has(req->fs, FUSE_SECURITY_CTX))
+		ext = (size_t)(text + len - names_end(req));
+	return parse_extensions(req, text + len - ext, ext);
 }
 
 /*

@@ -19,6 +19,8 @@
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };
+/* Does the device need it of the guest? */
+enum fs_negotiation { FS_NEVER, FS_AUTO, FS_ALWAYS };
 /* What a missing inode does to a load. */
 enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
 
@@ -29,6 +31,8 @@ enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
  * source and destination agree on it. */
 struct fs_policy {
 	int cache;     /* enum fs_cache */
+	int posix_acl; /* enum fs_negotiation, as is the next */
+	int security_label;
 	int submounts; /* a switch: mounts in the share are mounts in the guest */
 	bool xattr;
 	bool writeback; /* the guest's kernel keeps what is written for a while */
@@ -36,6 +40,12 @@ struct fs_policy {
 	bool mmap;	/* files that are read and written directly can be mapped shared */
 	bool killpriv;	/* set-id bits are taken away here, when the guest says so */
 };
+
+#define FS_POLICY_UNSET                                                               \
+	{                                                                             \
+		.cache = FS_UNSET, .posix_acl = FS_UNSET, .security_label = FS_UNSET, \
+		.submounts = FS_UNSET,                                                \
+	}
 
 /* What the operator configured: gw_backend_config.host of a virtio-fs back-end. */
 struct fs_host {

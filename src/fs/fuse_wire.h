@@ -495,6 +495,8 @@ struct fuse_setxattr_in {
 	uint32_t padding;
 };
 #define FUSE_COMPAT_SETXATTR_IN_SIZE 8
+/* fuse_setxattr_in.setxattr_flags */
+#define FUSE_SETXATTR_ACL_KILL_SGID (1U << 0)
 
 struct fuse_getxattr_in {
 	uint32_t size; /* 0: only the length is asked */

@@ -9,6 +9,8 @@
 
 /* As the words of --cache, and as enum fs_cache. */
 static const char *const cache_values[] = {"auto", "always", "never", "metadata", NULL};
+/* As enum fs_negotiation. */
+static const char *const negotiation_values[] = {"never", "auto", "always", NULL};
 
 /*
  * What the guest sees, and what the state's layout depends on. The tag is not here: only the
@@ -33,6 +35,14 @@ static const struct gw_param params[] = {
 	 .type = GW_PARAM_ENUM,
 	 .values = cache_values},
 	{.name = "xattr", .doc = "Extended attributes.", .type = GW_PARAM_BOOL},
+	{.name = "posix-acl",
+	 .doc = "POSIX ACLs: never, if the guest knows them, or only with a guest that does.",
+	 .type = GW_PARAM_ENUM,
+	 .values = negotiation_values},
+	{.name = "security-label",
+	 .doc = "Labels with what is made: never, if the guest knows them, only with such a guest.",
+	 .type = GW_PARAM_ENUM,
+	 .values = negotiation_values},
 	{.name = "writeback",
 	 .doc = "The guest's kernel may keep what is written for a while.",
 	 .type = GW_PARAM_BOOL},
@@ -94,6 +104,8 @@ static const struct setting {
 		    */
 } settings[] = {
 	{"cache", offsetof(struct fs_policy, cache), .word = true},
+	{"posix-acl", offsetof(struct fs_policy, posix_acl), .word = true},
+	{"security-label", offsetof(struct fs_policy, security_label), .word = true},
 	{"submounts", offsetof(struct fs_policy, submounts), .word = true},
 	{"xattr", offsetof(struct fs_policy, xattr)},
 	{"writeback", offsetof(struct fs_policy, writeback)},
@@ -148,7 +160,8 @@ static int set_xattrmap(const struct fs_host *host, struct gw_params *set)
 
 	if (!err)
 		err = gw_params_set(set, "xattr-map", fs_xattrmap_id(map), NULL);
-	if (!err && map)
+	/* Where names are mapped or ACLs are kept, attributes there must be. */
+	if (!err && (map || host->policy.posix_acl > FS_NEVER))
 		err = gw_params_set(set, "xattr", true, NULL);
 	fs_xattrmap_free(map);
 	return err;
@@ -198,6 +211,26 @@ int fs_host_params(const struct fs_host *host, struct gw_params *set)
 	return err ? err : set_idmap(host, set);
 }
 
+/* The host's kernel has to know an ACL as one, and the ids in it are the host's. */
+static int check_acl(const struct fs_xattrmap *map, const struct fs_idmap *uids,
+		     const struct fs_idmap *gids)
+{
+	static const char *const names[] = {"system.posix_acl_access", "system.posix_acl_default"};
+	char host[FS_XATTR_NAME_MAX + 1];
+
+	if (fs_idmaps_id(uids, gids))
+		return gw_fail(EINVAL, "--posix-acl is not possible with --translate-uid or "
+				       "--translate-gid: ids in ACLs are not translated");
+	for (size_t i = 0; i < GW_ARRAY_LEN(names); i++) {
+		if (fs_xattrmap_to_host(map, names[i], host) || strcmp(host, names[i]) != 0)
+			return gw_fail(EINVAL,
+				       "--posix-acl is not possible with rules of --xattrmap that "
+				       "do not let %s through",
+				       names[i]);
+	}
+	return 0;
+}
+
 int fs_host_check(const struct fs_host *host)
 {
 	struct fs_idmap uids = {0}, gids = {0};
@@ -214,6 +247,10 @@ int fs_host_check(const struct fs_host *host)
 			       host->num_request_queues, FS_REQUEST_QUEUES_MAX);
 	if (host->xattrmap)
 		err = fs_xattrmap_new(&map, host->xattrmap);
+	if (!err)
+		err = fs_host_ids(host, &uids, &gids);
+	if (!err && host->policy.posix_acl > FS_NEVER)
+		err = check_acl(map, &uids, &gids);
 	fs_xattrmap_free(map);
-	return err ? err : fs_host_ids(host, &uids, &gids);
+	return err;
 }

@@ -4,8 +4,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "fs/acl.h"
 #include "fs/attr.h"
 #include "fs/creds.h"
+#include "fs/label.h"
+#include "fs/open.h"
 #include "fs/ops.h"
 
 #define FD_NAME_MAX 16
@@ -37,20 +41,42 @@ static int make_node(struct fs_request *req, int parent)
 {
 	const struct fuse_mknod_in *in = req->arg;
 
-	return mknodat(parent, req->name, in->mode & ~(in->umask & 0777), in->rdev);
+	return mknodat(parent, req->name, fs_acl_mode(req, parent, in->mode, in->umask), in->rdev);
 }
 
 static int make_dir(struct fs_request *req, int parent)
 {
 	const struct fuse_mkdir_in *in = req->arg;
 
-	return mkdirat(parent, req->name, in->mode & ~(in->umask & 0777));
+	return mkdirat(parent, req->name, fs_acl_mode(req, parent, in->mode, in->umask));
 }
 
 /*
  * As the request's user. The process's own umask is 0 (device.c); the guest's is in the mode
  * already unless FUSE_DONT_MASK was agreed on, and applied again does no harm.
  */
+static int make_as_user(struct fs_request *req, int parent, make_fn *fn)
+{
+	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
+	int ret = fs_creds_enter(&creds, req);
+
+	if (ret < 0)
+		return ret;
+	return fn(req, parent) < 0 ? -errno : 0;
+}
+
+/* What is no regular file cannot be made without a name: for a moment it is there without a label.
+ * It does not stay if that cannot be put on. */
+static int label(struct fs_request *req, int parent)
+{
+	GW_AUTO_FD int fd = fs_open_beneath(parent, req->name, O_PATH, 0);
+	int ret = fd < 0 ? fd : fs_label_set(req, fd);
+
+	if (ret < 0)
+		unlinkat(parent, req->name, req->in.opcode == FUSE_MKDIR ? AT_REMOVEDIR : 0);
+	return ret;
+}
+
 static int make(struct fs_request *req, make_fn *fn)
 {
 	FS_AUTO_AT struct fs_at parent = FS_AT_INIT;
@@ -59,15 +85,15 @@ static int make(struct fs_request *req, make_fn *fn)
 	if (ret < 0)
 		return ret;
 	{
-		FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
+		FS_AUTO_LABEL struct fs_label_scope scope = {0};
 
-		ret = fs_creds_enter(&creds, req);
-		if (ret < 0)
-			return ret;
-		if (fn(req, parent.path.fd) < 0)
-			return -errno;
+		ret = fs_label_enter(&scope, req);
+		if (ret == 0)
+			ret = make_as_user(req, parent.path.fd, fn);
+		if (ret == 0 && fs_label_due(&scope, req))
+			ret = label(req, parent.path.fd);
 	}
-	return reply_entry(req, parent.inode);
+	return ret < 0 ? ret : reply_entry(req, parent.inode);
 }
 
 int fs_op_symlink(struct fs_request *req)

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/op_open.c - OPEN, CREATE, TMPFILE, RELEASE, FLUSH. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "fs/acl.h"
 #include "fs/attr.h"
 #include "fs/creds.h"
 #include "fs/handle.h"
+#include "fs/label.h"
 #include "fs/ops.h"
 #include "fs/privs.h"
 
@@ -16,7 +19,8 @@
  * (op_data.c), and a write at a place of its own, such as one out of the guest's page cache, must
  * stay one.
  */
-#define FLAGS_KEPT (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC)
+#define FLAGS_KEPT  (O_ACCMODE | O_TRUNC | O_SYNC | O_DSYNC)
+#define FD_NAME_MAX 16
 /* What a handle stores: no open of the same file again should do these. */
 #define FLAGS_ONCE (O_CREAT | O_EXCL | O_TRUNC | O_TMPFILE)
 
@@ -95,25 +99,78 @@ int fs_op_open(struct fs_request *req)
 	return in->flags & O_TRUNC ? fs_to_pool(req, open_existing) : open_existing(req);
 }
 
+/* One call as the request's user: open @name in @parent. */
+static int open_new(struct fs_request *req, int parent, const char *name, int flags, mode_t mode)
+{
+	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
+	int ret = fs_creds_enter(&creds, req);
+	int fd;
+
+	if (ret < 0)
+		return ret;
+	do {
+		fd = openat(parent, name, flags | O_CLOEXEC, mode);
+		fd = fd < 0 ? -errno : fd;
+	} while (fs_inodes_relieve(req->fs->inodes, fd));
+	return fd;
+}
+
+static int give_name(struct fs_request *req, int fd, int parent, const char *name)
+{
+	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
+	int ret = fs_creds_enter(&creds, req);
+	char number[FD_NAME_MAX];
+
+	if (ret < 0)
+		return ret;
+	snprintf(number, sizeof(number), "%d", fd);
+	return linkat(req->fs->proc_fd, number, parent, name, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/* Without a name first, which it gets with its label on. O_TMPFILE wants a file to write to. */
+static int make_labelled(struct fs_request *req, int parent, const char *name, int flags,
+			 mode_t mode)
+{
+	int kept = flags & ~(O_CREAT | O_EXCL | O_NOFOLLOW | O_ACCMODE);
+	GW_AUTO_FD int fd = open_new(req, parent, ".", kept | O_TMPFILE | O_RDWR, mode);
+	int ret = fd < 0 ? fd : fs_label_set(req, fd);
+
+	if (ret == 0)
+		ret = give_name(req, fd, parent, name);
+	return ret < 0 ? ret : gw_take_fd(&fd);
+}
+
+/* Where the file system cannot do that, the name is there for a moment before the label. */
+static int make_and_label(struct fs_request *req, int parent, const char *name, int flags,
+			  mode_t mode)
+{
+	GW_AUTO_FD int fd = open_new(req, parent, name, flags, mode);
+	int ret = fd < 0 ? fd : fs_label_set(req, fd);
+
+	if (fd >= 0 && ret < 0 && flags & O_CREAT)
+		unlinkat(parent, name, 0);
+	return ret < 0 ? ret : gw_take_fd(&fd);
+}
+
 /* Make a file that was not there, as the request's user; a descriptor, or -EEXIST and the like. */
 static int create_new(struct fs_request *req, int parent, const char *name, int flags)
 {
 	const struct fuse_create_in *in = req->arg;
-	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
-	struct fs_inodes *inodes = req->fs->inodes;
-	int ret = fs_inodes_may_open(inodes) ? 0 : -ENFILE;
-	int fd;
+	mode_t mode = fs_acl_mode(req, parent, in->mode & 07777, in->umask);
+	FS_AUTO_LABEL struct fs_label_scope label = {0};
+	int ret = fs_label_enter(&label, req);
 
-	/* Asked before, so that no file is left by a failure. */
-	if (ret == 0)
-		ret = fs_creds_enter(&creds, req);
 	if (ret < 0)
 		return ret;
-	do {
-		fd = openat(parent, name, flags | O_CLOEXEC, in->mode & ~in->umask & 07777);
-		fd = fd < 0 ? -errno : fd;
-	} while (fs_inodes_relieve(inodes, fd));
-	return fd;
+	/* Asked before, so that no file is left by a failure. */
+	if (!fs_inodes_may_open(req->fs->inodes))
+		return -ENFILE;
+	if (!fs_label_due(&label, req))
+		return open_new(req, parent, name, flags, mode);
+	ret = flags & O_CREAT ? make_labelled(req, parent, name, flags, mode) : -EOPNOTSUPP;
+	if (ret == -EOPNOTSUPP || ret == -EISDIR)
+		ret = make_and_label(req, parent, name, flags, mode);
+	return ret;
 }
 
 /* Entry and open file in one answer. Takes @fd over. */

@@ -5,6 +5,7 @@
 #include <sys/xattr.h>
 
 #include "base/checked.h"
+#include "fs/acl.h"
 #include "fs/ops.h"
 #include "fs/xattrmap.h"
 
@@ -29,10 +30,17 @@ static void target_put(struct xattr_target *target)
 	fs_at_put(&target->at);
 }
 
+static int host_name(const struct fs_request *req, char name[FS_XATTR_NAME_MAX + 1])
+{
+	int ret = fs_acl_check(req->fs, req->name);
+
+	return ret < 0 ? ret : fs_xattrmap_to_host(req->fs->xattrmap, req->name, name);
+}
+
 /* With the name on the host of the attribute that the request names, if it names one. */
 static int target_get(struct fs_request *req, struct xattr_target *target)
 {
-	int ret = req->name ? fs_xattrmap_to_host(req->fs->xattrmap, req->name, target->name) : 0;
+	int ret = req->name ? host_name(req, target->name) : 0;
 
 	if (ret == 0)
 		ret = fs_at_get(req, req->in.nodeid, &target->at);
@@ -54,6 +62,8 @@ int fs_op_setxattr(struct fs_request *req)
 		return ret;
 	if (setxattr(target.path, target.name, req->blob, in->size, (int)in->flags) < 0)
 		return -errno;
+	if (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID && fs_acl_is_name(req->name))
+		return fs_acl_kill_sgid(target.path);
 	return 0;
 }
 
@@ -86,12 +96,11 @@ static ssize_t fetch_names(const struct fs *fs, const struct xattr_target *targe
 {
 	ssize_t len;
 
-	if (!fs->xattrmap)
-		return listxattr(target->path, size ? value : NULL, size);
 	len = listxattr(target->path, value, XATTR_LIST_MAX);
 	if (len < 0)
 		return len;
 	len = (ssize_t)fs_xattrmap_list(fs->xattrmap, value, (size_t)len);
+	len = (ssize_t)fs_acl_list(fs, value, (size_t)len);
 	if (size && (size_t)len > size) {
 		errno = ERANGE;
 		return -1;

@@ -16,6 +16,7 @@ enum fs_op_flags {
 	FS_OP_CREATES = 1 << 5,	   /* may carry extensions (supplementary groups) */
 	FS_OP_XATTR = 1 << 6,	   /* -ENOSYS unless the share has extended attributes */
 	FS_OP_FREE_NAME = 1 << 7,  /* the first name is no directory entry (TMPFILE, xattrs) */
+	FS_OP_LONG_ARG = 1 << 9,   /* arg_min unless FUSE_SETXATTR_EXT was agreed on */
 	FS_OP_FREE_NAME2 = 1 << 8, /* nor is the second (SYMLINK: where it points) */
 };
 

@@ -55,6 +55,11 @@ struct fs_request {
 	/* Supplementary groups from FUSE_CREATE_SUPP_GROUP. */
 	const uint32_t *groups;
 	unsigned group_count;
+	/* What comes with FUSE_SECURITY_CTX; name NULL: none. */
+	struct {
+		const char *name, *value;
+		size_t len;
+	} label;
 
 	/* For handlers that go on in the pool: how much of the data is done. */
 	size_t done;

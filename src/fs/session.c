@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/session.c - INIT and DESTROY: what a guest and this device agree on. */
 #include "base/checked.h"
+#include "fs/acl.h"
 #include "fs/handle.h"
 #include "fs/ops.h"
 #include "fs/session.h"
@@ -42,6 +43,16 @@ static bool killpriv(const struct fs *fs)
 	return fs->policy.killpriv;
 }
 
+static bool posix_acl(const struct fs *fs)
+{
+	return fs->policy.posix_acl > FS_NEVER;
+}
+
+static bool security_label(const struct fs *fs)
+{
+	return fs->policy.security_label > FS_NEVER;
+}
+
 static bool submounts(const struct fs *fs)
 {
 	return fs->policy.submounts > 0;
@@ -65,9 +76,13 @@ static const struct {
 	{FUSE_WRITEBACK_CACHE, writeback},
 	{FUSE_PARALLEL_DIROPS, always},
 	{FUSE_MAX_PAGES, always},
+	{FUSE_DONT_MASK, posix_acl},
+	{FUSE_POSIX_ACL, posix_acl},
+	{FUSE_SETXATTR_EXT, posix_acl},
 	{FUSE_SUBMOUNTS, submounts},
 	{FUSE_HANDLE_KILLPRIV_V2, killpriv},
 	{FUSE_INIT_EXT, always},
+	{FUSE_SECURITY_CTX, security_label},
 	{FUSE_CREATE_SUPP_GROUP, always},
 	{FUSE_DIRECT_IO_ALLOW_MMAP, direct_mmap},
 };
@@ -106,14 +121,37 @@ void fs_session_end(struct fs *fs)
 	fs_inodes_clear(fs->inodes);
 }
 
+/* The flags of both sides. */
+static uint64_t common_flags(const struct fs *fs, const struct fuse_init_in *in)
+{
+	uint64_t flags = in->flags;
+
+	if (in->flags & FUSE_INIT_EXT)
+		flags |= (uint64_t)in->flags2 << 32;
+	flags &= fs_session_flags(fs);
+	if ((flags & FS_ACL_FLAGS) != FS_ACL_FLAGS)
+		flags &= ~(uint64_t)FS_ACL_FLAGS;
+	return flags;
+}
+
+/* What the operator does not want to do without, by this guest's word it is not to be had. */
+static int check_needed(struct fs_request *req, uint64_t flags)
+{
+	const struct fs_policy *policy = &req->fs->policy;
+
+	if (policy->posix_acl == FS_ALWAYS && !(flags & FUSE_POSIX_ACL))
+		return fs_complain(req, EPROTO, "the guest has no POSIX ACLs, which are required");
+	if (policy->security_label == FS_ALWAYS && !(flags & FUSE_SECURITY_CTX))
+		return fs_complain(req, EPROTO,
+				   "the guest sends no security labels, which are required");
+	return 0;
+}
+
 static void agree(struct fs *fs, const struct fuse_init_in *in)
 {
 	struct fs_session *session = &fs->session;
-	uint64_t offered = in->flags;
 
-	if (in->flags & FUSE_INIT_EXT)
-		offered |= (uint64_t)in->flags2 << 32;
-	session->flags = offered & fs_session_flags(fs);
+	session->flags = common_flags(fs, in);
 	session->minor = GW_MIN(in->minor, (uint32_t)FUSE_KERNEL_MINOR_VERSION);
 	session->max_write = FS_MAX_WRITE;
 	session->max_pages = session->flags & FUSE_MAX_PAGES ? FS_MAX_PAGES : COMPAT_MAX_PAGES;
@@ -143,6 +181,7 @@ static int reply_init(struct fs_request *req)
 int fs_op_init(struct fs_request *req)
 {
 	const struct fuse_init_in *in = req->arg;
+	int ret;
 	struct fuse_init_out newer = {
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
@@ -153,6 +192,9 @@ int fs_op_init(struct fs_request *req)
 	if (in->major < FUSE_KERNEL_VERSION || in->minor < FS_MINOR_MIN)
 		return fs_complain(req, EPROTO, "FUSE %u.%u, at least %d.%d is needed", in->major,
 				   in->minor, FUSE_KERNEL_VERSION, FS_MINOR_MIN);
+	ret = check_needed(req, common_flags(req->fs, in));
+	if (ret < 0)
+		return ret;
 	/* A second INIT is a guest that was reset without the device hearing of it. */
 	fs_session_end(req->fs);
 	agree(req->fs, in);

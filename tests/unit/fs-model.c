@@ -41,7 +41,9 @@ static int moves(const struct fs_host *source, const struct fs_host *here, struc
 	return err;
 }
 
-#define UNSET .policy.cache = FS_UNSET, .policy.submounts = FS_UNSET
+#define UNSET                                                                                 \
+	.policy.cache = FS_UNSET, .policy.submounts = FS_UNSET, .policy.posix_acl = FS_UNSET, \
+	.policy.security_label = FS_UNSET
 
 static void test_unset_is_adopted(void **state)
 {
@@ -118,6 +120,10 @@ static void test_impossible_hosts(void **state)
 		{.shared_dir = "/", .tag = ""},
 		{.shared_dir = "/", .num_request_queues = FS_REQUEST_QUEUES_MAX + 1},
 		{.shared_dir = "/", .xattrmap = ":map:"},
+		{.shared_dir = "/", .xattrmap = ":map::user.v.:", .policy.posix_acl = FS_AUTO},
+		{.shared_dir = "/",
+		 .policy.posix_acl = FS_AUTO,
+		 .translate_uid = {.count = 1, .text = {"map:0:1:1"}}},
 		{.shared_dir = "/", .translate_uid = {.count = 1, .text = {"map:0"}}},
 		{.shared_dir = "/", .translate_gid = {.count = 1, .text = {"map:0"}}},
 	};
