@@ -34,7 +34,17 @@ static _Atomic bool any_broken;
 static pthread_mutex_t guards_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct sigaction previous;
 
-static struct gw_guard *guard_at(uintptr_t address)
+/*
+ * The access that failed may be one of ThreadSanitizer's own atomics (gcc 13 and clang 15 on),
+ * which holds a lock that every other one wants: what the handler runs has to do without.
+ */
+#if defined(__has_attribute) && __has_attribute(disable_sanitizer_instrumentation)
+#define NOT_INSTRUMENTED __attribute__((disable_sanitizer_instrumentation))
+#else
+#define NOT_INSTRUMENTED __attribute__((no_sanitize("thread")))
+#endif
+
+NOT_INSTRUMENTED static struct gw_guard *guard_at(uintptr_t address)
 {
 	for (struct gw_guard *g = atomic_load(&guards); g; g = g->next) {
 		uintptr_t start = atomic_load(&g->start);
@@ -46,7 +56,7 @@ static struct gw_guard *guard_at(uintptr_t address)
 }
 
 /* True if the lost page is there again, empty. Only calls that a signal handler may make. */
-static bool replace_page(uintptr_t address)
+NOT_INSTRUMENTED static bool replace_page(uintptr_t address)
 {
 	struct gw_guard *guard = guard_at(address);
 	size_t page;
@@ -60,7 +70,7 @@ static bool replace_page(uintptr_t address)
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
-static void pass_on(int signo, siginfo_t *info, void *context)
+NOT_INSTRUMENTED static void pass_on(int signo, siginfo_t *info, void *context)
 {
 	if (previous.sa_flags & SA_SIGINFO) {
 		previous.sa_sigaction(signo, info, context);
@@ -77,7 +87,7 @@ static void pass_on(int signo, siginfo_t *info, void *context)
 		raise(signo);
 }
 
-static void on_sigbus(int signo, siginfo_t *info, void *context)
+NOT_INSTRUMENTED static void on_sigbus(int signo, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
