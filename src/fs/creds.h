@@ -9,11 +9,10 @@
 struct fs_request;
 
 /*
- * Switches this thread's file-system uid, gid and supplementary groups to the request's (as they are
- * on the host: idmap.h), until
- * fs_creds_leave() (or the end of the scope); everything is put back, also groups, so that nothing
- * leaks into the thread's next request. While the uid is not 0 the kernel keeps capabilities over
- * files from the thread, so that its permissions are the user's.
+ * Switches this thread's file-system uid, gid and supplementary groups to the request's (as they
+ * are on the host: idmap.h), until fs_creds_leave() (or the end of the scope); everything is put
+ * back, also groups, so that nothing leaks into the thread's next request. While the uid is not 0
+ * the kernel keeps capabilities over files from the thread, so that its permissions are the user's.
  *
  * A process without privilege stands for its own user and for the guest's root, for whom nothing
  * is switched; for any other user -EPERM.
