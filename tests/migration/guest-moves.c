@@ -63,6 +63,15 @@ static void remember(void *opaque, enum gw_log_level level, const char *line)
 		told_path = true;
 }
 
+/* Beside the share, on its file system. */
+static const char *elsewhere(void)
+{
+	static char path[sizeof(from.share) + sizeof(".elsewhere")];
+
+	snprintf(path, sizeof(path), "%s.elsewhere", from.share);
+	return path;
+}
+
 /* The destination refuses; the source goes on, and the guest notices nothing. */
 static void test_refused(void **state)
 {
@@ -74,14 +83,14 @@ static void test_refused(void **state)
 	write_at(&from, file.open.fh, 0, "before");
 	/* The name leads to another file, and nobody holds what the guest has but the source: it
 	 * cannot be found by name, and it is not gone, so it is not copied either. */
-	assert_int_equal(link(share_path(&from, "file"), "/tmp/gw-fuse-elsewhere"), 0);
+	assert_int_equal(link(share_path(&from, "file"), elsewhere()), 0);
 	assert_int_equal(unlink(share_path(&from, "file")), 0);
 	share_file(&from, "file", "EVIL");
 	gw_log_set_sink(remember, NULL);
 	assert_true(fuse_move(&to, &from, FS_ON_ERROR_ABORT) < 0);
 	gw_log_set_sink(NULL, NULL);
 	assert_true(told_path);
-	assert_int_equal(unlink("/tmp/gw-fuse-elsewhere"), 0);
+	assert_int_equal(unlink(elsewhere()), 0);
 	fuse_resume(&from);
 	write_at(&from, file.open.fh, 6, " and after");
 	assert_string_equal(read_all(&from, file.open.fh), "before and after");
@@ -99,10 +108,10 @@ static void test_guest_error(void **state)
 	assert_true(fuse_create(&from, 0, "bad", O_RDWR, 0644, &bad) >= 0);
 	assert_true(fuse_create(&from, 0, "good", O_RDWR, 0644, &good) >= 0);
 	write_at(&from, good.open.fh, 0, "fine");
-	assert_int_equal(link(share_path(&from, "bad"), "/tmp/gw-fuse-elsewhere"), 0);
+	assert_int_equal(link(share_path(&from, "bad"), elsewhere()), 0);
 	assert_int_equal(unlink(share_path(&from, "bad")), 0);
 	assert_int_equal(fuse_move(&to, &from, FS_ON_ERROR_GUEST), 0);
-	assert_int_equal(unlink("/tmp/gw-fuse-elsewhere"), 0);
+	assert_int_equal(unlink(elsewhere()), 0);
 	assert_string_equal(read_all(&to, good.open.fh), "fine");
 	assert_int_equal(fuse_getattr(&to, bad.entry.nodeid, &attr), -ESTALE);
 	assert_int_equal(fuse_read(&to, bad.open.fh, 0, &byte, 1), -EBADF);
