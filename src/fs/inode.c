@@ -26,7 +26,7 @@ struct fs_inode *fs_inode_pin(struct fs_inode *inode)
 
 uint64_t fs_inode_id(const struct fs_inode *inode)
 {
-	return inode->slot.id;
+	return fs_slot_id(&inode->slot);
 }
 
 mode_t fs_inode_type(const struct fs_inode *inode)

@@ -30,7 +30,10 @@ int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner)
 {
 	if (slot_size > (FS_SLOTS_CHUNK_BYTES - CHUNK_HEADER) / FS_SLOTS_CHUNK)
 		return -EINVAL;
-	*slots = (struct fs_slots){.slot_size = slot_size, .owner = owner, .next = 1};
+	*slots = (struct fs_slots){.slot_size = slot_size,
+				   .owner = owner,
+				   .next = 1,
+				   .foreign_next = FS_SLOTS_MAX - 1};
 	pthread_mutex_init(&slots->lock, NULL);
 	slots->chunks = calloc(FS_SLOTS_CHUNKS, sizeof(*slots->chunks));
 	return slots->chunks ? 0 : -ENOMEM;
@@ -46,6 +49,7 @@ void fs_slots_fini(struct fs_slots *slots)
 	}
 	free(slots->chunks);
 	slots->chunks = NULL;
+	fs_foreign_ids_fini(&slots->foreign);
 	pthread_mutex_destroy(&slots->lock);
 }
 
@@ -176,6 +180,85 @@ void *fs_slot_adopt(struct fs_slots *slots, uint64_t id)
 	return slot;
 }
 
+/* Under the lock: from the end, where ids of ours are not for long. */
+static struct fs_slot *take_last(struct fs_slots *slots)
+{
+	errno = ENFILE;
+	while (slots->foreign_next > slots->next) {
+		struct fs_slot *slot = reach(slots, slots->foreign_next--);
+
+		if (!slot || !slot->id)
+			return slot;
+	}
+	return NULL;
+}
+
+static void *adopt_elsewhere(struct fs_slots *slots, uint64_t id)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+	struct fs_slot *slot = take_last(slots);
+	uint32_t index = slots->foreign_next + 1;
+	int err;
+
+	if (!slot)
+		return NULL;
+	err = fs_foreign_ids_add(&slots->foreign, id, index);
+	if (err) {
+		slots->foreign_next++; /* it was never used */
+		errno = -err;
+		return NULL;
+	}
+	wipe(slots, slot, (uint64_t)FS_SLOTS_FOREIGN << 32 | index);
+	atomic_store_explicit(&slot->life, (uint64_t)FS_SLOTS_FOREIGN << 32, memory_order_relaxed);
+	return slot;
+}
+
+void *fs_slot_adopt_foreign(struct fs_slots *slots, uint64_t id)
+{
+	const struct fs_slot *taken = fs_slot_at(slots, (uint32_t)id);
+	void *slot = fs_slot_adopt(slots, id);
+
+	if (slot || (errno != EINVAL && errno != EEXIST))
+		return slot;
+	if (taken && taken->id == id) {
+		errno = EEXIST;
+		return NULL;
+	}
+	return adopt_elsewhere(slots, id);
+}
+
+bool fs_slot_is_foreign(const struct fs_slot *slot)
+{
+	return generation_of(slot->id) == FS_SLOTS_FOREIGN;
+}
+
+uint64_t fs_slot_id(const struct fs_slot *slot)
+{
+	struct fs_slots *slots;
+
+	if (!fs_slot_is_foreign(slot))
+		return slot->id;
+	slots = fs_slots_of(slot);
+	GW_LOCK_SCOPE(&slots->lock);
+	return fs_foreign_ids_id(&slots->foreign, fs_slot_index(slot));
+}
+
+static struct fs_slot *find_foreign(struct fs_slots *slots, uint64_t id)
+{
+	if (!atomic_load_explicit(&slots->foreign.count, memory_order_relaxed))
+		return NULL;
+	GW_LOCK_SCOPE(&slots->lock);
+	return fs_slot_at(slots, fs_foreign_ids_slot(&slots->foreign, id));
+}
+
+void *fs_slot_adopted(struct fs_slots *slots, uint64_t id)
+{
+	struct fs_slot *slot = fs_slot_at(slots, (uint32_t)id);
+
+	return slot && slot->id == id && id && !fs_slot_is_foreign(slot) ? slot
+									 : find_foreign(slots, id);
+}
+
 void fs_slot_publish(struct fs_slot *slot)
 {
 	atomic_fetch_add_explicit(&slot->life, 1, memory_order_release);
@@ -188,7 +271,9 @@ void fs_slot_free(struct fs_slot *slot)
 	uint32_t generation = generation_of(atomic_load(&slot->life));
 
 	atomic_fetch_sub_explicit(&slots->alive, 1, memory_order_relaxed);
-	if (generation == UINT32_MAX) /* used up: the slot retires */
+	if (generation == FS_SLOTS_FOREIGN)
+		fs_foreign_ids_remove(&slots->foreign, (uint32_t)slot->id);
+	if (generation >= FS_SLOTS_FOREIGN - 1) /* used up: the slot retires */
 		return;
 	generation++;
 	slots->highest = GW_MAX(slots->highest, generation);
@@ -215,11 +300,14 @@ static bool pin_if(struct fs_slot *slot, bool any, uint32_t generation)
 
 void *fs_slot_get(struct fs_slots *slots, uint64_t id)
 {
-	/* Ids of another make's stream would be looked up in a side hash here, when the plain look
-	 * fails; godwit's own ids never need it. */
 	struct fs_slot *slot = fs_slot_at(slots, (uint32_t)id);
+	bool ours = generation_of(id) != FS_SLOTS_FOREIGN;
 
-	return slot && pin_if(slot, false, generation_of(id)) ? slot : NULL;
+	if (ours && slot && pin_if(slot, false, generation_of(id)))
+		return slot;
+	slot = find_foreign(slots, id);
+	/* A slot that was retired is not used again: who is found, if alive, is the one. */
+	return slot && pin_if(slot, true, 0) ? slot : NULL;
 }
 
 bool fs_slot_try_pin(struct fs_slot *slot)

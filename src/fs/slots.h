@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fs/foreign_ids.h"
+
 /*
  * An id is the slot's index (low 32 bits, never 0) and its generation (high 32 bits). Slots live in
  * chunks that never move and are never given back, so that any id can be looked at without a lock:
@@ -23,10 +25,12 @@
 #define FS_SLOTS_CHUNKS	     (FS_SLOTS_MAX / FS_SLOTS_CHUNK)
 /* A generation from a stream may not be so high that it could run out. */
 #define FS_SLOTS_GENERATION_MAX 0xf0000000u
+/* Of a slot that the guest knows by an id of another make: no id of ours has it. */
+#define FS_SLOTS_FOREIGN UINT32_MAX
 
 struct fs_slot {
 	_Atomic uint64_t life; /* generation << 32 | references */
-	uint64_t id;	       /* 0 until the slot is first used */
+	uint64_t id;	       /* our own; 0 until the slot is first used */
 	uint32_t link;	       /* free list; the owner's while alive */
 	uint32_t aux;	       /* the owner's */
 };
@@ -40,6 +44,8 @@ struct fs_slots {
 	uint32_t floor;	  /* generation of slots that are used for the first time */
 	uint32_t highest; /* generation seen */
 	_Atomic uint64_t alive;
+	uint32_t foreign_next; /* slots of such ids are taken from the end */
+	struct fs_foreign_ids foreign;
 	_Atomic(void *) *chunks;
 };
 
@@ -51,6 +57,14 @@ void fs_slots_fini(struct fs_slots *slots);
 void *fs_slot_new(struct fs_slots *slots);
 /* The same under an id that came out of a stream. NULL with errno EINVAL (malformed), EEXIST. */
 void *fs_slot_adopt(struct fs_slots *slots, uint64_t id);
+/* Under an id of another make, any number: itself if it can be one of ours, else in a slot that it
+ * is found by through foreign_ids.h. NULL with errno EEXIST, or as fs_slot_new(). */
+void *fs_slot_adopt_foreign(struct fs_slots *slots, uint64_t id);
+/* By what id does the guest know it? Is it another make's, found through foreign_ids.h? */
+uint64_t fs_slot_id(const struct fs_slot *slot);
+bool fs_slot_is_foreign(const struct fs_slot *slot);
+/* Who was adopted under @id, published or not; for who fills the table. */
+void *fs_slot_adopted(struct fs_slots *slots, uint64_t id);
 /* The first reference, the caller's. */
 void fs_slot_publish(struct fs_slot *slot);
 /* What is not published yet, or has lost its last reference, becomes free; its id is stale. */

@@ -84,6 +84,55 @@ static void test_ids_from_a_stream(void **state)
 	assert_int_equal(publish(fs_slot_new(&slots))->slot.id, 3);
 }
 
+/* Ids that say nothing of a slot, and what is ours beside them. */
+static void test_ids_of_another_make(void **state)
+{
+	const uint64_t strange[] = {0, FS_SLOTS_MAX, UINT64_C(7) << 32, UINT64_MAX,
+				    UINT64_C(5) << 32 | 2};
+	struct thing *things[5], *plain = publish(fs_slot_adopt_foreign(&slots, 2));
+
+	(void)state;
+	assert_false(fs_slot_is_foreign(&plain->slot));
+	for (int i = 0; i < 5; i++) {
+		things[i] = fs_slot_adopt_foreign(&slots, strange[i]);
+		assert_ptr_equal(fs_slot_adopted(&slots, strange[i]), things[i]);
+		assert_null(fs_slot_get(&slots, strange[i]));
+		publish(things[i]);
+		assert_true(fs_slot_is_foreign(&things[i]->slot));
+		assert_null(fs_slot_adopt_foreign(&slots, strange[i]));
+		assert_int_equal(errno, EEXIST);
+	}
+	assert_null(fs_slot_adopt_foreign(&slots, 2));
+	assert_int_equal(errno, EEXIST);
+	for (int i = 0; i < 5; i++) {
+		assert_int_equal(fs_slot_id(&things[i]->slot), strange[i]);
+		assert_ptr_equal(fs_slot_get(&slots, strange[i]), things[i]);
+		assert_false(fs_slot_unpin(&things[i]->slot));
+		/* By our own number nobody is found. */
+		assert_null(fs_slot_get(&slots, things[i]->slot.id));
+		end(things[i]);
+		assert_null(fs_slot_get(&slots, strange[i]));
+	}
+	assert_ptr_equal(fs_slot_get(&slots, 2), plain);
+	assert_int_equal(slots.foreign.count, 0);
+	/* What ended is not used again: no id of ours could become one of theirs. */
+	assert_int_equal(publish(fs_slot_new(&slots))->slot.id, 1);
+	assert_int_equal(publish(fs_slot_new(&slots))->slot.id, 3);
+}
+
+static void test_many_ids_of_another_make(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 3000; i++)
+		publish(fs_slot_adopt_foreign(&slots, (i * 977) << 27));
+	for (uint64_t i = 0; i < 3000; i++) {
+		struct thing *thing = fs_slot_get(&slots, (i * 977) << 27);
+
+		assert_non_null(thing);
+		assert_int_equal(fs_slot_id(&thing->slot), (i * 977) << 27);
+	}
+}
+
 static void test_generations_go_on_elsewhere(void **state)
 {
 	struct thing *thing;
@@ -117,6 +166,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_an_id_ends_with_its_slot, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_such_id, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_ids_from_a_stream, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_ids_of_another_make, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_many_ids_of_another_make, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_generations_go_on_elsewhere, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_a_slot_retires, set_up, tear_down),
