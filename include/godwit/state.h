@@ -86,6 +86,7 @@ struct gw_layout {
 
 struct gw_state_writer;
 struct gw_state_reader;
+struct gw_params;
 
 /* Append an object. Transfer thread. A failure sticks: later calls return it again. */
 int gw_state_put(struct gw_state_writer *writer, const struct gw_layout *layout,
@@ -126,12 +127,15 @@ unsigned gw_state_read_number(const struct gw_state_reader *reader);
  * not refused is all that is known of it. With a state key it is refused, since nobody signed it.
  */
 struct gw_foreign_format {
-	const char *name;  /* for logs; NULL ends the list */
-	const char *model; /* canonical form of what saved it: godwit/model.h */
+	const char *name; /* for logs; NULL ends the list */
 	/* Could it begin so? Of a format that has no magic. */
 	bool (*begins)(const uint8_t *first, size_t len);
 	/* Is the whole well made? Negative errno with a sentence. Transfer thread. */
 	int (*check)(const void *bytes, size_t len);
+	/* What it tells of the device's parameters (godwit/model.h) is set in @params, which are
+	 * those of this instance: there a different value is refused as in a stream of ours. What
+	 * it does not tell is as the operator said here, else off. Control thread. */
+	int (*params)(const void *bytes, size_t len, struct gw_params *params);
 };
 
 /* Bytes of such a stream, which is held in memory as a whole: it has no records. */

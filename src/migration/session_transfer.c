@@ -128,6 +128,28 @@ int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, i
 
 /* -- adopt --------------------------------------------------------------------------------- */
 
+/* A stream of another make has no model in its header: what is known of it, in ours' place. */
+static int complete_model(struct gw_session *session)
+{
+	struct gw_transfer *transfer = session->transfer;
+	struct gw_bytes bytes;
+	const struct gw_foreign_format *format = gw_state_reader_foreign(transfer->reader, &bytes);
+	struct gw_params *params;
+	int err;
+
+	if (!format)
+		return 0;
+	err = gw_params_copy(&params, session->params);
+	if (err)
+		return err;
+	err = format->params(bytes.data, bytes.len, params);
+	if (!err)
+		err = gw_params_canonical(params, transfer->header.model,
+					  sizeof(transfer->header.model));
+	gw_params_free(params);
+	return err < 0 ? err : 0;
+}
+
 static int adopt(struct gw_session *session)
 {
 	const char *model = session->transfer->header.model;
@@ -138,6 +160,9 @@ static int adopt(struct gw_session *session)
 	if (!session->params)
 		return model[0] ? gw_fail(EINVAL, "load: the stream has a model, the device none")
 				: 0;
+	err = complete_model(session);
+	if (err)
+		return gw_fail_in(err, "load");
 	err = gw_params_adopt(session->params, model, strlen(model), &session->adopted, &refusal);
 	if (err)
 		return gw_fail_in(err, "load: %s", gw_refusal_name(refusal));

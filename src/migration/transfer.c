@@ -140,6 +140,7 @@ static int load(struct gw_transfer *transfer)
 	err = gw_state_reader_new(&reader, &transfer->channel);
 	if (!err) {
 		transfer->header = *gw_state_reader_header(reader);
+		transfer->reader = reader;
 		err = ask_to_adopt(transfer);
 	}
 	if (!err)

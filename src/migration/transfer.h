@@ -25,6 +25,7 @@ struct gw_transfer {
 	struct gw_state_channel channel; /* its fd is closed by the worker before it says done */
 	int cancel;			 /* eventfd */
 	int wake;			 /* the session's eventfd, borrowed */
+	struct gw_state_reader *reader;	 /* load: while the control thread is asked */
 	struct gw_state_header header;	 /* save: written; load: read */
 	struct gw_parked_list parked;	 /* save: a copy of the session's */
 	struct gw_parked_staging staged; /* load */

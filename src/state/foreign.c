@@ -61,18 +61,23 @@ int gw_reader_foreign(struct gw_state_reader *reader)
 	reader->header.mode = GW_MODE_STATEFUL;
 	strncpy(reader->header.implementation, format->name,
 		sizeof(reader->header.implementation) - 1);
-	strncpy(reader->header.model, format->model, sizeof(reader->header.model) - 1);
 	gw_info("state stream: one of %s, %zu bytes", format->name, reader->end);
 	return 0;
+}
+
+const struct gw_foreign_format *gw_state_reader_foreign(const struct gw_state_reader *reader,
+							struct gw_bytes *bytes)
+{
+	*bytes = (struct gw_bytes){.data = reader->buf, .len = reader->end};
+	return reader->foreign;
 }
 
 int gw_state_read_foreign(struct gw_state_reader *reader, const struct gw_foreign_format **format,
 			  struct gw_bytes *bytes)
 {
-	if (!reader->foreign)
+	*format = gw_state_reader_foreign(reader, bytes);
+	if (!*format)
 		return -ENOENT;
-	*format = reader->foreign;
-	*bytes = (struct gw_bytes){.data = reader->buf, .len = reader->end};
 	reader->complete = true;
 	return 0;
 }

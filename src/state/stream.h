@@ -60,6 +60,9 @@ void gw_state_writer_free(struct gw_state_writer *writer); /* NULL is allowed */
  * looked at.
  */
 int gw_state_reader_new(struct gw_state_reader **reader, const struct gw_state_channel *channel);
+/* In the header's place for a stream of another make: NULL if it is ours. */
+const struct gw_foreign_format *gw_state_reader_foreign(const struct gw_state_reader *reader,
+							struct gw_bytes *bytes);
 const struct gw_state_header *gw_state_reader_header(const struct gw_state_reader *reader);
 /* Objects of the library's own (record types below GW_RECORD_DEVICE) are offered to @handlers
  * before the device's table; set before gw_state_read(). */
