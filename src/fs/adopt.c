@@ -199,8 +199,7 @@ static int find_by_names(struct fs_inodes *inodes, struct fs_inode *inode)
 	return found;
 }
 
-/* Something that the guest knows is not there: the operator's choice. */
-static int miss(struct fs_loading *loading, struct fs_inode *inode, int err, const char *what)
+int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const char *what)
 {
 	char text[FS_DESCRIBE_MAX];
 
@@ -231,7 +230,7 @@ static int prove(struct fs_loading *loading, struct fs_inode *inode)
 		return gw_fail(-err, "load: inodes: %s", strerror(-err));
 	/* Marked first, so that nobody takes a stranger for it from here on. */
 	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
-	return miss(loading, inode, err, "is not to be found");
+	return fs_miss(loading, inode, err, "is not to be found");
 }
 
 /* Now it is who it says, and others can be compared with it. The guest's look-ups become references
@@ -304,7 +303,7 @@ static int adopt_handle(struct fs_loading *loading, struct fs_open *open)
 
 	loading->lost += lost;
 	if (!err && !lost && fd < 0)
-		err = miss(loading, inode, fd, "cannot be opened again");
+		err = fs_miss(loading, inode, fd, "cannot be opened again");
 	if (err)
 		return err;
 	handle->flags &= FLAGS_ALLOWED;

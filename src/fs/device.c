@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "fs/dispatch.h"
+#include "fs/foreign_virtiofsd.h"
 #include "fs/fuse_wire.h"
 #include "fs/handle.h"
 #include "fs/inode.h"
@@ -144,4 +145,5 @@ const struct gw_device_ops fs_device_ops = {
 	.prepare = fs_prepare,
 	.save = fs_save,
 	.load = fs_load,
+	.foreign = fs_foreign_formats,
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/foreign_virtiofsd.c - virtiofsd's device state, parsed (docs/virtiofsd-streams.md). */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -265,7 +266,7 @@ static struct fs_virtiofsd_inode *find_inode(const struct fs_virtiofsd *state, u
 static int get_open(struct parser *parser, const struct fs_virtiofsd *state,
 		    struct fs_virtiofsd_open *open)
 {
-	const struct fs_virtiofsd_inode *inode;
+	struct fs_virtiofsd_inode *inode;
 	uint64_t id, kind;
 	int err = get_u64(parser, UINT64_MAX, "a handle's id is no number", &open->id);
 
@@ -281,6 +282,7 @@ static int get_open(struct parser *parser, const struct fs_virtiofsd *state,
 	if (!inode)
 		return wrong(parser, "a handle's inode is not there");
 	open->inode = (uint32_t)(inode - state->inodes);
+	inode->directory |= open->flags & O_DIRECTORY;
 	return 0;
 }
 
@@ -411,6 +413,7 @@ static int check_inode(struct fs_virtiofsd *state, struct fs_virtiofsd_inode *in
 	if (!parent || parent == inode)
 		return bad("there is no parent of inode", inode->id);
 	parent->children++;
+	parent->directory = true;
 	inode->parent = (uint32_t)(parent - state->inodes);
 	return 0;
 }

@@ -9,9 +9,6 @@
 
 #include "godwit/state.h"
 
-/* Its request queue is always one. */
-#define FS_VIRTIOFSD_MODEL "godwit-project.org/virtio-fs\n"
-
 /* How an inode is told of. Numbers are wire format. */
 enum fs_virtiofsd_kind {
 	FS_VIRTIOFSD_ROOT = 0,
@@ -37,6 +34,7 @@ struct fs_virtiofsd_inode {
 	enum fs_virtiofsd_kind kind;
 	uint32_t parent;      /* index of it, FS_VIRTIOFSD_PATH */
 	uint32_t children;    /* how many have it as parent */
+	bool directory;	      /* it is open as one, or has children */
 	bool has_fhandle;     /* FS_VIRTIOFSD_HANDLE: where it is; else evidence */
 	uint64_t parent_id;   /* FS_VIRTIOFSD_PATH */
 	struct gw_bytes name; /* FS_VIRTIOFSD_PATH: a file name, UTF-8 */

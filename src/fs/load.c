@@ -28,6 +28,17 @@ static void swap_in(struct fs_loading *loading)
 	fs->session.initialised = session->initialised;
 }
 
+/* Another make's state becomes the same objects. */
+static int stage_all(struct fs_loading *loading, struct gw_state_reader *reader)
+{
+	const struct gw_foreign_format *format;
+	struct gw_bytes bytes;
+
+	if (gw_state_read_foreign(reader, &format, &bytes))
+		return gw_state_read(reader, fs_load_handlers, loading);
+	return fs_stage_virtiofsd(loading, &bytes);
+}
+
 int fs_load(void *dev, struct gw_state_reader *reader)
 {
 	struct fs *fs = dev;
@@ -37,7 +48,7 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 	if (!err)
 		err = fs_handles_new(&loading.handles, fs);
 	if (!err)
-		err = gw_state_read(reader, fs_load_handlers, &loading);
+		err = stage_all(&loading, reader);
 	if (!err)
 		err = fs_adopt_all(&loading);
 	if (!err)

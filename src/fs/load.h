@@ -31,10 +31,17 @@ struct fs_loading {
 
 /* stage.c: objects as they come. */
 extern const struct gw_state_handler fs_load_handlers[];
+/* One object as if it had come in a stream of ours. */
+int fs_stage(struct fs_loading *loading, const struct gw_layout *layout, const void *object);
 void fs_loading_free(struct fs_loading *loading);
 void fs_unstage(struct fs_inode *inode);
 
 /* adopt.c: everything is there: is it whole, and is it what this share holds? */
 int fs_adopt_all(struct fs_loading *loading);
+/* Something that the guest knows is not there: the operator's choice. @err, or 0 to go on. */
+int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const char *what);
+
+/* load_virtiofsd.c: what virtiofsd says, found in this share and staged. */
+int fs_stage_virtiofsd(struct fs_loading *loading, const struct gw_bytes *bytes);
 
 #endif

@@ -121,16 +121,15 @@ static const struct gw_field gw_fs_lost_v1_fields[] = {
 };
 LAYOUT(gw_fs_lost_v1, 9);
 
+static const struct gw_field gw_fs_foreign_id_v1_fields[] = {
+	GW_KEY(struct gw_fs_foreign_id_v1, handle, GW_FIELD_BOOL),
+	GW_KEY(struct gw_fs_foreign_id_v1, id, GW_FIELD_DELTA),
+	{.name = NULL},
+};
+LAYOUT(gw_fs_foreign_id_v1, 10);
+
 const struct gw_layout *const fs_layouts[] = {
-	&gw_fs_session_v1,
-	&gw_fs_mount_v1,
-	&gw_fs_inode_v1,
-	&gw_fs_name_v1,
-	&gw_fs_orphan_v1,
-	&gw_fs_content_v1,
-	&gw_fs_xattr_v1,
-	&gw_fs_handle_v1,
-	&gw_fs_dir_v1,
-	&gw_fs_lost_v1,
-	NULL,
+	&gw_fs_session_v1, &gw_fs_mount_v1,   &gw_fs_inode_v1,	    &gw_fs_name_v1,
+	&gw_fs_orphan_v1,  &gw_fs_content_v1, &gw_fs_xattr_v1,	    &gw_fs_handle_v1,
+	&gw_fs_dir_v1,	   &gw_fs_lost_v1,    &gw_fs_foreign_id_v1, NULL,
 };

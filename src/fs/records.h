@@ -96,6 +96,13 @@ struct gw_fs_dir_v1 {
 	uint64_t hash;	 /* XXH3 of the name */
 };
 
+/* An id that another make gave out and that cannot be one of ours. Of a guest that was taken over
+ * from it; before the inode or the handle (the one place where the order above is not kept). */
+struct gw_fs_foreign_id_v1 {
+	bool handle; /* or an inode */
+	uint64_t id;
+};
+
 #define FS_RECORD_DATA_MAX   (64 * 1024)
 #define FS_RECORD_XATTR_MAX  (64 * 1024) /* XATTR_SIZE_MAX */
 #define FS_RECORD_TARGET_MAX 4095	 /* PATH_MAX less the NUL */
@@ -108,7 +115,7 @@ struct gw_fs_dir_v1 {
 
 extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, gw_fs_name_v1,
 	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1,
-	gw_fs_lost_v1;
+	gw_fs_lost_v1, gw_fs_foreign_id_v1;
 
 /* All of them, NULL-terminated: for tools that show a stream. */
 extern const struct gw_layout *const fs_layouts[];

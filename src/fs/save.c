@@ -317,7 +317,7 @@ static int save_handle(struct saving *saving, struct fs_open *open)
 {
 	struct fs_dir *dir = open->handle.dir;
 	const struct gw_fs_handle_v1 record = {
-		.id = open->slot.id,
+		.id = fs_slot_id(&open->slot),
 		.inode = fs_inode_id(open->handle.inode),
 		.flags = open->handle.flags,
 		.directory = dir,
@@ -328,7 +328,29 @@ static int save_handle(struct saving *saving, struct fs_open *open)
 	if (err || !dir)
 		return err;
 	GW_LOCK_SCOPE(&dir->lock);
-	return save_entries(saving, open->slot.id, dir);
+	return save_entries(saving, record.id, dir);
+}
+
+/*
+ * Of a guest that was taken over from another make. Nothing to say about most.
+ */
+static int save_foreign_id(struct saving *saving, const struct fs_slot *slot, bool handle)
+{
+	const struct gw_fs_foreign_id_v1 record = {.handle = handle, .id = fs_slot_id(slot)};
+
+	return fs_slot_is_foreign(slot)
+		       ? gw_state_put(saving->writer, &gw_fs_foreign_id_v1, &record)
+		       : 0;
+}
+
+static int save_inode_id(struct saving *saving, struct fs_inode *inode)
+{
+	return save_foreign_id(saving, &inode->slot, false);
+}
+
+static int save_handle_id(struct saving *saving, struct fs_open *open)
+{
+	return save_foreign_id(saving, &open->slot, true);
 }
 
 static int save_all(struct saving *saving)
@@ -343,6 +365,10 @@ static int save_all(struct saving *saving)
 		err = save_session(saving);
 	if (!err)
 		err = save_mounts(saving);
+	if (!err)
+		err = each_inode(saving, save_inode_id);
+	if (!err)
+		err = each_handle(saving, save_handle_id);
 	if (!err)
 		err = each_inode(saving, save_inode);
 	if (!err)

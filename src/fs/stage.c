@@ -43,12 +43,9 @@ static int put_mount(void *opaque, const void *object)
 
 static struct fs_inode *known(struct fs_loading *loading, uint64_t id)
 {
-	struct fs_inode *inode = fs_slot_at(&loading->inodes->slots, (uint32_t)id);
+	struct fs_inode *inode = fs_slot_adopted(&loading->inodes->slots, id);
 
-	return inode && inode->slot.id == id && id &&
-			       (id == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_STAGED))
-		       ? inode
-		       : NULL;
+	return inode && (id == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_STAGED)) ? inode : NULL;
 }
 
 static int check_inode(const struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
@@ -79,10 +76,9 @@ static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *rec
 	return 0;
 }
 
-static struct fs_inode *new_inode(struct fs_loading *loading, uint64_t id)
+/* @inode is a slot just adopted under @id, or NULL with errno. */
+static struct fs_inode *new_inode(struct fs_inode *inode, uint64_t id)
 {
-	struct fs_inode *inode = fs_slot_adopt(&loading->inodes->slots, id);
-
 	if (!inode) {
 		gw_fail(errno, "load: inode id %#llx: %s", (unsigned long long)id,
 			errno == EEXIST ? "its slot is taken by another one" : strerror(errno));
@@ -130,7 +126,7 @@ static int put_inode(void *opaque, const void *object)
 		return put_root(loading, record);
 	inode = known(loading, record->id);
 	if (!inode)
-		inode = new_inode(loading, record->id);
+		inode = new_inode(fs_slot_adopt(&loading->inodes->slots, record->id), record->id);
 	if (!inode)
 		return -EINVAL;
 	/* The names that it gave and took were checked against the type. */
@@ -324,9 +320,7 @@ static int put_xattr(void *opaque, const void *object)
 
 static struct fs_open *staged_handle(struct fs_loading *loading, uint64_t id)
 {
-	struct fs_open *open = fs_slot_at(&loading->handles->slots, (uint32_t)id);
-
-	return open && id && open->slot.id == id ? open : NULL;
+	return fs_slot_adopted(&loading->handles->slots, id);
 }
 
 static int check_handle(const struct gw_fs_handle_v1 *record, const struct fs_inode *inode)
@@ -344,6 +338,12 @@ static void empty_handle(struct fs_open *open)
 	open->handle.inode = NULL;
 }
 
+static int no_handle(uint64_t id)
+{
+	return gw_fail(errno, "load: handle id %#llx: %s", (unsigned long long)id,
+		       errno == EEXIST ? "its slot is taken by another one" : strerror(errno));
+}
+
 static int put_handle(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
@@ -357,9 +357,7 @@ static int put_handle(void *opaque, const void *object)
 	if (!open)
 		open = fs_slot_adopt(&loading->handles->slots, record->id);
 	if (!open)
-		return gw_fail(errno, "load: handle id %#llx: %s", (unsigned long long)record->id,
-			       errno == EEXIST ? "its slot is taken by another one"
-					       : strerror(errno));
+		return no_handle(record->id);
 	empty_handle(open);
 	open->handle.fd = -1;
 	open->handle.flags = record->flags;
@@ -402,7 +400,36 @@ static int put_entry(void *opaque, const void *object)
 	return 0;
 }
 
+/* Inode or handle are there from here on, and are what they are once their record has come. */
+static int put_foreign_id(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_foreign_id_v1 *record = object;
+	struct fs_slots *slots =
+		record->handle ? &loading->handles->slots : &loading->inodes->slots;
+
+	if (!record->handle && record->id <= FS_ROOT_ID)
+		return gw_fail(EINVAL, "load: %llu cannot be an inode's id",
+			       (unsigned long long)record->id);
+	if (fs_slot_adopted(slots, record->id))
+		return 0;
+	if (!record->handle)
+		return new_inode(fs_slot_adopt_foreign(slots, record->id), record->id) ? 0
+										       : -EINVAL;
+	return fs_slot_adopt_foreign(slots, record->id) ? 0 : no_handle(record->id);
+}
+
+int fs_stage(struct fs_loading *loading, const struct gw_layout *layout, const void *object)
+{
+	const struct gw_state_handler *handler = fs_load_handlers;
+
+	while (handler->layout != layout)
+		handler++;
+	return handler->put(loading, object);
+}
+
 const struct gw_state_handler fs_load_handlers[] = {
+	{&gw_fs_foreign_id_v1, put_foreign_id, NULL},
 	{&gw_fs_session_v1, put_session, NULL},
 	{&gw_fs_mount_v1, put_mount, NULL},
 	{&gw_fs_inode_v1, put_inode, remove_inode},

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "fs/dir.h"
+#include "fs/foreign_virtiofsd.h"
 #include "fs/records.h"
 #include "fs/root.h"
 #include "move.h"
@@ -67,7 +68,8 @@ int move_stream(void (*put)(struct gw_state_writer *writer))
 
 int move_load(struct share *to, int stream)
 {
-	const struct gw_state_channel channel = {.fd = stream, .cancel = -1};
+	const struct gw_state_channel channel = {
+		.fd = stream, .cancel = -1, .foreign = fs_foreign_formats};
 	struct gw_state_reader *reader;
 	int err = gw_state_reader_new(&reader, &channel);
 
