@@ -200,7 +200,7 @@ static int get_location(struct parser *parser, struct fs_virtiofsd_inode *inode)
 static int get_inode(struct parser *parser, struct fs_virtiofsd_inode *inode)
 {
 	uint64_t kind;
-	bool evidence;
+	bool evidence = false;
 	int err = get_u64(parser, UINT64_MAX, "an inode's id is no number", &inode->id);
 
 	if (!err)
