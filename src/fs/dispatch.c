@@ -207,7 +207,7 @@ static int parse_body(struct fs_request *req)
 		req->data_len = body - used;
 		return 0;
 	}
-	if (req->op->names)
+	if (req->op->names || req->op->tail == FS_TAIL_BLOB)
 		return parse_text(req, HEADER_LEN + used, body - used);
 	return 0;
 }

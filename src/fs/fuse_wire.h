@@ -487,6 +487,23 @@ struct fuse_direntplus {
 #define FUSE_NAME_OFFSET_DIRENTPLUS offsetof(struct fuse_direntplus, dirent.name)
 #define FUSE_REC_ALIGN(x)	    (((x) + sizeof(uint64_t) - 1) & ~(sizeof(uint64_t) - 1))
 
+/* What goes in follows it, what comes out follows the answer. */
+struct fuse_ioctl_in {
+	uint64_t fh;
+	uint32_t flags; /* FUSE_IOCTL_* */
+	uint32_t cmd;
+	uint64_t arg;
+	uint32_t in_size;
+	uint32_t out_size;
+};
+
+struct fuse_ioctl_out {
+	int32_t result;
+	uint32_t flags;
+	uint32_t in_iovs;
+	uint32_t out_iovs;
+};
+
 /* Extended attributes: the name, and for SETXATTR the value, follow. */
 struct fuse_setxattr_in {
 	uint32_t size;
@@ -596,6 +613,8 @@ FUSE_WIRE_SIZE(fuse_syncfs_in, 8);
 FUSE_WIRE_AT(fuse_dirent, name, 24);
 FUSE_WIRE_AT(fuse_direntplus, dirent.name, 152);
 FUSE_WIRE_SIZE(fuse_setxattr_in, 16);
+FUSE_WIRE_SIZE(fuse_ioctl_in, 32);
+FUSE_WIRE_SIZE(fuse_ioctl_out, 16);
 FUSE_WIRE_SIZE(fuse_getxattr_in, 8);
 FUSE_WIRE_SIZE(fuse_getxattr_out, 8);
 FUSE_WIRE_SIZE(fuse_interrupt_in, 8);

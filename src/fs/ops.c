@@ -7,7 +7,7 @@
 #define ANSWER(type) .answer = sizeof(struct fuse_##type)
 
 /*
- * A row is at its opcode. Operations without one (locks, BMAP, IOCTL, POLL, DAX mappings) are
+ * A row is at its opcode. Operations without one (locks, BMAP, POLL, DAX mappings) are
  * answered with ENOSYS, which Linux remembers and does itself, or does without.
  */
 static const struct fs_op ops[] = {
@@ -70,6 +70,9 @@ static const struct fs_op ops[] = {
 	[FUSE_LSEEK] = {"LSEEK", fs_op_lseek, ARG(lseek_in), ANSWER(lseek_out)},
 	[FUSE_COPY_FILE_RANGE] = {"COPY_FILE_RANGE", fs_op_copy_file_range, ARG(copy_file_range_in),
 				  ANSWER(write_out), .flags = FS_OP_WRITES | FS_OP_POOL},
+	/* Verity is computed over the whole file. */
+	[FUSE_IOCTL] = {"IOCTL", fs_op_ioctl, ARG(ioctl_in), ANSWER(ioctl_out),
+			.tail = FS_TAIL_BLOB, .flags = FS_OP_POOL},
 	[FUSE_SYNCFS] = {"SYNCFS", fs_op_syncfs, ARG(syncfs_in), .flags = FS_OP_POOL},
 	[FUSE_TMPFILE] = {"TMPFILE", fs_op_tmpfile, ARG(create_in),
 			  .answer = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out),

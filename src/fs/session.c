@@ -73,6 +73,7 @@ static const struct {
 	{FUSE_DO_READDIRPLUS, readdirplus},
 	{FUSE_READDIRPLUS_AUTO, readdirplus},
 	{FUSE_ASYNC_DIO, always},
+	{FUSE_HAS_IOCTL_DIR, always},
 	{FUSE_WRITEBACK_CACHE, writeback},
 	{FUSE_PARALLEL_DIROPS, always},
 	{FUSE_MAX_PAGES, always},

@@ -31,7 +31,8 @@ static void test_flags(void **state)
 	const uint64_t expected = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_BIG_WRITES |
 				  FUSE_AUTO_INVAL_DATA | FUSE_DO_READDIRPLUS |
 				  FUSE_READDIRPLUS_AUTO | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
-				  FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_CREATE_SUPP_GROUP;
+				  FUSE_MAX_PAGES | FUSE_INIT_EXT | FUSE_CREATE_SUPP_GROUP |
+				  FUSE_HAS_IOCTL_DIR;
 
 	(void)state;
 	assert_true(fuse_init(&client, 7, 45, ALL) > 0);

@@ -94,6 +94,13 @@
 	AT(fuse_dirent, namelen)            \
 	AT(fuse_dirent, name)               \
 	AT(fuse_direntplus, dirent.name)    \
+	SIZE(fuse_ioctl_in)                 \
+	AT(fuse_ioctl_in, cmd)              \
+	AT(fuse_ioctl_in, arg)              \
+	AT(fuse_ioctl_in, in_size)          \
+	AT(fuse_ioctl_in, out_size)         \
+	SIZE(fuse_ioctl_out)                \
+	AT(fuse_ioctl_out, in_iovs)         \
 	SIZE(fuse_setxattr_in)              \
 	AT(fuse_setxattr_in, flags)         \
 	SIZE(fuse_getxattr_in)              \
