@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "fs/attr.h"
 #include "fs/ops.h"
+#include "fs/pool.h"
 
 /* How many of a BATCH_FORGET are copied at once. */
 #define FORGET_CHUNK 64
@@ -59,10 +60,12 @@ int fs_op_batch_forget(struct fs_request *req)
 	return FS_NO_REPLY;
 }
 
-/* Nothing is interrupted yet: the guest's request ends when it ends. */
+/* Linux sends none over virtio-fs (7.45); other guests may. */
 int fs_op_interrupt(struct fs_request *req)
 {
-	(void)req;
+	const struct fuse_interrupt_in *in = req->arg;
+
+	fs_pool_interrupt(req->fs->pool, in->unique);
 	return FS_NO_REPLY;
 }
 

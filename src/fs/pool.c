@@ -176,6 +176,33 @@ int fs_to_pool(struct fs_request *req, fs_op_fn *work)
 	return FS_ASYNC;
 }
 
+/* Out of the line, or NULL. */
+static struct fs_request *take_waiting(struct fs_pool *pool, uint64_t unique)
+{
+	struct fs_request **at, *req;
+
+	GW_LOCK_SCOPE(&pool->lock);
+	for (at = &pool->first; *at; at = &(*at)->next) {
+		if ((*at)->in.unique == unique && !(*at)->done)
+			break;
+	}
+	req = *at;
+	if (!req)
+		return NULL;
+	*at = req->next;
+	if (!req->next)
+		pool->last = at;
+	return req;
+}
+
+void fs_pool_interrupt(struct fs_pool *pool, uint64_t unique)
+{
+	struct fs_request *req = take_waiting(pool, unique);
+
+	if (req)
+		fs_finish(req, -EINTR);
+}
+
 void fs_finish(struct fs_request *req, int result)
 {
 	struct fs_pool *pool = req->fs->pool;

@@ -19,6 +19,10 @@ int fs_pool_new(struct fs_pool **pool, struct fs *fs, unsigned threads);
 /* Nothing is waiting or running any more (all queues are stopped). NULL is allowed. */
 void fs_pool_free(struct fs_pool *pool);
 
+/* A request with this number that waits for a thread, and of which nothing was done, ends with
+ * -EINTR. What runs already goes on. */
+void fs_pool_interrupt(struct fs_pool *pool, uint64_t unique);
+
 /* A request object, or NULL. */
 struct fs_request *fs_pool_take(struct fs_pool *pool);
 void fs_pool_give(struct fs_pool *pool, struct fs_request *req);

@@ -115,6 +115,46 @@ static void test_what_may_block_waits_for_the_pool(void **state)
 	assert_int_equal(created.entry.attr.size, 0);
 }
 
+static void interrupt(uint64_t unique)
+{
+	const struct fuse_interrupt_in in = {.unique = unique};
+
+	assert_int_equal(fuse_call_on(&client, 0,
+				      &(struct fuse_call){.opcode = FUSE_INTERRUPT,
+							  .arg = &in,
+							  .arg_len = sizeof(in),
+							  .room = 16}),
+			 FUSE_NO_ANSWER);
+}
+
+/* What waits for a thread can be called back; what runs goes on, and what is unknown is nothing. */
+static void test_interrupted(void **state)
+{
+	struct fuse_copy_file_range_out copied;
+	struct fuse_copy_file_range_in in;
+	struct fuse_call copy = {.answer = &copied, .room = sizeof(copied)};
+	struct fuse_fsync_in sync_in = {0};
+	struct fuse_call sync = {.opcode = FUSE_FSYNC, .arg = &sync_in, .arg_len = sizeof(sync_in)};
+	struct fuse_attr attr;
+	uint64_t unique;
+
+	(void)state;
+	begin_copy(&copy, &in);
+	assert_true(fuse_getattr(&client, 1, &attr) > 0); /* the copy runs by now, or is next */
+	sync_in.fh = in.fh_out;
+	fuse_begin(&client, 1, &sync);
+	unique = client.unique;
+	assert_true(fuse_getattr(&client, 1, &attr) > 0);
+	interrupt(client.unique); /* the GETATTR, long done */
+	assert_false(sync.done);
+	interrupt(unique);
+	fuse_wait(&client, 1, &sync);
+	assert_int_equal(sync.result, -EINTR);
+	assert_false(copy.done);
+	fuse_wait(&client, 1, &copy);
+	assert_int_equal(copied.bytes_copied, LENGTH);
+}
+
 /* A stop is answered soon, and the guest told how far the copy came. */
 static void test_stop_cuts_it_short(void **state)
 {
@@ -164,6 +204,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_others_go_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_what_may_block_waits_for_the_pool, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_interrupted, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stop_cuts_it_short, setup, teardown),
 	};
 
