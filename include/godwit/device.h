@@ -140,6 +140,9 @@ struct gw_device_ops {
 
 	/* Streams of other makes that load() understands. */
 	const struct gw_foreign_format *foreign;
+	/* Transfer thread: the whole state in the format of another make, in heap memory that the
+	 * library frees, if the operator wants that. -ENOENT: save() in ours. */
+	int (*save_foreign)(void *dev, void **bytes, size_t *len);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

@@ -28,6 +28,7 @@ static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the ho
 static const char *const cache_words[] = {"auto", "always", "never", "metadata", NULL};
 static const char *const negotiation_words[] = {"never", "auto", "always", NULL};
 static const char *const migration_mode_words[] = {"auto", "find-paths", "file-handles", NULL};
+static const char *const state_format_words[] = {"godwit", "virtiofsd-v2", NULL};
 static const char *const on_error_words[] = {"abort", "guest-error", NULL};
 
 #define AT(member) offsetof(struct fs_daemon, member)
@@ -76,6 +77,8 @@ static const struct gw_option options[] = {
 	 GW_OPTION_NUMBER, .min = 1, .max = FS_REQUEST_QUEUES_MAX},
 	{"migration-mode", "MODE", "auto, find-paths, file-handles [auto]", AT(host.migration_mode),
 	 GW_OPTION_WORD, .words = migration_mode_words, .rare = true},
+	{"state-format", "FORMAT", "godwit, virtiofsd-v2: saved for whom [godwit]",
+	 AT(host.state_format), GW_OPTION_WORD, .words = state_format_words, .rare = true},
 	{"migration-on-error", "WHAT", "abort, guest-error: inodes not found [abort]",
 	 AT(host.on_error), GW_OPTION_WORD, .words = on_error_words},
 	{"rlimit-nofile", "N", "open files at most [as many as allowed]", AT(nofile),

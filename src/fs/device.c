@@ -146,4 +146,5 @@ const struct gw_device_ops fs_device_ops = {
 	.save = fs_save,
 	.load = fs_load,
 	.foreign = fs_foreign_formats,
+	.save_foreign = fs_save_foreign,
 };

@@ -117,7 +117,7 @@ static bool utf8_second_fits(uint8_t first, uint8_t second)
 }
 
 /* A text of Rust's is always that. */
-static bool is_utf8(const struct gw_bytes *text)
+bool fs_virtiofsd_is_utf8(const struct gw_bytes *text)
 {
 	const uint8_t *at = text->data, *end = at + text->len;
 
@@ -139,7 +139,7 @@ static int get_name(struct parser *parser, struct gw_bytes *name)
 {
 	int err = get_bytes(parser, FS_NAME_MAX, "a name is too long", name);
 
-	if (!err && (!is_utf8(name) || fs_name_check(name->data, name->len)))
+	if (!err && (!fs_virtiofsd_is_utf8(name) || fs_name_check(name->data, name->len)))
 		err = wrong(parser, "a name is no file name");
 	return err;
 }
@@ -337,7 +337,7 @@ static int get_mount(struct parser *parser, struct fs_virtiofsd *state)
 		err = get_bytes(parser, PATH_BYTES_MAX, "a mount's path is too long", &mount.path);
 	if (err)
 		return err;
-	if (!is_utf8(&mount.path) || !is_path_below(&mount.path))
+	if (!fs_virtiofsd_is_utf8(&mount.path) || !is_path_below(&mount.path))
 		return wrong(parser, "a mount's path does not stay below the share");
 	if (fs_virtiofsd_mount(state, mount.id))
 		return wrong(parser, "a mount comes twice");

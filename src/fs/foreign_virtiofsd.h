@@ -69,6 +69,9 @@ struct fs_virtiofsd {
 
 /* The whole structure, bounded: -EBADMSG with what is wrong and where. */
 int fs_virtiofsd_parse(struct fs_virtiofsd *state, const void *bytes, size_t len);
+/* Of inodes with paths or none; in heap memory. What parses again is written and nothing else. */
+int fs_virtiofsd_encode(const struct fs_virtiofsd *state, void **bytes, size_t *len);
+bool fs_virtiofsd_is_utf8(const struct gw_bytes *text);
 void fs_virtiofsd_clear(struct fs_virtiofsd *state);
 /* Of this id; NULL: there is none. */
 const struct fs_virtiofsd_mount *fs_virtiofsd_mount(const struct fs_virtiofsd *state, uint64_t id);

@@ -23,6 +23,8 @@ enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADAT
 enum fs_negotiation { FS_NEVER, FS_AUTO, FS_ALWAYS };
 /* How inodes may be told of in a state, where there is a choice. */
 enum fs_migration_mode { FS_MIGRATION_AUTO, FS_MIGRATION_PATHS, FS_MIGRATION_HANDLES };
+/* Whose format a state is saved in. */
+enum fs_state_format { FS_STATE_GODWIT, FS_STATE_VIRTIOFSD_V2 };
 /* What a missing inode does to a load. */
 enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
 
@@ -57,6 +59,7 @@ struct fs_host {
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
 	enum fs_on_error on_error;
 	enum fs_migration_mode migration_mode;
+	enum fs_state_format state_format;
 	struct fs_policy policy;
 	struct gw_texts translate_uid, translate_gid; /* ranges (idmap.h) */
 	const char *xattrmap; /* rules (xattrmap.h), NULL: none; they imply extended attributes */

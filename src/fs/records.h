@@ -122,6 +122,7 @@ extern const struct gw_layout *const fs_layouts[];
 
 /* struct gw_device_ops. */
 int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
+int fs_save_foreign(void *dev, void **bytes, size_t *len);
 int fs_load(void *dev, struct gw_state_reader *reader);
 int fs_prepare(void *dev, bool on);
 

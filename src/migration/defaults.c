@@ -70,6 +70,11 @@ static int default_pending(void *dev, struct gw_pending *pending)
 	return 0;
 }
 
+static int default_save_foreign(void *dev, void **bytes, size_t *len)
+{
+	return -ENOENT;
+}
+
 /* A device without state: the stream must have none for it either. */
 static int default_load(void *dev, struct gw_state_reader *reader)
 {
@@ -122,6 +127,7 @@ int gw_device_ops_complete(struct gw_device_ops *complete, const struct gw_devic
 	DEFAULT(complete, adopt);
 	DEFAULT(complete, prepare);
 	DEFAULT(complete, save);
+	DEFAULT(complete, save_foreign);
 	DEFAULT(complete, pending);
 	DEFAULT(complete, load);
 	DEFAULT(complete, suspend);

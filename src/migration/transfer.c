@@ -85,11 +85,29 @@ static int save_stream(struct gw_transfer *transfer, struct gw_state_writer *wri
 	return err ? err : gw_state_writer_end(writer);
 }
 
+/* -ENOENT: the operator wants a stream of ours. */
+static int save_foreign(struct gw_transfer *transfer)
+{
+	GW_AUTO_FREE void *bytes = NULL;
+	size_t len = 0;
+	int err = transfer->ops->save_foreign(transfer->dev, &bytes, &len);
+
+	if (err)
+		return err;
+	if (transfer->parked.first)
+		return gw_fail(EINVAL, "save: requests stay open, which only a stream of godwit's "
+				       "own can say");
+	return gw_state_write_foreign(&transfer->channel, bytes, len);
+}
+
 static int save(struct gw_transfer *transfer)
 {
 	struct gw_state_writer *writer = NULL;
-	int err = gw_state_writer_new(&writer, &transfer->channel, &transfer->header);
+	int err = save_foreign(transfer);
 
+	if (err != -ENOENT)
+		return err;
+	err = gw_state_writer_new(&writer, &transfer->channel, &transfer->header);
 	if (!err)
 		err = save_stream(transfer, writer);
 	gw_state_writer_free(writer);

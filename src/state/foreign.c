@@ -81,3 +81,16 @@ int gw_state_read_foreign(struct gw_state_reader *reader, const struct gw_foreig
 	reader->complete = true;
 	return 0;
 }
+
+int gw_state_write_foreign(const struct gw_state_channel *config, const void *bytes, size_t len)
+{
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+	struct gw_channel channel;
+	int err = gw_channel_open(&channel, config, true);
+
+	if (err)
+		return err;
+	err = gw_channel_write(&channel, &iov, 1, -1);
+	gw_channel_close(&channel);
+	return err;
+}

@@ -60,6 +60,8 @@ void gw_state_writer_free(struct gw_state_writer *writer); /* NULL is allowed */
  * looked at.
  */
 int gw_state_reader_new(struct gw_state_reader **reader, const struct gw_state_channel *channel);
+/* @bytes to @channel as they are: a stream of another make has nothing of ours around it. */
+int gw_state_write_foreign(const struct gw_state_channel *channel, const void *bytes, size_t len);
 /* In the header's place for a stream of another make: NULL if it is ours. */
 const struct gw_foreign_format *gw_state_reader_foreign(const struct gw_state_reader *reader,
 							struct gw_bytes *bytes);

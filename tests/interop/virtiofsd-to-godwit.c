@@ -175,6 +175,66 @@ static void test_lost_at_the_source(void **state)
 	end(&source);
 }
 
+/* From @from, a godwit-fs that saves for virtiofsd, to a virtiofsd. */
+static void go_back(struct fuse_client *back, struct virtiofsd *daemon, struct fuse_client *from)
+{
+	int stream = memfd_create("stream", MFD_CLOEXEC);
+
+	virtiofsd_start(daemon, dir, "back", (const char *const[3]){NULL});
+	fuse_save(from, stream);
+	if (fuse_load(back, from, daemon->socket, &from->host, stream))
+		fail_msg("%s", gw_last_error());
+	close(stream);
+}
+
+static void test_there_and_back(void **state)
+{
+	struct source source;
+	struct fuse_client there, back;
+	struct virtiofsd daemon;
+	struct fuse_open_out open;
+	uint64_t gone;
+
+	start(&source, NULL);
+	source.host.state_format = FS_STATE_VIRTIOFSD_V2;
+	fuse_save(&source.client, source.stream);
+	assert_int_equal(load(&there, &source), 0);
+	/* What it found here has ids of ours. */
+	gone = fuse_node(&there, FUSE_ROOT_ID, "gone");
+	assert_true(fuse_open(&there, gone, O_RDONLY, &open) > 0);
+	tree_read_many(&there, &source.guest, 1024);
+	go_back(&back, &daemon, &there);
+	tree_check(&back, &source.guest);
+	assert_int_equal(fuse_node(&back, FUSE_ROOT_ID, "gone"), gone);
+	fuse_stop(&back);
+	virtiofsd_wait(&daemon);
+	fuse_stop(&there);
+	end(&source);
+}
+
+/* Its look-up counts are right in both directions: what the guest forgets is gone there. */
+static void test_back_with_what_was_forgotten(void **state)
+{
+	struct source source;
+	struct fuse_client there, back;
+	struct virtiofsd daemon;
+	struct fuse_attr attr;
+
+	start(&source, NULL);
+	source.host.state_format = FS_STATE_VIRTIOFSD_V2;
+	fuse_save(&source.client, source.stream);
+	assert_int_equal(load(&there, &source), 0);
+	fuse_forget(&there, source.guest.dir, 1);
+	go_back(&back, &daemon, &there);
+	assert_true(fuse_getattr(&back, source.guest.deep, &attr) > 0);
+	fuse_forget(&back, source.guest.hello, 3);
+	assert_true(fuse_getattr(&back, source.guest.hello, &attr) < 0);
+	fuse_stop(&back);
+	virtiofsd_wait(&daemon);
+	fuse_stop(&there);
+	end(&source);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -185,6 +245,8 @@ int main(void)
 		cmocka_unit_test(test_look_ups_are_the_guests),
 		cmocka_unit_test(test_replaced_file),
 		cmocka_unit_test(test_lost_at_the_source),
+		cmocka_unit_test(test_there_and_back),
+		cmocka_unit_test(test_back_with_what_was_forgotten),
 	};
 
 	if (!virtiofsd_program())

@@ -4,11 +4,14 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fs/foreign_virtiofsd.h"
 #include "fs/handle.h"
+#include "fs/records.h"
 #include "fs/session.h"
 
 static struct share share;
@@ -175,6 +178,80 @@ static void test_strange_ids(void **state)
 	move_twin_close(&to);
 }
 
+static void set_queues(struct share *to, struct gw_params **params, unsigned queues)
+{
+	assert_int_equal(gw_params_new(params, &fs_model), 0);
+	assert_int_equal(gw_params_set(*params, "num-request-queues", queues, NULL), 0);
+	to->fs.params = *params;
+	to->host.state_format = FS_STATE_VIRTIOFSD_V2;
+}
+
+/* What virtiofsd said is what is said to it, to the byte. */
+static void test_said_again(void **state)
+{
+	static const char *const names[] = {"fresh", "lookup", "paths", "writeback", "acl"};
+	char expected[1024];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		struct gw_params *params;
+		int fd = recorded(names[i]);
+		size_t len;
+		void *bytes;
+		struct share to;
+
+		assert_true(read(fd, expected, sizeof(expected)) > 0);
+		lseek(fd, 0, SEEK_SET);
+		loaded(&to, fd);
+		set_queues(&to, &params, 1);
+		assert_int_equal(fs_save_foreign(&to.fs, &bytes, &len), 0);
+		assert_memory_equal(bytes, expected, len);
+		free(bytes);
+		gw_params_free(params);
+		move_twin_close(&to);
+	}
+}
+
+static bool says(const void *bytes, size_t len, uint64_t id, enum fs_virtiofsd_kind kind)
+{
+	struct fs_virtiofsd parsed;
+	bool found = false;
+
+	assert_int_equal(fs_virtiofsd_parse(&parsed, bytes, len), 0);
+	for (uint32_t i = 0; i < parsed.inode_count; i++)
+		found |= parsed.inodes[i].id == id && parsed.inodes[i].kind == kind;
+	fs_virtiofsd_clear(&parsed);
+	return found;
+}
+
+static void test_what_cannot_be_said(void **state)
+{
+	struct gw_params *params;
+	uint64_t bytes_name, gone;
+	void *bytes;
+	size_t len;
+
+	(void)state;
+	share_file(&share, "\xff", "");
+	share_file(&share, "gone", "");
+	bytes_name = share_lookup(&share, FS_ROOT_ID, "\xff");
+	gone = share_lookup(&share, FS_ROOT_ID, "gone");
+	guest_unlink(&share, FS_ROOT_ID, "gone", share_path(&share, "gone"));
+	share.fs.session.initialised = true;
+	set_queues(&share, &params, 1);
+	assert_int_equal(fs_save_foreign(&share.fs, &bytes, &len), 0);
+	assert_true(says(bytes, len, bytes_name, FS_VIRTIOFSD_INVALID));
+	assert_true(says(bytes, len, gone, FS_VIRTIOFSD_INVALID));
+	free(bytes);
+	gw_params_free(params);
+	set_queues(&share, &params, 2);
+	assert_int_equal(fs_save_foreign(&share.fs, &bytes, &len), -EINVAL);
+	share.host.state_format = FS_STATE_GODWIT;
+	assert_int_equal(fs_save_foreign(&share.fs, &bytes, &len), -ENOENT);
+	gw_params_free(params);
+	share.fs.params = NULL;
+}
+
 static void test_refused(void **state)
 {
 	(void)state;
@@ -198,6 +275,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_before_mount, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_version_1, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_strange_ids, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_said_again, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_cannot_be_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
 	};
 
