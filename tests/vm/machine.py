@@ -165,6 +165,14 @@ class Config:
             raise Skip(f"no back-end {self.daemon[0]}")
 
 
+def virtiofsd() -> list[str]:
+    """Of another make: $VIRTIOFSD, or where Debian puts it. Raises Skip."""
+    path = os.environ.get("VIRTIOFSD", "/usr/libexec/virtiofsd")
+    if shutil.which(path) is None:
+        raise Skip(f"there is no {path}, nor does VIRTIOFSD name one")
+    return [path, "--seccomp", "none"]
+
+
 def default_daemon(path: str) -> list[str]:
     """$DAEMON (a path, with options if need be) takes the place of the daemon just built."""
     return shlex.split(os.environ.get("DAEMON", path))
@@ -272,11 +280,21 @@ class Lab:
             for log in self.dir.glob("probe.*.log"):
                 log.unlink()
 
-    def machine(self, name: str, incoming: bool = False, share: Path | None = None) -> Machine:
-        """Starts a back-end and a QEMU: with a guest that boots, or waiting for one to come in."""
+    def machine(
+        self,
+        name: str,
+        incoming: bool = False,
+        share: Path | None = None,
+        command: list[str] | None = None,
+    ) -> Machine:
+        """Starts a back-end (@command instead of what is tested) and a QEMU: with a guest that
+        boots, or waiting for one to come in."""
         share = share or self.share
         daemon = Daemon(
-            self.config.daemon, share, self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
+            command or self.config.daemon,
+            share,
+            self.dir / f"{name}.fs",
+            self.dir / f"{name}.daemon.log",
         )
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import guest
 import migration
-from machine import Lab, Machine, until
+from machine import Lab, Machine, until, virtiofsd
 from qemu import QemuError
 
 LINES_BETWEEN = 100
@@ -41,12 +41,12 @@ class Outcome:
 class Story:
     """One guest's life on one share: its log is started before anything, and read at the end."""
 
-    def __init__(self, lab: Lab, checks: str = "") -> None:
+    def __init__(self, lab: Lab, checks: str = "", command: list[str] | None = None) -> None:
         self.lab = lab
         self.say = lab.say
         self.outcome = Outcome()
         self.say(f"starting machine A ({lab.accel}): a back-end, a QEMU, a guest")
-        self.here = lab.machine("A")
+        self.here = lab.machine("A", command=command)
         self._log = lab.share / "log"
         self._prepare(checks)
 
@@ -238,7 +238,27 @@ def _flip_bit(file: Path, at: int) -> None:
         data.write(bytes([byte ^ 1]))
 
 
+# virtiofsd has no unnamed files, no names that are not UTF-8 and one request queue.
+_TAKEOVER_CHECKS = (
+    "half-read-directory working-directory renamed-while-open first-link-gone shared-mmap "
+    "file-offsets many-open-files xattrs attributes create-rename-unlink"
+)
+
+
+def takeover(lab: Lab, checks: str = "") -> Outcome:
+    """From virtiofsd to this back-end and back to virtiofsd."""
+    # What the guest has removed and still caches, virtiofsd calls lost.
+    lenient = ["--migration-on-error", "guest-error"]
+    lab.config.queues = 1
+    theirs = virtiofsd() + lenient
+    story = Story(lab, checks or _TAKEOVER_CHECKS, command=theirs)
+    ours = [*lab.config.daemon, *lenient, "--state-format", "virtiofsd-v2"]
+    story.move_to(lab.machine("B", incoming=True, command=ours))
+    story.move_to(lab.machine("C", incoming=True, command=theirs))
+    return story.verify()
+
+
 SCENARIOS: dict[str, Callable[..., Outcome]] = {
     scenario.__name__: scenario
-    for scenario in (stay, live, twice, refused, killed, cancelled, snapshot, damaged)
+    for scenario in (stay, live, twice, refused, killed, cancelled, snapshot, damaged, takeover)
 }

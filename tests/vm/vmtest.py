@@ -72,10 +72,16 @@ def run(name: str, args: argparse.Namespace) -> bool:
 
 def main() -> int:
     args = arguments()
-    try:
-        passed = [run(name, args) for name in args.only or SCENARIOS]
-    except Skip as reason:
-        print(reason)
+    passed: list[bool] = []
+    reasons: set[str] = set()
+    for name in args.only or SCENARIOS:
+        try:
+            passed.append(run(name, args))
+        except Skip as reason:
+            reasons.add(str(reason))
+    for text in reasons:
+        print(text)
+    if reasons and not passed:
         return SKIPPED
     return 0 if all(passed) else 1
 
