@@ -143,6 +143,9 @@ struct gw_device_ops {
 	/* Transfer thread: the whole state in the format of another make, in heap memory that the
 	 * library frees, if the operator wants that. -ENOENT: save() in ours. */
 	int (*save_foreign)(void *dev, void **bytes, size_t *len);
+
+	/* How many of max_queues this instance has; asked at each connection. Absent: all. */
+	unsigned (*queues)(void *dev);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

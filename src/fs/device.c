@@ -127,11 +127,17 @@ static int fs_adopt(void *dev, const struct gw_params *adopted)
 	return 0;
 }
 
+/* And the high-priority one, which comes first. */
+static unsigned fs_queues(void *dev)
+{
+	return 1 + request_queues(dev);
+}
+
 const struct gw_device_ops fs_device_ops = {
 	.size = sizeof(struct gw_device_ops),
 	.name = "virtio-fs",
 	.virtio_id = VIRTIO_ID_FS,
-	.max_queues = 1 + FS_REQUEST_QUEUES_MAX, /* the first is the high-priority one */
+	.max_queues = 1 + FS_REQUEST_QUEUES_MAX,
 	.config_len = sizeof(struct fuse_virtio_config),
 	.ownership = GW_SHARED,
 	.models = models,
@@ -147,4 +153,5 @@ const struct gw_device_ops fs_device_ops = {
 	.load = fs_load,
 	.foreign = fs_foreign_formats,
 	.save_foreign = fs_save_foreign,
+	.queues = fs_queues,
 };

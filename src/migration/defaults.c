@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* migration/defaults.c - what a device need not say: the one place of defaults. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -96,6 +97,11 @@ static void default_outcome(void *dev, enum gw_outcome outcome)
 {
 }
 
+static unsigned default_queues(void *dev)
+{
+	return UINT_MAX;
+}
+
 /* queue_stop is not here: its absence has a meaning (godwit/device.h). So has channel's. */
 #define DEFAULT(ops, callback)                                \
 	do {                                                  \
@@ -133,5 +139,6 @@ int gw_device_ops_complete(struct gw_device_ops *complete, const struct gw_devic
 	DEFAULT(complete, suspend);
 	DEFAULT(complete, run);
 	DEFAULT(complete, outcome);
+	DEFAULT(complete, queues);
 	return 0;
 }

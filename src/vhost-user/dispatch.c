@@ -38,8 +38,9 @@ static int fits_ring(const struct gw_dialog *dialog, struct gw_call *call)
 	uint32_t index = ring_index(call);
 
 	if (index >= dialog->instance->ring_count)
-		return gw_fail(EINVAL, "ring %u, expected less than %u", index,
-			       dialog->instance->ring_count);
+		return gw_fail(EINVAL,
+			       "ring %u, but the device has %u; give it more, or ask for less",
+			       index, dialog->instance->ring_count);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
 #include "vhost-user/instance.h"
@@ -44,7 +45,7 @@ static void rings_free(struct gw_instance *instance)
 
 static int rings_new(struct gw_instance *instance)
 {
-	unsigned count = instance->ops->max_queues;
+	unsigned count = GW_MIN(instance->ops->max_queues, instance->ops->queues(instance->dev));
 
 	instance->rings = calloc(count, sizeof(*instance->rings));
 	if (!instance->rings)

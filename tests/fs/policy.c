@@ -91,6 +91,8 @@ static void test_config_space(void **state)
 	assert_int_equal(gw_frontend_get_config(client.frontend, 0, &config, sizeof(config)), 0);
 	assert_string_equal((const char *)config.tag, "test");
 	assert_int_equal(config.num_request_queues, 3);
+	/* What a VMM is held to: no more than were configured, and the high-priority one. */
+	assert_int_equal(gw_frontend_max_queues(client.frontend), 1 + 3);
 	fuse_stop(&client);
 }
 
