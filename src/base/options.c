@@ -161,7 +161,8 @@ static int take(struct parser *parser, const struct row *row, const char *attach
 		value = parser->argv[parser->next++];
 	}
 	if (option->instead)
-		gw_warn("option --%s is deprecated: use %s", option->name, option->instead);
+		gw_warn("option %s%s is deprecated: use %s", option->name[1] ? "--" : "-",
+			option->name, option->instead);
 	parser->stop = is_last_word(option);
 	return store[option->type](row, value);
 }

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -14,18 +16,23 @@
 #include "godwit/error.h"
 
 #define POOL_SIZE_MAX 256
+#define NOFILE_UNSET  UINT_MAX
+#define NOFILE_WANTED 1000000	/* more does not help anybody */
 #define NOFILE_MAX    (1 << 30) /* what the kernel's nr_open may be at most */
 
 struct fs_daemon {
 	struct fs_host host;
 	const char *sandbox;
-	unsigned nofile; /* 0: not given */
+	unsigned nofile; /* NOFILE_UNSET: not given */
+	bool verify, confirm;
 	bool no_killpriv, announce_submounts, no_announce_submounts;
 };
 static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the host");
 
 /* In the order of the enums in fs/fs.h. */
 static const char *const cache_words[] = {"auto", "always", "never", "metadata", NULL};
+/* The last is what prefer was once called. */
+static const char *const handles_words[] = {"prefer", "never", "mandatory", "fallback", NULL};
 static const char *const negotiation_words[] = {"never", "auto", "always", NULL};
 static const char *const migration_mode_words[] = {"auto", "find-paths", "file-handles", NULL};
 static const char *const state_format_words[] = {"godwit", "virtiofsd-v2", NULL};
@@ -81,8 +88,12 @@ static const struct gw_option options[] = {
 	 AT(host.state_format), GW_OPTION_WORD, .words = state_format_words, .rare = true},
 	{"migration-on-error", "WHAT", "abort, guest-error: inodes not found [abort]",
 	 AT(host.on_error), GW_OPTION_WORD, .words = on_error_words},
-	{"rlimit-nofile", "N", "open files at most [as many as allowed]", AT(nofile),
-	 GW_OPTION_NUMBER, .min = 1, .max = NOFILE_MAX},
+	{"migration-verify-handles", NULL, "always done", AT(verify), GW_OPTION_FLAG, .rare = true},
+	{"migration-confirm-paths", NULL, "always done", AT(confirm), GW_OPTION_FLAG, .rare = true},
+	{"inode-file-handles", "WHEN", "never, prefer, mandatory [prefer]", AT(host.handles),
+	 GW_OPTION_WORD, .words = handles_words, .rare = true},
+	{"rlimit-nofile", "N", "open files, 0: as it is [a million, or allowed]", AT(nofile),
+	 GW_OPTION_NUMBER, .max = NOFILE_MAX},
 	{NULL},
 };
 
@@ -106,18 +117,48 @@ static int check_sandbox(const char *mode)
 	return 0;
 }
 
-/* Each cached inode may hold a descriptor: the soft limit is no use to anybody. */
+static rlim_t nr_open(void)
+{
+	unsigned long long most = NOFILE_WANTED;
+	FILE *file = fopen("/proc/sys/fs/nr_open", "re");
+
+	if (file && fscanf(file, "%llu", &most) != 1)
+		most = NOFILE_WANTED;
+	if (file)
+		fclose(file);
+	return (rlim_t)most;
+}
+
+static bool set_limit(struct rlimit limit, rlim_t wanted)
+{
+	limit.rlim_cur = wanted;
+	limit.rlim_max = GW_MAX(limit.rlim_max, wanted);
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+/* Each cached inode may hold a descriptor: the soft limit is no use to anybody. Nobody has asked
+ * for a number, so less will do. */
+static void raise_nofile(struct rlimit limit)
+{
+	rlim_t wanted = GW_MIN((rlim_t)NOFILE_WANTED, nr_open());
+
+	if (limit.rlim_cur < wanted && !set_limit(limit, wanted))
+		set_limit(limit, limit.rlim_max);
+}
+
 static int set_nofile(unsigned wanted)
 {
 	struct rlimit limit;
 
+	if (!wanted)
+		return 0;
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return gw_fail(errno, "open files: %s", strerror(errno));
-	limit.rlim_cur = wanted ? wanted : limit.rlim_max;
-	limit.rlim_max = GW_MAX(limit.rlim_max, limit.rlim_cur);
-	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return gw_fail(errno, "open files cannot be limited to %llu: %s",
-			       (unsigned long long)limit.rlim_cur, strerror(errno));
+	if (wanted == NOFILE_UNSET)
+		raise_nofile(limit);
+	else if (!set_limit(limit, wanted))
+		return gw_fail(errno, "open files cannot be limited to %u: %s", wanted,
+			       strerror(errno));
 	return 0;
 }
 
@@ -156,7 +197,7 @@ static int set_params(const void *opaque, struct gw_params *params)
 
 int main(int argc, char **argv)
 {
-	static struct fs_daemon fs = {.host.policy = FS_POLICY_UNSET};
+	static struct fs_daemon fs = {.host.policy = FS_POLICY_UNSET, .nofile = NOFILE_UNSET};
 	static const struct gw_daemon daemon = {
 		.program = "godwit-fs",
 		.summary = "Share a directory with a guest over virtio-fs (vhost-user).",

@@ -2,16 +2,21 @@
 /* daemon/main.c - the common main of all daemons. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
 #include "daemon/key.h"
+#include "daemon/legacy.h"
+#include "daemon/to_syslog.h"
 #include "godwit/backend.h"
 #include "godwit/error.h"
 #include "godwit/loop.h"
@@ -28,6 +33,8 @@ struct common {
 	bool reconnect;
 	int log_level;
 	const char *state_key;
+	const char *socket_group;
+	bool syslog, debug, foreground;
 	bool print_capabilities, help, help_all, version;
 };
 
@@ -41,6 +48,8 @@ static const struct gw_option common_options[] = {
 	{"socket", "PATH", "", AT(old_socket_path), GW_OPTION_STRING, .instead = "--socket-path"},
 	{"fd", "N", "or: the socket is inherited as descriptor N", AT(fd), GW_OPTION_NUMBER,
 	 .max = INT_MAX},
+	{"socket-group", "GROUP", "who may connect to the socket, too", AT(socket_group),
+	 GW_OPTION_STRING, .rare = true},
 	{"control-socket", "PATH", "JSON control socket [--socket-path + .control]",
 	 AT(control_socket), GW_OPTION_STRING},
 	{"reconnect", NULL, "when the VMM disconnects, wait for the next", AT(reconnect),
@@ -49,6 +58,11 @@ static const struct gw_option common_options[] = {
 	 GW_OPTION_STRING},
 	{"log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", AT(log_level),
 	 GW_OPTION_WORD, .words = log_words},
+	{"syslog", NULL, "log to syslog instead of standard error", AT(syslog), GW_OPTION_FLAG,
+	 .rare = true},
+	{"d", NULL, "", AT(debug), GW_OPTION_FLAG, .letter = 'd', .instead = "--log-level=debug"},
+	{"f", NULL, "", AT(foreground), GW_OPTION_FLAG, .letter = 'f',
+	 .instead = "nothing, this program stays in the foreground"},
 	{"print-capabilities", NULL, "print what this program can do, as JSON",
 	 AT(print_capabilities), GW_OPTION_FLAG, .rare = true},
 	{"help-all", NULL, "print this with the less common options", AT(help_all), GW_OPTION_FLAG},
@@ -89,6 +103,8 @@ static int check_socket(struct common *common)
 		return gw_fail(EINVAL, "options --socket-path and --fd exclude each other");
 	if (!common->socket_path && common->fd == NO_FD)
 		return gw_fail(EINVAL, "one of --socket-path and --fd is required (see --help)");
+	if (common->socket_group && !common->socket_path)
+		return gw_fail(EINVAL, "option --socket-group goes with --socket-path");
 	if (common->fd != NO_FD && fcntl((int)common->fd, F_GETFD) < 0)
 		return gw_fail(EINVAL, "option --fd: descriptor %u is not open", common->fd);
 	return 0;
@@ -144,6 +160,28 @@ static int handle_signals(struct gw_loop *loop)
 	return err;
 }
 
+/* The group may connect, and the rest of the world may not. */
+static int give_socket(const char *path, const char *name)
+{
+	const struct group *group = getgrnam(name);
+
+	if (!group)
+		return gw_fail(EINVAL, "option --socket-group: there is no group '%.64s'", name);
+	if (chown(path, (uid_t)-1, group->gr_gid) < 0 || chmod(path, 0660) < 0)
+		return gw_fail(errno, "socket %s cannot be given to group %s: %s", path, name,
+			       strerror(errno));
+	return 0;
+}
+
+static int listen_for(struct gw_backend *backend, const struct common *common)
+{
+	int err = gw_backend_listen(backend, common->socket_path);
+
+	return err || !common->socket_group
+		       ? err
+		       : give_socket(common->socket_path, common->socket_group);
+}
+
 static int serve(const struct gw_daemon *daemon, const struct common *common, struct gw_loop *loop,
 		 struct gw_backend_config *config)
 {
@@ -153,7 +191,7 @@ static int serve(const struct gw_daemon *daemon, const struct common *common, st
 	if (err)
 		return err;
 	if (common->socket_path)
-		err = gw_backend_listen(backend, common->socket_path);
+		err = listen_for(backend, common);
 	else
 		err = gw_backend_adopt_fd(backend, (int)common->fd);
 	if (!err)
@@ -197,7 +235,9 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 	struct gw_loop *loop = NULL;
 	int err;
 
-	gw_log_set_level((enum gw_log_level)common->log_level);
+	gw_log_set_level(common->debug ? GW_LOG_DEBUG : (enum gw_log_level)common->log_level);
+	if (common->syslog)
+		gw_log_to_syslog(daemon->program);
 	err = gw_loop_new(&loop);
 	if (!err)
 		err = handle_signals(loop);
@@ -218,13 +258,16 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 	};
 	const struct gw_command_line line = {
 		.program = daemon->program, .summary = daemon->summary, .tables = tables};
-	int err;
+	static char **arguments; /* options point into it for good */
+	int err, count;
 
 	if (asks_for_capabilities(argc, argv)) {
 		print_capabilities(daemon);
 		return GW_EXIT_OK;
 	}
-	err = gw_options_parse(&line, argc, argv, NULL);
+	err = gw_legacy_expand(argc, argv, &arguments, &count);
+	if (!err)
+		err = gw_options_parse(&line, count, arguments, NULL);
 	if (err)
 		return complain(daemon, GW_EXIT_USAGE);
 	if (common.help || common.help_all)

@@ -15,6 +15,7 @@
 #include "fs/records.h"
 #include "fs/root.h"
 #include "fs/session.h"
+#include "fs/table.h"
 #include "fs/xattrmap.h"
 #include "godwit/error.h"
 
@@ -42,6 +43,16 @@ static void fs_destroy(void *dev)
 	free(fs);
 }
 
+static int check_handles(const struct fs *fs)
+{
+	if (fs->host->handles != FS_HANDLES_MANDATORY || fs_mount_fd(fs->inodes, 0) >= 0)
+		return 0;
+	return gw_fail(EOPNOTSUPP,
+		       "shared directory %s: files there cannot be opened by handle, which "
+		       "--inode-file-handles=mandatory requires",
+		       fs->host->shared_dir);
+}
+
 static int fs_create(void **dev, const struct gw_params *instance, const void *host)
 {
 	struct fs *fs;
@@ -65,6 +76,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_root_open(fs);
 	if (ret == 0)
 		ret = fs_inodes_new(&fs->inodes, fs);
+	if (ret == 0)
+		ret = check_handles(fs);
 	if (ret == 0)
 		ret = fs_handles_new(&fs->handles, fs);
 	if (ret == 0)

@@ -19,6 +19,13 @@
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };
+/* Are inodes that have no descriptor opened by their file handles? */
+enum fs_handle_mode {
+	FS_HANDLES_PREFER,
+	FS_HANDLES_NEVER,
+	FS_HANDLES_MANDATORY,
+	FS_HANDLES_FALLBACK
+};
 /* Does the device need it of the guest? */
 enum fs_negotiation { FS_NEVER, FS_AUTO, FS_ALWAYS };
 /* How inodes may be told of in a state, where there is a choice. */
@@ -62,6 +69,7 @@ struct fs_host {
 	enum fs_state_format state_format;
 	struct fs_policy policy;
 	struct gw_texts translate_uid, translate_gid; /* ranges (idmap.h) */
+	enum fs_handle_mode handles;
 	const char *xattrmap; /* rules (xattrmap.h), NULL: none; they imply extended attributes */
 	bool readonly;
 	/* The guest learns of these by FUSE flags and nothing is lost where they differ, so they

@@ -185,7 +185,8 @@ void fs_mount_put(struct fs_inodes *inodes, unsigned mount)
 void fs_mount_offer(struct fs_inodes *inodes, unsigned mount, int fd)
 {
 	struct fs_mount *at = &inodes->mounts[mount];
-	GW_AUTO_FD int ours = open_for_handles(inodes, fd);
+	bool never = inodes->fs->host->handles == FS_HANDLES_NEVER;
+	GW_AUTO_FD int ours = never ? -1 : open_for_handles(inodes, fd);
 	struct statfs sfs;
 	GW_LOCK_SCOPE(&inodes->mounts_lock);
 

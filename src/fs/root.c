@@ -45,12 +45,6 @@ static rlim_t process_limit(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
 		return 1024; /* the kernel's default */
-	if (limit.rlim_cur < limit.rlim_max) {
-		struct rlimit raised = {.rlim_cur = limit.rlim_max, .rlim_max = limit.rlim_max};
-
-		if (!setrlimit(RLIMIT_NOFILE, &raised))
-			limit = raised;
-	}
 	return limit.rlim_cur;
 }
 

@@ -10,7 +10,7 @@ int fs_root_open(struct fs *fs);
 void fs_root_close(struct fs *fs);
 
 /* How many descriptors inodes and handles may hold together: what was configured, or the process's
- * limit (its soft one raised to the hard one) less what everything else needs. */
+ * limit less what everything else needs. */
 unsigned fs_root_fd_limit(const struct fs *fs);
 
 #endif

@@ -4,8 +4,10 @@
 
 usage: daemon.py GODWIT-FS GODWIT DISCOVERY-FILE
 """
+import grp
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -47,6 +49,9 @@ class CommandLine(unittest.TestCase):
             ("--shared-dir", "/tmp", "--fd", "0", "--tag", "x" * 37),
             ("--shared-dir", "/tmp", "--fd", "0", "--cache", "sometimes"),
             ("--shared-dir", "/tmp", "--fd", "0", "--xattrmap", ":bad:"),
+            ("--shared-dir", "/tmp", "--fd", "0", "-o", "nonsense"),
+            ("--shared-dir", "/tmp", "--fd", "0", "-o"),
+            ("--shared-dir", "/tmp", "--fd", "0", "--socket-group", "root"),
             ("--shared-dir", "/tmp", "--fd", "0", "--translate-uid=map:0:1:1",
              "--translate-uid=map:0:2:1"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "0"),
@@ -108,6 +113,55 @@ class Program(unittest.TestCase):
         self.await_sockets(self.path)
         daemon.terminate()
         self.assertIn("no sandbox", daemon.communicate()[1])
+
+    def open_files(self, *arguments, **options):
+        daemon = self.start("--socket-path", self.path, *arguments, **options)
+        self.await_sockets(self.path)
+        with open(f"/proc/{daemon.pid}/limits", encoding="utf-8") as file:
+            soft = [line for line in file if line.startswith("Max open files")][0].split()[3]
+        daemon.terminate()
+        daemon.wait(timeout=10)
+        return int(soft)
+
+    def test_open_files(self):
+        def limited():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (512, 2000))
+        self.assertEqual(self.open_files("--rlimit-nofile=700"), 700)
+        self.assertEqual(self.open_files("--rlimit-nofile=0", preexec_fn=limited), 512)
+        self.assertGreaterEqual(self.open_files(preexec_fn=limited), 2000)
+
+    def test_socket_of_a_group(self):
+        group = grp.getgrgid(os.getgid())
+        self.start("--socket-path", self.path, "--socket-group", group.gr_name)
+        deadline = time.monotonic() + 20
+        self.await_sockets(self.path)
+        while stat.S_IMODE(os.stat(self.path).st_mode) != 0o660:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.005)
+        self.assertEqual(os.stat(self.path).st_gid, group.gr_gid)
+        self.path += "2"
+        self.assertIn("no-such-group", self.refused("--shared-dir", self.share, "--socket-group",
+                                                    "no-such-group"))
+
+    def test_old_spellings(self):
+        """libvirt of old, and scripts: -o lists, -d, -f, --socket."""
+        daemon = subprocess.Popen([GODWIT_FS, "-f", "-d", "--socket", self.path, "-o",
+                                   f"source={self.share},cache=none,xattr,no_posix_lock"],
+                                  stderr=subprocess.PIPE, text=True)
+        self.addCleanup(daemon.stderr.close)
+        self.addCleanup(daemon.wait)
+        self.addCleanup(daemon.kill)
+        self.await_sockets(self.path)
+        daemon.terminate()
+        said = daemon.communicate()[1]
+        for old in ("-f", "-d", "--socket", "-o"):
+            self.assertIn(f"option {old} is deprecated", said)
+
+    def test_syslog(self):
+        daemon = self.start("--socket-path", self.path, "--syslog")
+        self.await_sockets(self.path)
+        daemon.terminate()
+        self.assertNotIn("signal", daemon.communicate()[1])
 
     def test_bad_keys(self):
         key = os.path.join(self.share, "key")
