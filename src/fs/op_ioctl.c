@@ -19,10 +19,8 @@ union value {
 	unsigned flags;
 	struct fsxattr attr;
 	struct fsverity_enable_arg enable;
-	struct {
-		struct fsverity_digest header;
-		uint8_t digest[DIGEST_MAX];
-	} verity;
+	struct fsverity_digest digest;
+	uint8_t room[sizeof(struct fsverity_digest) + DIGEST_MAX]; /* for what follows it */
 };
 
 /* @value: what the guest sent, and what it gets. 0 or a negative errno. */
@@ -95,9 +93,8 @@ static int enable_verity(struct fs_request *req, int fd, union value *value)
 static int measure_verity(struct fs_request *req, int fd, union value *value)
 {
 	(void)req;
-	value->verity.header.digest_size =
-		GW_MIN(value->verity.header.digest_size, (uint16_t)DIGEST_MAX);
-	return call(fd, FS_IOC_MEASURE_VERITY, &value->verity);
+	value->digest.digest_size = GW_MIN(value->digest.digest_size, (uint16_t)DIGEST_MAX);
+	return call(fd, FS_IOC_MEASURE_VERITY, &value->digest);
 }
 
 /* @in, @out: bytes of union value that the guest sends, and gets at least. */
@@ -132,7 +129,7 @@ static size_t answer_len(const struct command *command, const struct fuse_ioctl_
 	size_t len = command->out;
 
 	if (command->run == measure_verity)
-		len += value->verity.header.digest_size;
+		len += value->digest.digest_size;
 	return GW_MIN(len, (size_t)in->out_size);
 }
 
