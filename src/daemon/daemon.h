@@ -11,6 +11,8 @@ struct gw_daemon {
 	const char *program; /* "godwit-fs" */
 	const char *summary;
 	const char *type; /* of QEMU's vhost-user.json: "fs" */
+	const char *const
+		*features; /* of that schema, beyond every daemon's; NULL, or ended by one */
 	const struct gw_device_ops *ops;
 	const struct gw_option *options; /* its own, ended by a NULL name; may be NULL */
 	void *host;			 /* their target, and what ops->create is given */

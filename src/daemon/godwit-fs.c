@@ -195,6 +195,9 @@ static int set_params(const void *opaque, struct gw_params *params)
 	return fs_host_params(&fs->host, params);
 }
 
+static const char *const features[] = {"posix-acl-negotiation-mode",
+				       "security-label-negotiation-mode", NULL};
+
 int main(int argc, char **argv)
 {
 	static struct fs_daemon fs = {.host.policy = FS_POLICY_UNSET, .nofile = NOFILE_UNSET};
@@ -202,6 +205,7 @@ int main(int argc, char **argv)
 		.program = "godwit-fs",
 		.summary = "Share a directory with a guest over virtio-fs (vhost-user).",
 		.type = "fs",
+		.features = features,
 		.ops = &fs_device_ops,
 		.options = options,
 		.host = &fs,

@@ -88,9 +88,11 @@ static bool asks_for_capabilities(int argc, char **argv)
 
 static void print_capabilities(const struct gw_daemon *daemon)
 {
-	printf("{\n  \"type\": \"%s\",\n  \"features\": [\n    \"migrate-precopy\",\n"
-	       "    \"separate-options\"\n  ]\n}\n",
+	printf("{\n  \"type\": \"%s\",\n  \"features\": [\n    \"migrate-precopy\",\n",
 	       daemon->type);
+	for (unsigned i = 0; daemon->features && daemon->features[i]; i++)
+		printf("    \"%s\",\n", daemon->features[i]);
+	printf("    \"separate-options\"\n  ]\n}\n");
 }
 
 static int check_socket(struct common *common)

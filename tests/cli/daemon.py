@@ -34,7 +34,9 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(ran.returncode, 0)
             self.assertEqual(ran.stderr, "")
             self.assertEqual(json.loads(ran.stdout),
-                             {"type": "fs", "features": ["migrate-precopy", "separate-options"]})
+                             {"type": "fs", "features": ["migrate-precopy", "posix-acl-negotiation-mode",
+                                                         "security-label-negotiation-mode",
+                                                         "separate-options"]})
             self.assertEqual(json.loads(ran.stdout)["features"], discovery["features"])
 
     def test_usage_errors(self):
