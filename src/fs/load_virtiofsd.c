@@ -101,9 +101,10 @@ static uint64_t agreed(const struct takeover *takeover)
 static int stage_session(struct takeover *takeover)
 {
 	const struct fs_virtiofsd *state = &takeover->state;
+	const uint32_t minor = GW_MIN(VIRTIOFSD_MINOR, FUSE_KERNEL_MINOR_VERSION);
 	struct gw_fs_session_v1 session = {
 		.initialised = state->inode_count, /* the root comes with INIT */
-		.minor = GW_MIN(VIRTIOFSD_MINOR, FUSE_KERNEL_MINOR_VERSION),
+		.minor = minor,
 		.flags = agreed(takeover),
 		.max_write = FS_MAX_WRITE,
 		.max_pages = FS_MAX_PAGES,

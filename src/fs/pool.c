@@ -182,11 +182,10 @@ static struct fs_request *take_waiting(struct fs_pool *pool, uint64_t unique)
 	struct fs_request **at, *req;
 
 	GW_LOCK_SCOPE(&pool->lock);
-	for (at = &pool->first; *at; at = &(*at)->next) {
-		if ((*at)->in.unique == unique && !(*at)->done)
+	for (at = &pool->first; (req = *at); at = &req->next) {
+		if (req->in.unique == unique && !req->done)
 			break;
 	}
-	req = *at;
 	if (!req)
 		return NULL;
 	*at = req->next;
