@@ -61,6 +61,10 @@ struct fs_policy {
 /* What the operator configured: gw_backend_config.host of a virtio-fs back-end. */
 struct fs_host {
 	const char *shared_dir;
+	/* For a process that shuts itself in: where the share is now, NULL for where it was; and a
+	 * descriptor of /proc/self/fd, 0 where it can still be opened. */
+	const char *root;
+	int proc_fd;
 	const char *tag; /* NULL: no configuration space is offered */
 	unsigned num_request_queues;
 	unsigned thread_pool_size; /* 0: chosen by the daemon */

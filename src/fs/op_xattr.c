@@ -6,8 +6,11 @@
 
 #include "base/checked.h"
 #include "fs/acl.h"
+#include "fs/open.h"
 #include "fs/ops.h"
 #include "fs/xattrmap.h"
+
+#define FD_NAME_MAX 16 /* decimal digits of an int */
 
 /*
  * O_PATH descriptors take no extended attributes, so these go through the magic link. It leads to
@@ -16,7 +19,7 @@
  */
 struct xattr_target {
 	struct fs_at at;
-	char path[sizeof("/proc/self/fd/") + 12];
+	char path[FD_NAME_MAX];		  /* in the directory of fs_proc_enter() */
 	char name[FS_XATTR_NAME_MAX + 1]; /* on the host */
 };
 #define XATTR_TARGET_INIT        \
@@ -43,8 +46,10 @@ static int target_get(struct fs_request *req, struct xattr_target *target)
 	int ret = req->name ? host_name(req, target->name) : 0;
 
 	if (ret == 0)
+		ret = fs_proc_enter(req->fs->proc_fd);
+	if (ret == 0)
 		ret = fs_at_get(req, req->in.nodeid, &target->at);
-	snprintf(target->path, sizeof(target->path), "/proc/self/fd/%d", target->at.path.fd);
+	snprintf(target->path, sizeof(target->path), "%d", target->at.path.fd);
 	return ret;
 }
 

@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -40,6 +42,19 @@ int fs_open_again(int proc_fd, int fd, int flags)
 	/* The magic link is the point of this, so O_NOFOLLOW must not be there. */
 	again = openat(proc_fd, name, (flags & ~O_NOFOLLOW) | O_CLOEXEC);
 	return again < 0 ? -errno : again;
+}
+
+int fs_proc_enter(int proc_fd)
+{
+	static _Thread_local bool entered;
+
+	if (entered)
+		return 0;
+	/* Threads share the working directory until they ask for one of their own. */
+	if (unshare(CLONE_FS) < 0 || fchdir(proc_fd) < 0)
+		return -errno;
+	entered = true;
+	return 0;
 }
 
 int fs_path_of(int proc_fd, int fd, char *path, size_t size)

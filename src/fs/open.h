@@ -16,6 +16,11 @@
 int fs_open_beneath(int dir, const char *path, int flags, mode_t mode);
 /* Once more what @fd (O_PATH or not) refers to, through /proc/self/fd; @flags as given. */
 int fs_open_again(int proc_fd, int fd, int flags);
+/*
+ * The descriptors' numbers are names in this thread's working directory from now on: for calls that
+ * take neither an O_PATH descriptor nor a directory's. No other call depends on that directory.
+ */
+int fs_proc_enter(int proc_fd);
 /* The path that the kernel knows for @fd, NUL-terminated in @path. -ENAMETOOLONG if it is cut. */
 int fs_path_of(int proc_fd, int fd, char *path, size_t size);
 

@@ -19,13 +19,16 @@
 
 int fs_root_open(struct fs *fs)
 {
-	GW_AUTO_FD int root = open(fs->host->shared_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const struct fs_host *host = fs->host;
+	GW_AUTO_FD int root =
+		open(host->root ? host->root : host->shared_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	GW_AUTO_FD int proc = -1;
 
 	if (root < 0)
-		return gw_fail(errno, "shared directory %s cannot be opened: %s",
-			       fs->host->shared_dir, strerror(errno));
-	proc = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		return gw_fail(errno, "shared directory %s cannot be opened: %s", host->shared_dir,
+			       strerror(errno));
+	proc = host->proc_fd ? fcntl(host->proc_fd, F_DUPFD_CLOEXEC, 0)
+			     : open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (proc < 0)
 		return gw_fail(errno, "/proc/self/fd cannot be opened: %s", strerror(errno));
 	fs->root_fd = gw_take_fd(&root);
