@@ -39,6 +39,9 @@ struct gw_backend_config {
 	enum gw_on_save on_save;
 	enum gw_on_lost_outcome on_lost_outcome;
 	unsigned frozen_timeout_ms;
+	/* Instead of control_path: the listening socket itself, for a process that can no longer
+	 * make one. Taken over; 0 for none. */
+	int control_fd;
 };
 
 /* @loop is borrowed and must outlive the back-end. Control thread, like all below. */

@@ -99,13 +99,11 @@ static void on_pause_over(void *opaque)
 	gw_source_set_events(control->accepting, EPOLLIN);
 }
 
-static int start(struct gw_control *control, const char *path)
+static int start(struct gw_control *control)
 {
-	int err = gw_listener_open(&control->listener, path);
+	int err = gw_loop_add_fd(control->loop, control->listener.fd, EPOLLIN, on_connect, control,
+				 &control->accepting);
 
-	if (!err)
-		err = gw_loop_add_fd(control->loop, control->listener.fd, EPOLLIN, on_connect,
-				     control, &control->accepting);
 	/* Made now, since a timer needs a descriptor too; its first call changes nothing. */
 	if (!err)
 		err = gw_loop_add_timer(control->loop, ACCEPT_PAUSE_MS, on_pause_over, control,
@@ -113,28 +111,50 @@ static int start(struct gw_control *control, const char *path)
 	return err;
 }
 
-int gw_control_new(struct gw_control **out, struct gw_loop *loop, const char *path,
-		   const char *program, const char *version)
+/* @listener is taken over, also on failure. */
+static int make(struct gw_control **out, struct gw_loop *loop, struct gw_listener *listener,
+		const char *program, const char *version)
 {
 	struct gw_control *control = calloc(1, sizeof(*control));
 	int err;
 
-	if (!control)
+	if (!control) {
+		gw_close(&listener->fd);
 		return gw_fail(ENOMEM, "control socket: no memory");
+	}
 	control->loop = loop;
-	control->listener.fd = -1;
+	control->listener = *listener;
 	control->program = strdup(program ? program : "");
 	control->version = strdup(version ? version : "");
 	if (!control->program || !control->version)
 		err = gw_fail(ENOMEM, "no memory");
 	else
-		err = start(control, path);
+		err = start(control);
 	if (err) {
 		gw_control_free(control);
 		return gw_fail_in(err, "control socket");
 	}
 	*out = control;
 	return 0;
+}
+
+int gw_control_new(struct gw_control **out, struct gw_loop *loop, const char *path,
+		   const char *program, const char *version)
+{
+	struct gw_listener listener;
+	int err = gw_listener_open(&listener, path);
+
+	if (err)
+		return gw_fail_in(err, "control socket");
+	return make(out, loop, &listener, program, version);
+}
+
+int gw_control_adopt(struct gw_control **out, struct gw_loop *loop, int fd, const char *program,
+		     const char *version)
+{
+	struct gw_listener listener = {.fd = fd};
+
+	return make(out, loop, &listener, program, version);
 }
 
 void gw_control_free(struct gw_control *control)
@@ -145,7 +165,10 @@ void gw_control_free(struct gw_control *control)
 		gw_client_free(control->clients[i]);
 	gw_source_remove(control->accepting);
 	gw_source_remove(control->pause);
-	gw_listener_close(&control->listener);
+	if (control->listener.path[0])
+		gw_listener_close(&control->listener);
+	else
+		gw_close(&control->listener.fd);
 	free(control->program);
 	free(control->version);
 	free(control);

@@ -312,12 +312,17 @@ static int query_status(void *opaque, const json_t *arguments, json_t **result)
 
 static int control_begin(struct gw_backend *backend, const char *path)
 {
+	int fd = backend->config.control_fd;
 	int err;
 
-	if (!path)
+	if (fd > 0)
+		err = gw_control_adopt(&backend->control, backend->loop, fd, backend->program,
+				       backend->version);
+	else if (path)
+		err = gw_control_new(&backend->control, backend->loop, path, backend->program,
+				     backend->version);
+	else
 		return 0;
-	err = gw_control_new(&backend->control, backend->loop, path, backend->program,
-			     backend->version);
 	if (!err)
 		err = gw_control_register(backend->control, "query-status", query_status, backend);
 	return err;
