@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "fs/acl.h"
+#include "fs/open.h"
 
 #define ACCESS_NAME  "system.posix_acl_access"
 #define DEFAULT_NAME "system.posix_acl_default"
@@ -40,28 +41,31 @@ size_t fs_acl_list(const struct fs *fs, char *names, size_t len)
 }
 
 /* Asked for each time: the host may change it as well. */
-static bool has_default(int dir)
+static bool has_default(const struct fs *fs, int dir)
 {
-	char path[sizeof("/proc/self/fd/") + 12];
+	char path[FS_FD_NAME_MAX];
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
-	return getxattr(path, DEFAULT_NAME, NULL, 0) > 0;
+	snprintf(path, sizeof(path), "%d", dir);
+	return !fs_proc_enter(fs->proc_fd) && getxattr(path, DEFAULT_NAME, NULL, 0) > 0;
 }
 
 mode_t fs_acl_mode(const struct fs_request *req, int parent, uint32_t mode, uint32_t umask)
 {
-	if (fs_has(req->fs, FUSE_DONT_MASK) && has_default(parent))
+	if (fs_has(req->fs, FUSE_DONT_MASK) && has_default(req->fs, parent))
 		return mode;
 	return mode & ~(umask & 0777);
 }
 
-int fs_acl_kill_sgid(const char *path)
+int fs_acl_kill_sgid(const struct fs *fs, int fd)
 {
-	struct stat st;
+	char name[FS_FD_NAME_MAX];
+	struct statx stx;
+	int err = fs_statx_fd(fd, &stx);
 
-	if (stat(path, &st) < 0)
+	if (err || !(stx.stx_mode & S_ISGID))
+		return err;
+	snprintf(name, sizeof(name), "%d", fd);
+	if (fchmodat(fs->proc_fd, name, stx.stx_mode & 07777 & ~(mode_t)S_ISGID, 0) < 0)
 		return -errno;
-	if (!(st.st_mode & S_ISGID))
-		return 0;
-	return chmod(path, st.st_mode & 07777 & ~(mode_t)S_ISGID) < 0 ? -errno : 0;
+	return 0;
 }

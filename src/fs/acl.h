@@ -24,7 +24,7 @@ size_t fs_acl_list(const struct fs *fs, char *names, size_t len);
  * which the guest's kernel left to us. */
 mode_t fs_acl_mode(const struct fs_request *req, int parent, uint32_t mode, uint32_t umask);
 
-/* An ACL was set on the file at @path by somebody who is not in its group. */
-int fs_acl_kill_sgid(const char *path);
+/* An ACL was set on the file of @fd (O_PATH) by somebody who is not in its group. */
+int fs_acl_kill_sgid(const struct fs *fs, int fd);
 
 #endif

@@ -61,10 +61,9 @@ struct fs_policy {
 /* What the operator configured: gw_backend_config.host of a virtio-fs back-end. */
 struct fs_host {
 	const char *shared_dir;
-	/* For a process that shuts itself in: where the share is now, NULL for where it was; and a
-	 * descriptor of /proc/self/fd, 0 where it can still be opened. */
-	const char *root;
-	int proc_fd;
+	/* For a process that has shut itself in: O_PATH descriptors of the share and of
+	 * /proc/self/fd, borrowed; 0 where they can be opened by their paths. */
+	int root_fd, proc_fd;
 	const char *tag; /* NULL: no configuration space is offered */
 	unsigned num_request_queues;
 	unsigned thread_pool_size; /* 0: chosen by the daemon */

@@ -9,6 +9,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/label.h"
+#include "fs/open.h"
 #include "fs/request.h"
 #include "fs/xattrmap.h"
 #include "godwit/error.h"
@@ -60,6 +61,9 @@ static bool is_selinux(const struct fs_request *req)
 {
 	char host[FS_XATTR_NAME_MAX + 1];
 
+	/* Inside a sandbox these paths lead into the share, to files of the guest. */
+	if (req->fs->host->proc_fd)
+		return false;
 	return !strcmp(req->label.name, SELINUX) && access("/sys/fs/selinux/enforce", F_OK) == 0 &&
 	       !fs_xattrmap_to_host(req->fs->xattrmap, SELINUX, host) && !strcmp(host, SELINUX);
 }
@@ -93,11 +97,13 @@ bool fs_label_due(const struct fs_label_scope *scope, const struct fs_request *r
 
 int fs_label_set(const struct fs_request *req, int fd)
 {
-	char path[sizeof("/proc/self/fd/") + 12], host[FS_XATTR_NAME_MAX + 1];
+	char path[FS_FD_NAME_MAX], host[FS_XATTR_NAME_MAX + 1];
 	int ret = fs_xattrmap_to_host(req->fs->xattrmap, req->label.name, host);
 
+	if (ret == 0)
+		ret = fs_proc_enter(req->fs->proc_fd);
 	if (ret < 0)
 		return ret;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	snprintf(path, sizeof(path), "%d", fd);
 	return setxattr(path, host, req->label.value, req->label.len, 0) < 0 ? -errno : 0;
 }

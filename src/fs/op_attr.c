@@ -94,7 +94,7 @@ static int set_owner(struct fs_request *req, const struct fuse_setattr_in *in,
 		ret = fs_idmap_to_host(&fs->gids, in->gid, &gid);
 	if (ret < 0)
 		return ret;
-	fs_privs_drop_path(fs, target->at.path.fd);
+	fs_privs_drop(fs, target->at.path.fd, false);
 	return fchownat(target->at.path.fd, "", uid, gid, AT_EMPTY_PATH) < 0 ? -errno : 0;
 }
 

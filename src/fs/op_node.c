@@ -2,6 +2,7 @@
 /* fs/op_node.c - what makes, removes and moves names: SYMLINK to LINK. */
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -150,7 +151,10 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 		return ret;
 	if (!exchange)
 		fs_name_removing(inodes, to.inode, req->name2, &victim);
-	ret = renameat2(from.path.fd, req->name, to.path.fd, req->name2, flags) < 0 ? -errno : 0;
+	/* The C library would take another call where there are no flags. */
+	ret = syscall(SYS_renameat2, from.path.fd, req->name, to.path.fd, req->name2, flags) < 0
+		      ? -errno
+		      : 0;
 	if (!exchange)
 		fs_name_removed(&victim, ret == 0);
 	if (ret == 0)

@@ -10,8 +10,6 @@
 #include "fs/ops.h"
 #include "fs/xattrmap.h"
 
-#define FD_NAME_MAX 16 /* decimal digits of an int */
-
 /*
  * O_PATH descriptors take no extended attributes, so these go through the magic link. It leads to
  * the inode itself: that of a symbolic link is not followed on, and refuses what the host's kernel
@@ -19,7 +17,7 @@
  */
 struct xattr_target {
 	struct fs_at at;
-	char path[FD_NAME_MAX];		  /* in the directory of fs_proc_enter() */
+	char path[FS_FD_NAME_MAX];	  /* in the directory of fs_proc_enter() */
 	char name[FS_XATTR_NAME_MAX + 1]; /* on the host */
 };
 #define XATTR_TARGET_INIT        \
@@ -68,7 +66,7 @@ int fs_op_setxattr(struct fs_request *req)
 	if (setxattr(target.path, target.name, req->blob, in->size, (int)in->flags) < 0)
 		return -errno;
 	if (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID && fs_acl_is_name(req->name))
-		return fs_acl_kill_sgid(target.path);
+		return fs_acl_kill_sgid(req->fs, target.at.path.fd);
 	return 0;
 }
 

@@ -11,7 +11,6 @@
 
 #include "fs/open.h"
 
-#define FD_NAME_MAX  16 /* decimal digits of an int */
 #define OPEN_RETRIES 16
 
 int fs_open_beneath(int dir, const char *path, int flags, mode_t mode)
@@ -35,7 +34,7 @@ int fs_open_beneath(int dir, const char *path, int flags, mode_t mode)
 
 int fs_open_again(int proc_fd, int fd, int flags)
 {
-	char name[FD_NAME_MAX];
+	char name[FS_FD_NAME_MAX];
 	int again;
 
 	snprintf(name, sizeof(name), "%d", fd);
@@ -59,7 +58,7 @@ int fs_proc_enter(int proc_fd)
 
 int fs_path_of(int proc_fd, int fd, char *path, size_t size)
 {
-	char name[FD_NAME_MAX];
+	char name[FS_FD_NAME_MAX];
 	ssize_t len;
 
 	snprintf(name, sizeof(name), "%d", fd);

@@ -20,6 +20,7 @@ int fs_open_again(int proc_fd, int fd, int flags);
  * The descriptors' numbers are names in this thread's working directory from now on: for calls that
  * take neither an O_PATH descriptor nor a directory's. No other call depends on that directory.
  */
+#define FS_FD_NAME_MAX 16 /* decimal digits of an int */
 int fs_proc_enter(int proc_fd);
 /* The path that the kernel knows for @fd, NUL-terminated in @path. -ENAMETOOLONG if it is cut. */
 int fs_path_of(int proc_fd, int fd, char *path, size_t size);

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 
+#include "fs/fs.h"
+#include "fs/open.h"
 #include "fs/privs.h"
 #include "fs/request.h"
 #include "fs/xattrmap.h"
@@ -11,37 +13,29 @@
 /* Nearly always there is nothing to take, and where it may not be taken it gives nothing: the
  * outcome does not matter. */
 
-/* Without the right to execute for the group, the set-group-id bit once meant mandatory locks. */
-static void drop_set_id(int fd)
+/* @name is that of the descriptor in /proc/self/fd. Without the right to execute for the group, the
+ * set-group-id bit once meant mandatory locks. */
+static void drop_set_id(const struct fs *fs, int fd, const char *name)
 {
 	mode_t bits = S_ISUID;
-	struct stat st;
+	struct statx stx;
 
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fs_statx_fd(fd, &stx) || !S_ISREG(stx.stx_mode))
 		return;
-	if (st.st_mode & S_IXGRP)
+	if (stx.stx_mode & S_IXGRP)
 		bits |= S_ISGID;
-	if (st.st_mode & bits)
-		fchmod(fd, st.st_mode & 07777 & ~bits);
+	if (stx.stx_mode & bits)
+		fchmodat(fs->proc_fd, name, stx.stx_mode & 07777 & ~bits, 0);
 }
 
 void fs_privs_drop(const struct fs *fs, int fd, bool killed)
 {
-	const char *name = fs_xattrmap_capability(fs->xattrmap);
+	const char *attribute = fs_xattrmap_capability(fs->xattrmap);
+	char name[FS_FD_NAME_MAX];
 
-	if (name)
-		fremovexattr(fd, name);
+	snprintf(name, sizeof(name), "%d", fd);
+	if (attribute && !fs_proc_enter(fs->proc_fd))
+		removexattr(name, attribute);
 	if (killed && fs_has(fs, FUSE_HANDLE_KILLPRIV_V2))
-		drop_set_id(fd);
-}
-
-void fs_privs_drop_path(const struct fs *fs, int path_fd)
-{
-	const char *name = fs_xattrmap_capability(fs->xattrmap);
-	char path[sizeof("/proc/self/fd/") + 12];
-
-	if (!name)
-		return;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", path_fd);
-	removexattr(path, name);
+		drop_set_id(fs, fd, name);
 }

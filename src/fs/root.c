@@ -17,18 +17,24 @@
 #define FD_LIMIT_MAX (1u << 20)
 #define FD_LIMIT_MIN 16u
 
+/* @given, or what is at @path. */
+static int take(int given, const char *path)
+{
+	if (given)
+		return fcntl(given, F_DUPFD_CLOEXEC, 0);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
 int fs_root_open(struct fs *fs)
 {
 	const struct fs_host *host = fs->host;
-	GW_AUTO_FD int root =
-		open(host->root ? host->root : host->shared_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	GW_AUTO_FD int root = take(host->root_fd, host->shared_dir);
 	GW_AUTO_FD int proc = -1;
 
 	if (root < 0)
 		return gw_fail(errno, "shared directory %s cannot be opened: %s", host->shared_dir,
 			       strerror(errno));
-	proc = host->proc_fd ? fcntl(host->proc_fd, F_DUPFD_CLOEXEC, 0)
-			     : open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	proc = take(host->proc_fd, "/proc/self/fd");
 	if (proc < 0)
 		return gw_fail(errno, "/proc/self/fd cannot be opened: %s", strerror(errno));
 	fs->root_fd = gw_take_fd(&root);
