@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "fs/model.h"
 #include "fuse_client.h"
@@ -25,6 +26,82 @@ static void *run_loop(void *opaque)
 	return NULL;
 }
 
+/* The host's options as the program has them; pointers into @text and to constants. */
+static unsigned add_options(const struct fuse_client *client, char **argv, char *text, size_t size)
+{
+	static const char *const cache[] = {"auto", "always", "never", "metadata"};
+	static const char *const negotiation[] = {"never", "auto", "always"};
+	const struct fs_host *host = &client->host;
+	size_t len = 0;
+	unsigned n = 0;
+
+#define ADD(...)                                                                  \
+	do {                                                                      \
+		argv[n++] = text + len;                                           \
+		len += (size_t)snprintf(text + len, size - len, __VA_ARGS__) + 1; \
+		assert_true(len <= size);                                         \
+	} while (0)
+	ADD("--shared-dir=%s", host->shared_dir);
+	ADD("--tag=%s", host->tag);
+	ADD("--num-request-queues=%u", host->num_request_queues);
+	ADD("--thread-pool-size=%u", host->thread_pool_size);
+	ADD("--migration-on-error=%s",
+	    host->on_error == FS_ON_ERROR_GUEST ? "guest-error" : "abort");
+	ADD("--log-level=warn");
+	if (host->policy.cache != FS_UNSET)
+		ADD("--cache=%s", cache[host->policy.cache]);
+	if (host->policy.posix_acl != FS_UNSET)
+		ADD("--posix-acl=%s", negotiation[host->policy.posix_acl]);
+	if (host->policy.security_label != FS_UNSET)
+		ADD("--security-label=%s", negotiation[host->policy.security_label]);
+	if (host->policy.submounts != FS_UNSET)
+		ADD("--%sannounce-submounts", host->policy.submounts ? "" : "no-");
+	if (host->policy.writeback)
+		ADD("--writeback");
+	if (host->policy.direct_io)
+		ADD("--allow-direct-io");
+	if (host->policy.mmap)
+		ADD("--allow-mmap");
+	if (host->policy.killpriv)
+		ADD("--killpriv-v2");
+	if (host->preserve_noatime)
+		ADD("--preserve-noatime");
+	if (host->no_readdirplus)
+		ADD("--no-readdirplus");
+	if (host->policy.xattr)
+		ADD("--xattr");
+	if (host->xattrmap)
+		ADD("--xattrmap=%s", host->xattrmap);
+	for (unsigned i = 0; i < host->translate_uid.count; i++)
+		ADD("--translate-uid=%s", host->translate_uid.text[i]);
+	for (unsigned i = 0; i < host->translate_gid.count; i++)
+		ADD("--translate-gid=%s", host->translate_gid.text[i]);
+	if (host->readonly)
+		ADD("--readonly");
+#undef ADD
+	return n;
+}
+
+static void run_program(const struct fuse_client *client, const char *program, int fd)
+	__attribute__((noreturn));
+static void run_program(const struct fuse_client *client, const char *program, int fd)
+{
+	char words[1024], text[4096], inherited[32];
+	char *argv[64], *word;
+	unsigned n = 0;
+
+	snprintf(words, sizeof(words), "%s", program);
+	for (word = strtok(words, " "); word && n < 40; word = strtok(NULL, " "))
+		argv[n++] = word;
+	n += add_options(client, argv + n, text, sizeof(text));
+	snprintf(inherited, sizeof(inherited), "--fd=%d", dup(fd)); /* without close-on-exec */
+	argv[n++] = inherited;
+	argv[n] = NULL;
+	execv(argv[0], argv);
+	perror(argv[0]);
+	_exit(127);
+}
+
 static void start_backend(struct fuse_client *client, int fd)
 {
 	struct gw_params *params;
@@ -35,7 +112,16 @@ static void start_backend(struct fuse_client *client, int fd)
 		.program = "fuse-test",
 		.version = "0",
 	};
+	const char *program = getenv(FUSE_PROGRAM);
 
+	if (program) {
+		client->program = fork();
+		assert_true(client->program >= 0);
+		if (!client->program)
+			run_program(client, program, fd);
+		close(fd);
+		return;
+	}
 	OK(gw_params_new(&params, &fs_model));
 	OK(fs_host_params(&client->host, params));
 	config.params = params;
@@ -207,6 +293,14 @@ static int remove_one(const char *path, const struct stat *st, int flag, struct 
 /* By default a back-end ends when its front-end has gone. */
 static void end_backend(struct fuse_client *client)
 {
+	int status;
+
+	if (client->program) {
+		assert_int_equal(waitpid(client->program, &status, 0), client->program);
+		if (status)
+			fail_msg("the back-end ended with status %x", (unsigned)status);
+		return;
+	}
 	pthread_join(client->thread, NULL);
 	gw_backend_free(client->backend);
 	gw_loop_free(client->loop);
@@ -215,7 +309,7 @@ static void end_backend(struct fuse_client *client)
 void fuse_stop(struct fuse_client *client)
 {
 	gw_frontend_free(client->frontend);
-	if (client->loop)
+	if (client->loop || client->program)
 		end_backend(client);
 	if (client->own_share)
 		nftw(client->share, remove_one, 16, FTW_DEPTH | FTW_PHYS);

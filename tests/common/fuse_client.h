@@ -24,6 +24,9 @@
 #define FUSE_SLOTS	32 /* requests at once on one queue */
 #define FUSE_ROOM	(64 * 1024)
 #define FUSE_BIG_ROOM	(1024 * 1024 + 4096) /* of slot 0 */
+/* If set, the back-end is this program (with options, separated by blanks) and not a device in the
+ * test's own process. */
+#define FUSE_PROGRAM "FUSE_PROGRAM"
 /* What fuse_call() returns for a request that was given back without an answer. */
 #define FUSE_NO_ANSWER (-4096)
 
@@ -76,6 +79,7 @@ struct fuse_client {
 	struct gw_loop *loop;
 	struct gw_backend *backend;
 	pthread_t thread;
+	pid_t program; /* 0: the back-end is in this process */
 	struct gw_frontend *frontend;
 	unsigned queues;
 	struct fuse_slot slots[FUSE_QUEUES_MAX][FUSE_SLOTS];
