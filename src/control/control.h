@@ -26,7 +26,8 @@ int gw_control_new(struct gw_control **control, struct gw_loop *loop, const char
  * on failure. */
 int gw_control_adopt(struct gw_control **control, struct gw_loop *loop, int fd, const char *program,
 		     const char *version);
-/* Closes clients (what was queued is sent if it can be at once), removes the socket if it was made here. */
+/* Closes clients (what was queued is sent if it can be at once), removes the socket if it was made
+ * here. */
 void gw_control_free(struct gw_control *control);
 
 /* @text as a JSON string; if it is no UTF-8 (a file's name may be anything), '?' stands for each

@@ -4,6 +4,7 @@
 #define GW_DAEMON_DAEMON_H
 
 #include "base/options.h"
+#include "daemon/sandbox.h"
 #include "godwit/device.h"
 
 /* A program that serves one device; its main() fills this in and calls gw_daemon_main(). */
@@ -18,6 +19,9 @@ struct gw_daemon {
 	void *host;			 /* their target, and what ops->create is given */
 	/* Can what the command line says be? Exit code 2 if not. May be NULL. */
 	int (*check)(void *host);
+	/* How it shuts itself in; NULL: it stays as it was started. */
+	const struct gw_sandbox *sandbox;
+	void (*confined)(void *host, const struct gw_inside *inside);
 	/* What is wrong on this host shows here, before a socket exists. May be NULL. */
 	int (*prepare)(void *host);
 	/* Sets the device model's parameters that the command line named. May be NULL. */

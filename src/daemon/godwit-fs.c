@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
+#include "daemon/seccomp.h"
 #include "fs/model.h"
 #include "godwit/error.h"
 
@@ -22,7 +23,7 @@
 
 struct fs_daemon {
 	struct fs_host host;
-	const char *sandbox;
+	struct gw_sandbox sandbox;
 	unsigned nofile; /* NOFILE_UNSET: not given */
 	bool verify, confirm;
 	bool no_killpriv, announce_submounts, no_announce_submounts;
@@ -77,7 +78,16 @@ static const struct gw_option options[] = {
 	{"no-announce-submounts", NULL, "they are plain directories", AT(no_announce_submounts),
 	 GW_OPTION_FLAG, .rare = true},
 	{"readonly", NULL, "the guest may not change anything", AT(host.readonly), GW_OPTION_FLAG},
-	{"sandbox", "MODE", "only none in this version", AT(sandbox), GW_OPTION_STRING},
+	{"sandbox", "MODE", "namespace, chroot, none [namespace]", AT(sandbox.mode), GW_OPTION_WORD,
+	 .words = gw_sandbox_words},
+	{"seccomp", "ACTION", "kill, trap, log, none: for strange calls [kill]",
+	 AT(sandbox.seccomp), GW_OPTION_WORD, .rare = true, .words = gw_seccomp_words},
+	{"modcaps", "LIST", "capabilities that are kept: +name:-name...", AT(sandbox.modcaps),
+	 GW_OPTION_STRING, .rare = true},
+	{"uid-map", "MAP", ":INSIDE:OUTSIDE:COUNT: user ids in the sandbox", AT(sandbox.uid_map),
+	 GW_OPTION_STRING, .rare = true},
+	{"gid-map", "MAP", ":INSIDE:OUTSIDE:COUNT: group ids in the sandbox", AT(sandbox.gid_map),
+	 GW_OPTION_STRING, .rare = true},
 	{"thread-pool-size", "N", "threads for what blocks [0: chosen]", AT(host.thread_pool_size),
 	 GW_OPTION_NUMBER, .max = POOL_SIZE_MAX},
 	{"num-request-queues", "N", "request queues at most [4]", AT(host.num_request_queues),
@@ -108,13 +118,29 @@ static int check_share(const char *path)
 	return 0;
 }
 
-static int check_sandbox(const char *mode)
+static int check(void *opaque)
 {
-	if (mode && strcmp(mode, "none") != 0)
-		return gw_fail(EINVAL, "sandbox '%.64s': this version has only none", mode);
-	gw_warn("no sandbox: the guest reaches the share with this program's own rights, and a "
-		"mistake in it would reach the host");
-	return 0;
+	struct fs_daemon *fs = opaque;
+	int err;
+
+	if (fs->announce_submounts && fs->no_announce_submounts)
+		return gw_fail(EINVAL, "options --announce-submounts and --no-announce-submounts "
+				       "exclude each other");
+	if (fs->host.policy.killpriv && fs->no_killpriv)
+		return gw_fail(EINVAL,
+			       "options --killpriv-v2 and --no-killpriv-v2 exclude each other");
+	if (fs->announce_submounts || fs->no_announce_submounts)
+		fs->host.policy.submounts = fs->announce_submounts;
+	err = fs_host_check(&fs->host);
+	return err ? err : gw_sandbox_check(&fs->sandbox);
+}
+
+static void confined(void *opaque, const struct gw_inside *inside)
+{
+	struct fs_daemon *fs = opaque;
+
+	fs->host.root_fd = inside->root_fd;
+	fs->host.proc_fd = inside->proc_fd;
 }
 
 static rlim_t nr_open(void)
@@ -167,24 +193,10 @@ static int prepare(void *opaque)
 	struct fs_daemon *fs = opaque;
 	int err = check_share(fs->host.shared_dir);
 
-	if (!err)
-		err = check_sandbox(fs->sandbox);
+	fs->sandbox.share = fs->host.shared_dir;
+	fs->sandbox.readonly = fs->host.readonly;
+	fs->sandbox.no_handles = fs->host.handles == FS_HANDLES_NEVER;
 	return err ? err : set_nofile(fs->nofile);
-}
-
-static int check(void *opaque)
-{
-	struct fs_daemon *fs = opaque;
-
-	if (fs->announce_submounts && fs->no_announce_submounts)
-		return gw_fail(EINVAL, "options --announce-submounts and --no-announce-submounts "
-				       "exclude each other");
-	if (fs->host.policy.killpriv && fs->no_killpriv)
-		return gw_fail(EINVAL,
-			       "options --killpriv-v2 and --no-killpriv-v2 exclude each other");
-	if (fs->announce_submounts || fs->no_announce_submounts)
-		fs->host.policy.submounts = fs->announce_submounts;
-	return fs_host_check(&fs->host);
 }
 
 /* What was not given stays unset, so that a source's value can be adopted. */
@@ -210,6 +222,8 @@ int main(int argc, char **argv)
 		.options = options,
 		.host = &fs,
 		.check = check,
+		.sandbox = &fs.sandbox,
+		.confined = confined,
 		.prepare = prepare,
 		.set_params = set_params,
 	};

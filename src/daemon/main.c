@@ -152,6 +152,17 @@ static void on_signal(void *opaque, int signo)
 	gw_loop_quit(opaque, 0);
 }
 
+/* From before there is a socket to remove; they are taken when the loop runs. */
+static void hold_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
 static int handle_signals(struct gw_loop *loop)
 {
 	int err = gw_loop_add_signal(loop, SIGTERM, on_signal, loop);
@@ -162,50 +173,83 @@ static int handle_signals(struct gw_loop *loop)
 	return err;
 }
 
-/* The group may connect, and the rest of the world may not. */
-static int give_socket(const char *path, const char *name)
-{
-	const struct group *group = getgrnam(name);
-
-	if (!group)
-		return gw_fail(EINVAL, "option --socket-group: there is no group '%.64s'", name);
-	if (chown(path, (uid_t)-1, group->gr_gid) < 0 || chmod(path, 0660) < 0)
-		return gw_fail(errno, "socket %s cannot be given to group %s: %s", path, name,
-			       strerror(errno));
-	return 0;
-}
-
-static int listen_for(struct gw_backend *backend, const struct common *common)
-{
-	int err = gw_backend_listen(backend, common->socket_path);
-
-	return err || !common->socket_group
-		       ? err
-		       : give_socket(common->socket_path, common->socket_group);
-}
-
-static int serve(const struct gw_daemon *daemon, const struct common *common, struct gw_loop *loop,
-		 struct gw_backend_config *config)
+/* @fd is where front-ends come in. */
+static int serve_on(int fd, struct gw_loop *loop, const struct gw_backend_config *config)
 {
 	struct gw_backend *backend = NULL;
 	int err = gw_backend_new(&backend, loop, config);
 
 	if (err)
 		return err;
-	if (common->socket_path)
-		err = listen_for(backend, common);
-	else
-		err = gw_backend_adopt_fd(backend, (int)common->fd);
+	err = gw_backend_adopt_fd(backend, fd);
 	if (!err)
 		err = gw_loop_run(loop);
 	gw_backend_free(backend);
 	return err;
 }
 
-static int configure(const struct gw_daemon *daemon, const struct common *common,
-		     struct gw_loop *loop)
+/* A descriptor of its own for the back-end, above standard error; the name stays ours. */
+static int lend(const struct gw_listener *listener)
+{
+	return listener->fd < 0 ? 0 : fcntl(listener->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+static int serve(const struct common *common, const struct gw_sockets *sockets,
+		 struct gw_backend_config *config)
+{
+	int fd = common->socket_path ? lend(&sockets->vhost_user) : (int)common->fd;
+	struct gw_loop *loop = NULL;
+	int err = gw_loop_new(&loop);
+
+	config->control_fd = lend(&sockets->control);
+	if (!err && (fd < 0 || config->control_fd < 0))
+		err = gw_fail(errno, "listening sockets: %s", strerror(errno));
+	if (!err)
+		err = handle_signals(loop);
+	if (!err)
+		err = serve_on(fd, loop, config);
+	gw_loop_free(loop);
+	return err;
+}
+
+static int shut_in(const struct gw_daemon *daemon, const struct common *common,
+		   struct gw_sockets *sockets)
+{
+	struct gw_inside inside;
+	int err;
+
+	if (!daemon->sandbox)
+		return 0;
+	err = gw_sandbox_enter(daemon->sandbox, common->syslog, sockets, &inside);
+	if (!err)
+		daemon->confined(daemon->host, &inside);
+	return err;
+}
+
+/* From the first socket to the last. */
+static int open_and_serve(const struct gw_daemon *daemon, const struct common *common,
+			  struct gw_backend_config *config)
 {
 	GW_AUTO_FREE char *control = choose_control(common);
+	struct gw_sockets sockets;
+	int err;
+
+	hold_signals();
+	err = gw_sockets_open(&sockets, common->socket_path, control);
+	if (err)
+		return err;
+	if (common->socket_group)
+		err = gw_sockets_give(&sockets, common->socket_group);
+	if (!err)
+		err = shut_in(daemon, common, &sockets);
+	if (!err)
+		err = serve(common, &sockets, config);
+	gw_sockets_remove(&sockets);
+	return err;
+}
+
+static int run(const struct gw_daemon *daemon, const struct common *common)
+{
 	char key[GW_DAEMON_KEY_LEN];
 	struct gw_params *params = NULL;
 	struct gw_backend_config config = {
@@ -215,37 +259,23 @@ static int configure(const struct gw_daemon *daemon, const struct common *common
 		.reconnect = common->reconnect,
 		.program = daemon->program,
 		.version = GODWIT_VERSION,
+		.state_key = common->state_key ? key : NULL,
 	};
-	int err = daemon->prepare ? daemon->prepare(daemon->host) : 0;
-
-	if (!err)
-		err = make_params(daemon, &params);
-	if (!err && common->state_key)
-		err = gw_daemon_read_key(common->state_key, key);
-	config.params = params;
-	config.control_path = control;
-	config.state_key = common->state_key ? key : NULL;
-	if (!err)
-		err = serve(daemon, common, loop, &config);
-	explicit_bzero(key, sizeof(key));
-	gw_params_free(params);
-	return err;
-}
-
-static int run(const struct gw_daemon *daemon, const struct common *common)
-{
-	struct gw_loop *loop = NULL;
 	int err;
 
 	gw_log_set_level(common->debug ? GW_LOG_DEBUG : (enum gw_log_level)common->log_level);
 	if (common->syslog)
 		gw_log_to_syslog(daemon->program);
-	err = gw_loop_new(&loop);
+	err = daemon->prepare ? daemon->prepare(daemon->host) : 0;
 	if (!err)
-		err = handle_signals(loop);
+		err = make_params(daemon, &params);
+	if (!err && common->state_key)
+		err = gw_daemon_read_key(common->state_key, key);
+	config.params = params;
 	if (!err)
-		err = configure(daemon, common, loop);
-	gw_loop_free(loop);
+		err = open_and_serve(daemon, common, &config);
+	explicit_bzero(key, sizeof(key));
+	gw_params_free(params);
 	return err;
 }
 

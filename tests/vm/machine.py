@@ -46,10 +46,12 @@ def until(what: str, condition: Callable[[], bool], timeout: float) -> None:
 class Daemon:
     """One back-end process, its options spelled as virtiofsd spells them."""
 
-    def __init__(self, command: list[str], share: Path, sock: Path, log: Path) -> None:
+    def __init__(
+        self, command: list[str], sandbox: str, share: Path, sock: Path, log: Path
+    ) -> None:
         self.socket = sock
         arguments = ["--socket-path", str(sock), "--shared-dir", str(share)]
-        arguments += ["--sandbox", "none", "--xattr"]
+        arguments += ["--sandbox", sandbox, "--xattr"]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 command + arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=out
@@ -145,6 +147,7 @@ class Config:
     queues: int
     say: Callable[[str], None]
     keep: bool = False  # leave logs and share where they are
+    sandbox: str = "namespace"  # of the back-ends
 
     @property
     def kernel(self) -> str:
@@ -290,12 +293,10 @@ class Lab:
         """Starts a back-end (@command instead of what is tested) and a QEMU: with a guest that
         boots, or waiting for one to come in."""
         share = share or self.share
-        daemon = Daemon(
-            command or self.config.daemon,
-            share,
-            self.dir / f"{name}.fs",
-            self.dir / f"{name}.daemon.log",
-        )
+        # Another make's sandbox is not what is tested.
+        sandbox = "none" if command else self.config.sandbox
+        sock, log = self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
+        daemon = Daemon(command or self.config.daemon, sandbox, share, sock, log)
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]
         device = (

@@ -29,6 +29,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", choices=SCENARIOS, action="append", help="default: all")
     parser.add_argument("--checks", default="", help="names of the guest's checks; default: all")
     parser.add_argument("--queues", type=int, default=2, help="the share's request queues")
+    parser.add_argument("--sandbox", default="namespace", help="of the back-ends")
     parser.add_argument("--may-skip", action="store_true", help="checks may be skipped")
     parser.add_argument("--keep", action="store_true", help="leave logs and share behind")
     parser.add_argument("-v", "--verbose", action="store_true", help="tell what happens")
@@ -56,7 +57,9 @@ def run(name: str, args: argparse.Namespace) -> bool:
             print(f"  {time.monotonic() - start:6.2f} {text}", flush=True)
 
     daemon = default_daemon(args.daemon)
-    config = Config(args.guest_dir.resolve(), args.init, daemon, args.queues, say, args.keep)
+    config = Config(
+        args.guest_dir.resolve(), args.init, daemon, args.queues, say, args.keep, args.sandbox
+    )
     try:
         with Lab(config) as lab:
             outcome = SCENARIOS[name](lab, args.checks)

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/seccomp_rules.c - which thread may make which system call; docs/security.md has the same
+ * list, and a test compares. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/fsverity.h>
+#include <linux/memfd.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "base/checked.h"
+#include "daemon/seccomp.h"
+
+#define ALL  (GW_KIND_CONTROL | GW_KIND_WORKER | GW_KIND_TRANSFER)
+#define MOVE (GW_KIND_CONTROL | GW_KIND_TRANSFER)
+#define CTRL GW_KIND_CONTROL
+
+/* Architectures younger than these have only their successors. */
+#ifdef SYS_poll
+#define NAME_POLL "poll"
+#else
+#define NAME_POLL "ppoll"
+#endif
+#ifdef SYS_epoll_wait
+#define NAME_EPOLL_WAIT "epoll_wait"
+#else
+#define NAME_EPOLL_WAIT "epoll_pwait"
+#endif
+
+#define WHOLE	 UINT32_MAX
+#define NEGATIVE UINT32_C(0x80000000)
+/* A thread of this process and nothing new beside it. */
+#define CLONE_NEW                                                                      \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
+	 CLONE_NEWPID | CLONE_NEWNET)
+#define THREAD (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
+
+const struct gw_seccomp_rule gw_seccomp_rules[] = {
+	/* Descriptors. AT_FDCWD is negative: nothing is opened by a path from the root. Libraries
+	 * that try (malloc reads a setting) are told that it may not be. */
+	{"openat", ALL, 0, NEGATIVE, 0},
+	{"openat", ALL, 0, NEGATIVE, NEGATIVE, EACCES},
+	{"openat2", ALL, 0, NEGATIVE, 0},
+	{"close", ALL},
+	{"fcntl", ALL, 1, WHOLE, F_DUPFD_CLOEXEC},
+	{"fcntl", ALL, 1, WHOLE, F_GETFL},
+	{"fcntl", MOVE, 1, WHOLE, F_SETFL},
+	{"fcntl", CTRL, 1, WHOLE, F_GETFD},
+	{"fcntl", CTRL, 1, WHOLE, F_SETFD},
+	{"fcntl", CTRL, 1, WHOLE, F_ADD_SEALS},
+	{"fcntl", MOVE, 1, WHOLE, F_SETPIPE_SZ},
+	{"open_by_handle_at", ALL},
+	{"name_to_handle_at", ALL},
+
+	/* Content. */
+	{"read", ALL},
+	{"write", ALL},
+	{"pread64", MOVE},
+	{"pwrite64", MOVE},
+	{"preadv2", ALL},
+	{"pwritev2", ALL},
+	{"writev", MOVE},
+	{"lseek", ALL},
+	{"ftruncate", ALL},
+	{"fallocate", ALL},
+	{"ioctl", GW_KIND_WORKER | CTRL, 1, WHOLE, FS_IOC_GETFLAGS},
+	{"ioctl", GW_KIND_WORKER | CTRL, 1, WHOLE, FS_IOC_SETFLAGS},
+	{"ioctl", GW_KIND_WORKER | CTRL, 1, WHOLE, FS_IOC_FSGETXATTR},
+	{"ioctl", GW_KIND_WORKER | CTRL, 1, WHOLE, FS_IOC_FSSETXATTR},
+	{"ioctl", GW_KIND_WORKER | CTRL, 1, WHOLE, FS_IOC_ENABLE_VERITY},
+	{"ioctl", GW_KIND_WORKER | CTRL, 1, WHOLE, FS_IOC_MEASURE_VERITY},
+	{"copy_file_range", ALL},
+	{"fsync", ALL},
+	{"fdatasync", ALL},
+	{"syncfs", ALL},
+
+	/* Names. */
+	{"getdents64", ALL},
+	{"readlinkat", ALL},
+	{"mkdirat", ALL},
+	{"mknodat", ALL},
+	{"symlinkat", ALL},
+	{"linkat", ALL},
+	{"unlinkat", ALL},
+	{"renameat2", ALL},
+
+	/* Attributes. The ones by path are for numbers in /proc/self/fd (fs/open.h). */
+	{"newfstatat", MOVE},
+	{"fstat", MOVE},
+	{"statx", ALL},
+	{"fstatfs", ALL},
+	{"faccessat2", ALL},
+	{"fchmodat", ALL},
+	{"fchownat", ALL},
+	{"utimensat", ALL},
+	{"setxattr", GW_KIND_WORKER | CTRL},
+	{"getxattr", GW_KIND_WORKER | CTRL},
+	{"listxattr", GW_KIND_WORKER | CTRL},
+	{"removexattr", GW_KIND_WORKER | CTRL},
+	{"fsetxattr", MOVE},
+	{"fgetxattr", MOVE},
+	{"flistxattr", MOVE},
+	{"fchdir", GW_KIND_WORKER | CTRL},
+	{"unshare", GW_KIND_WORKER | CTRL, 0, WHOLE, CLONE_FS},
+	{"umask", CTRL},
+
+	/* On whose behalf. */
+	{"setfsuid", ALL},
+	{"setfsgid", ALL},
+	{"setgroups", ALL},
+	{"getgroups", ALL},
+	{"geteuid", ALL},
+	{"getegid", ALL},
+
+	/* Memory: never to be executed. */
+	{"mmap", ALL, 2, PROT_EXEC, 0},
+	{"mprotect", ALL, 2, PROT_EXEC, 0},
+	{"munmap", ALL},
+	{"mremap", ALL},
+	{"madvise", ALL},
+	{"brk", ALL},
+
+	/* Waiting. */
+	{"futex", ALL},
+	{NAME_POLL, ALL},
+	{"sched_yield", ALL},
+	{"clock_gettime", ALL},
+	{"restart_syscall", CTRL},
+	{"epoll_create1", CTRL},
+	{"epoll_ctl", GW_KIND_WORKER | CTRL},
+	{NAME_EPOLL_WAIT, GW_KIND_WORKER | CTRL},
+	{"eventfd2", MOVE},
+	{"timerfd_create", CTRL},
+	{"timerfd_settime", CTRL},
+	{"signalfd4", CTRL},
+	{"getrandom", MOVE},
+
+	/* Threads and signals: abort() of a worker ends in the filter, which is as good. The raw
+	 * clone3 takes its flags from memory, where no filter sees them; the C library then takes
+	 * clone. */
+	{"clone3", CTRL, 0, 0, 0, ENOSYS},
+	{"clone", CTRL, 0, CLONE_NEW | THREAD, THREAD},
+	{"set_robust_list", CTRL},
+	{"rseq", CTRL},
+	{"prctl", CTRL, 0, WHOLE, PR_SET_NAME},
+	{"seccomp", CTRL, 0, WHOLE, SECCOMP_SET_MODE_FILTER},
+	{"rt_sigprocmask", ALL},
+	{"rt_sigaction", CTRL},
+	{"rt_sigreturn", ALL},
+	{"sigaltstack", CTRL},
+	{"getpid", CTRL},
+	{"gettid", CTRL},
+	{"tgkill", CTRL, 2, WHOLE, SIGABRT},
+	{"tgkill", CTRL, 2, WHOLE, SIGBUS},
+	{"exit", ALL},
+	{"exit_group", CTRL},
+	{"prlimit64", MOVE, 0, WHOLE, 0},
+
+	/* Sockets that are there: none can be made but a pair of Unix ones. */
+	{"accept4", CTRL},
+	{"recvmsg", MOVE},
+	{"sendmsg", MOVE},
+	{"recvfrom", CTRL},
+	{"sendto", CTRL | GW_KIND_SYSLOG},
+	/* syslog(3) would connect again after an error. */
+	{"socket", ALL, 0, 0, 0, EACCES},
+	{"shutdown", CTRL},
+	{"getsockopt", MOVE},
+	{"socketpair", CTRL, 0, WHOLE, AF_UNIX},
+	{"pipe2", CTRL},
+	{"memfd_create", CTRL},
+
+	/* Without a sandbox the sockets' names are removed in the end. */
+	{"unlink", CTRL},
+	{NULL},
+};

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/sockets.c - the sockets that a daemon makes, and whoever may remove their names. */
+#include <errno.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/sockets.h"
+#include "godwit/error.h"
+
+/* When the process outside of a sandbox is killed, the one inside still holds its sockets until the
+ * kernel has ended it too; whoever starts the next one does not know of that. */
+#define DYING_MS 200
+#define RETRY_MS 10
+
+static int open_listener(struct gw_listener *listener, const char *path)
+{
+	const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000};
+	int err = gw_listener_open(listener, path);
+
+	for (int ms = 0; err == -EADDRINUSE && ms < DYING_MS; ms += RETRY_MS) {
+		nanosleep(&pause, NULL);
+		err = gw_listener_open(listener, path);
+	}
+	return err;
+}
+
+int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *control)
+{
+	int err = 0;
+
+	*sockets = (struct gw_sockets)GW_SOCKETS_INIT;
+	if (path)
+		err = open_listener(&sockets->vhost_user, path);
+	if (!err && control) {
+		err = open_listener(&sockets->control, control);
+		if (err)
+			gw_fail_in(err, "control socket");
+	}
+	if (err)
+		gw_sockets_remove(sockets);
+	return err;
+}
+
+int gw_sockets_give(const struct gw_sockets *sockets, const char *group)
+{
+	const char *path = sockets->vhost_user.path;
+	const struct group *known = getgrnam(group);
+
+	if (!known)
+		return gw_fail(EINVAL, "option --socket-group: there is no group '%.64s'", group);
+	if (chown(path, (uid_t)-1, known->gr_gid) < 0 || chmod(path, 0660) < 0)
+		return gw_fail(errno, "socket %s cannot be given to group %s: %s", path, group,
+			       strerror(errno));
+	return 0;
+}
+
+void gw_sockets_remove(struct gw_sockets *sockets)
+{
+	gw_listener_close(&sockets->control);
+	gw_listener_close(&sockets->vhost_user);
+}

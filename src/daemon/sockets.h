@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/sockets.h - the sockets that a daemon makes, and whoever may remove their names. */
+#ifndef GW_DAEMON_SOCKETS_H
+#define GW_DAEMON_SOCKETS_H
+
+#include "base/socket.h"
+
+/* Made before the process shuts itself in: afterwards there is no path to them. A path that was not
+ * asked for leaves a descriptor of -1. */
+struct gw_sockets {
+	struct gw_listener vhost_user, control;
+};
+
+#define GW_SOCKETS_INIT                                          \
+	{                                                        \
+		.vhost_user = {.fd = -1}, .control = {.fd = -1}, \
+	}
+
+/* @path, @control: NULL for none. On failure nothing is left behind. */
+int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *control);
+/* Who is in @group may connect as a front-end, and the rest of the world may not. */
+int gw_sockets_give(const struct gw_sockets *sockets, const char *group);
+/* Removes the names, if they still are these sockets', and closes. */
+void gw_sockets_remove(struct gw_sockets *sockets);
+
+#endif

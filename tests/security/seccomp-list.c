@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/security/seccomp-list.c - docs/security.md and the table of system calls say the same, and
+ * workers may make fewer than sixty. */
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "../unit/cmocka-all.h"
+
+#include "base/cleanup.h"
+#include "daemon/seccomp.h"
+
+#define WORKER_CALLS_MAX 59
+
+static unsigned kinds_of(const char *call)
+{
+	unsigned kinds = 0;
+
+	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; rule->call; rule++) {
+		if (!strcmp(rule->call, call))
+			kinds |= rule->kinds & ~GW_KIND_SYSLOG;
+	}
+	return kinds;
+}
+
+static bool is_first(const struct gw_seccomp_rule *rule)
+{
+	for (const struct gw_seccomp_rule *earlier = gw_seccomp_rules; earlier < rule; earlier++) {
+		if (!strcmp(earlier->call, rule->call))
+			return false;
+	}
+	return true;
+}
+
+static unsigned count(unsigned kinds)
+{
+	unsigned n = 0;
+
+	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; rule->call; rule++)
+		n += is_first(rule) && !rule->error && (kinds_of(rule->call) & kinds);
+	return n;
+}
+
+static void test_workers_have_few(void **state)
+{
+	(void)state;
+	assert_in_range(count(GW_KIND_WORKER), 30, WORKER_CALLS_MAX);
+}
+
+/* A filter cannot give what the maker's took. */
+static void test_the_control_thread_has_all(void **state)
+{
+	(void)state;
+	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; rule->call; rule++)
+		assert_true(kinds_of(rule->call) & GW_KIND_CONTROL);
+}
+
+/* The word in backquotes at the line's beginning, and "x" where the columns say so. */
+static unsigned parse_row(char *line, char **call)
+{
+	static const unsigned columns[] = {GW_KIND_WORKER, GW_KIND_TRANSFER, GW_KIND_CONTROL};
+	unsigned kinds = 0;
+	char *rest = line, *cell = strsep(&rest, "`");
+
+	if (strcmp(cell, "| ") || !rest)
+		return 0;
+	*call = strsep(&rest, "`");
+	if (!rest)
+		return 0;
+	strsep(&rest, "|");
+	for (unsigned i = 0; i < 3 && rest; i++)
+		kinds |= strchr(strsep(&rest, "|"), 'x') ? columns[i] : 0;
+	return kinds;
+}
+
+static void test_page_and_table_agree(void **state)
+{
+	GW_AUTO_FCLOSE FILE *page = fopen(GODWIT_SOURCE "/docs/security.md", "re");
+	char line[512], *call;
+	unsigned rows = 0; /* less those that are only answered */
+
+	(void)state;
+	assert_non_null(page);
+	while (fgets(line, sizeof(line), page)) {
+		bool made = !strstr(line, "never made");
+		unsigned kinds = parse_row(line, &call);
+
+		if (!kinds)
+			continue;
+		rows += made;
+		if (kinds_of(call) != kinds)
+			fail_msg("%s: the page says %x, the table %x", call, kinds, kinds_of(call));
+	}
+	assert_int_equal(rows, count(~0u));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_workers_have_few),
+		cmocka_unit_test(test_the_control_thread_has_all),
+		cmocka_unit_test(test_page_and_table_agree),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
