@@ -60,11 +60,10 @@ int gw_idmap_parse(struct gw_idmap *map, const char *text, const char *option)
 static int write_file(const char *name, const char *text)
 {
 	char path[64];
-	int fd;
-	GW_AUTO_FD int closing = -1;
+	GW_AUTO_FD int fd = -1;
 
 	snprintf(path, sizeof(path), "/proc/self/%s", name);
-	fd = closing = open(path, O_WRONLY | O_CLOEXEC);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0 || write(fd, text, strlen(text)) < 0)
 		return gw_fail(errno, "user namespace: %s: %s", path, strerror(errno));
 	return 0;

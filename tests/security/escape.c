@@ -49,9 +49,10 @@ static int teardown(void **state)
 static void assert_closed(uint64_t node)
 {
 	struct fuse_open_out open;
-	char text[64] = "";
 
 	if (fuse_open(&client, node, O_RDONLY, &open) >= 0) {
+		char text[64] = "";
+
 		fuse_read(&client, open.fh, 0, text, sizeof(text) - 1);
 		assert_null(strstr(text, "not for guests"));
 		fail_msg("it could be opened");
@@ -137,7 +138,7 @@ static void test_devices(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(nodes) / sizeof(nodes[0]); i++) {
 		struct fuse_mknod_in in = {.mode = nodes[i].mode, .rdev = nodes[i].dev};
-		struct fuse_entry_out entry;
+		struct fuse_entry_out entry = {0};
 		struct fuse_open_out open;
 		int made = fuse_call(&client, &(struct fuse_call){.opcode = FUSE_MKNOD,
 								  .arg = &in,
