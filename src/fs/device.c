@@ -10,6 +10,7 @@
 #include "fs/fuse_wire.h"
 #include "fs/handle.h"
 #include "fs/inode.h"
+#include "fs/locks.h"
 #include "fs/model.h"
 #include "fs/pool.h"
 #include "fs/records.h"
@@ -36,6 +37,7 @@ static void fs_destroy(void *dev)
 	struct fs *fs = dev;
 
 	fs_pool_free(fs->pool);
+	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);
 	fs_inodes_free(fs->inodes);
 	fs_root_close(fs);
@@ -80,6 +82,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = check_handles(fs);
 	if (ret == 0)
 		ret = fs_handles_new(&fs->handles, fs);
+	if (ret == 0)
+		ret = fs_locks_new(&fs->locks);
 	if (ret == 0)
 		ret = fs_pool_new(&fs->pool, fs, fs->host->thread_pool_size);
 	if (ret < 0) {

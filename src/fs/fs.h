@@ -46,10 +46,11 @@ struct fs_policy {
 	int security_label;
 	int submounts; /* a switch: mounts in the share are mounts in the guest */
 	bool xattr;
-	bool writeback; /* the guest's kernel keeps what is written for a while */
-	bool direct_io; /* O_DIRECT of the guest is one on the host */
-	bool mmap;	/* files that are read and written directly can be mapped shared */
-	bool killpriv;	/* set-id bits are taken away here, when the guest says so */
+	bool writeback;		/* the guest's kernel keeps what is written for a while */
+	bool direct_io;		/* O_DIRECT of the guest is one on the host */
+	bool mmap;		/* files that are read and written directly can be mapped shared */
+	bool posix_lock, flock; /* locks of the guest are locks on the host */
+	bool killpriv;		/* set-id bits are taken away here, when the guest says so */
 };
 
 #define FS_POLICY_UNSET                                                               \
@@ -95,6 +96,7 @@ struct fs_inodes;   /* inode.h */
 struct fs_handles;  /* handle.h */
 struct fs_pool;	    /* pool.h */
 struct fs_xattrmap; /* xattrmap.h */
+struct fs_locks;    /* locks.h */
 
 struct fs {
 	const struct fs_host *host;
@@ -102,6 +104,7 @@ struct fs {
 	struct fs_policy policy; /* in force */
 	struct fs_xattrmap *xattrmap;
 	struct fs_idmap uids, gids;
+	struct fs_locks *locks;
 	int root_fd; /* O_PATH of the share */
 	int proc_fd; /* O_PATH of /proc/self/fd, taken at start */
 	struct fs_session session;

@@ -387,6 +387,27 @@ struct fuse_release_in {
 	uint64_t lock_owner;
 };
 
+/* Both ends included; to the end of the file is to INT64_MAX. */
+struct fuse_file_lock {
+	uint64_t start;
+	uint64_t end;
+	uint32_t type; /* F_RDLCK and so on */
+	uint32_t pid;
+};
+
+struct fuse_lk_in {
+	uint64_t fh;
+	uint64_t owner;
+	struct fuse_file_lock lk;
+	uint32_t lk_flags;
+	uint32_t padding;
+};
+#define FUSE_LK_FLOCK (1U << 0) /* lk_flags: of flock(2) */
+
+struct fuse_lk_out {
+	struct fuse_file_lock lk;
+};
+
 struct fuse_flush_in {
 	uint64_t fh;
 	uint32_t unused;
@@ -599,6 +620,9 @@ FUSE_WIRE_SIZE(fuse_open_in, 8);
 FUSE_WIRE_SIZE(fuse_create_in, 16);
 FUSE_WIRE_SIZE(fuse_open_out, 16);
 FUSE_WIRE_SIZE(fuse_release_in, 24);
+FUSE_WIRE_SIZE(fuse_file_lock, 24);
+FUSE_WIRE_SIZE(fuse_lk_in, 48);
+FUSE_WIRE_SIZE(fuse_lk_out, 24);
 FUSE_WIRE_SIZE(fuse_flush_in, 24);
 FUSE_WIRE_SIZE(fuse_read_in, 40);
 FUSE_WIRE_SIZE(fuse_write_in, 40);

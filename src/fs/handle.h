@@ -26,8 +26,9 @@ struct fs_handle {
 	_Atomic bool nowait_read, nowait_write;
 	/* Written since the last sync (what SAVE must sync on incoherent file systems). */
 	_Atomic bool dirty;
-	struct fs_dir *dir; /* directories only */
-			    /* the table's own members follow in handle.c's container */
+	_Atomic bool flocked; /* flock(2) holds something on fd */
+	struct fs_dir *dir;   /* directories only */
+			      /* the table's own members follow in handle.c's container */
 };
 
 int fs_handles_new(struct fs_handles **handles, struct fs *fs);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "fs/load.h"
+#include "fs/locks.h"
 #include "godwit/error.h"
 
 /* Correct before fast: with FS_RESOLVE_OPEN a file that is missing would be known only when the
@@ -16,6 +17,7 @@ static void swap_in(struct fs_loading *loading)
 	struct fs_inodes *inodes = fs->inodes;
 	struct fs_handles *handles = fs->handles;
 
+	fs_locks_clear(fs->locks);
 	fs->inodes = loading->inodes;
 	fs->handles = loading->handles;
 	loading->inodes = inodes;

@@ -55,6 +55,8 @@ static const struct gw_param params[] = {
 	{.name = "killpriv-v2",
 	 .doc = "Set-id bits are taken away by the device instead of the guest's kernel.",
 	 .type = GW_PARAM_BOOL},
+	{.name = "posix-lock", .doc = "POSIX locks are locks on the host.", .type = GW_PARAM_BOOL},
+	{.name = "flock", .doc = "Locks of flock() are locks on the host.", .type = GW_PARAM_BOOL},
 	{.name = "submounts",
 	 .doc = "Mounts inside the share are mounts in the guest, with device numbers of their "
 		"own.",
@@ -111,6 +113,8 @@ static const struct setting {
 	{"writeback", offsetof(struct fs_policy, writeback)},
 	{"direct-io", offsetof(struct fs_policy, direct_io)},
 	{"direct-mmap", offsetof(struct fs_policy, mmap)},
+	{"posix-lock", offsetof(struct fs_policy, posix_lock)},
+	{"flock", offsetof(struct fs_policy, flock)},
 	{"killpriv-v2", offsetof(struct fs_policy, killpriv)},
 };
 

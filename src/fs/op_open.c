@@ -11,6 +11,7 @@
 #include "fs/creds.h"
 #include "fs/handle.h"
 #include "fs/label.h"
+#include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/privs.h"
 
@@ -310,7 +311,11 @@ int fs_op_tmpfile(struct fs_request *req)
 int fs_op_release(struct fs_request *req)
 {
 	const struct fuse_release_in *in = req->arg;
+	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
 
+	/* A request that still has it must not keep others from the lock. */
+	if (handle && handle->flocked)
+		fs_flock_set(handle, F_UNLCK);
 	return fs_handle_release(req->fs->handles, in->fh);
 }
 
@@ -337,5 +342,7 @@ int fs_op_flush(struct fs_request *req)
 
 	if (!handle)
 		return -EBADF;
+	if (fs_has(req->fs, FUSE_POSIX_LOCKS))
+		fs_lock_drop(req->fs, handle->inode, in->lock_owner);
 	return handle->dirty ? fs_to_pool(req, flush) : 0;
 }

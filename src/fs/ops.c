@@ -7,7 +7,7 @@
 #define ANSWER(type) .answer = sizeof(struct fuse_##type)
 
 /*
- * A row is at its opcode. Operations without one (locks, BMAP, POLL, DAX mappings) are
+ * A row is at its opcode. Operations without one (BMAP, POLL, DAX mappings) are
  * answered with ENOSYS, which Linux remembers and does itself, or does without.
  */
 static const struct fs_op ops[] = {
@@ -52,6 +52,9 @@ static const struct fs_op ops[] = {
 	[FUSE_READDIR] = {"READDIR", fs_op_readdir, ARG(read_in)},
 	[FUSE_RELEASEDIR] = {"RELEASEDIR", fs_op_releasedir, ARG(release_in)},
 	[FUSE_FSYNCDIR] = {"FSYNCDIR", fs_op_fsync, ARG(fsync_in), .flags = FS_OP_POOL},
+	[FUSE_GETLK] = {"GETLK", fs_op_getlk, ARG(lk_in), ANSWER(lk_out), .flags = FS_OP_POOL},
+	[FUSE_SETLK] = {"SETLK", fs_op_setlk, ARG(lk_in), .flags = FS_OP_POOL},
+	[FUSE_SETLKW] = {"SETLKW", fs_op_setlkw, ARG(lk_in), .flags = FS_OP_POOL},
 	[FUSE_ACCESS] = {"ACCESS", fs_op_access, ARG(access_in)},
 	[FUSE_CREATE] = {"CREATE", fs_op_create, ARG(create_in),
 			 .answer = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out),

@@ -51,6 +51,7 @@ fs_op_fn fs_op_open, fs_op_create, fs_op_tmpfile, fs_op_release, fs_op_flush;
 fs_op_fn fs_op_read, fs_op_write, fs_op_fsync, fs_op_fallocate, fs_op_lseek, fs_op_copy_file_range,
 	fs_op_copy_file_range_64, fs_op_ioctl;
 fs_op_fn fs_op_opendir, fs_op_readdir, fs_op_readdirplus, fs_op_releasedir;
+fs_op_fn fs_op_getlk, fs_op_setlk, fs_op_setlkw;
 fs_op_fn fs_op_setxattr, fs_op_getxattr, fs_op_listxattr, fs_op_removexattr;
 
 #endif

@@ -12,6 +12,7 @@
 #include "fs/collect.h"
 #include "fs/dir.h"
 #include "fs/handles.h"
+#include "fs/locks.h"
 #include "fs/orphan.h"
 #include "fs/records.h"
 #include "fs/table.h"
@@ -353,10 +354,38 @@ static int save_handle_id(struct saving *saving, struct fs_open *open)
 	return save_foreign_id(saving, &open->slot, true);
 }
 
+/*
+ * Only one side can hold a lock, and who holds it must not lose it unawares: with locks in the
+ * guest's hands the state is refused, by the name of a file.
+ */
+static int refuse_lock(struct saving *saving, struct fs_inode *inode)
+{
+	char text[FS_DESCRIBE_MAX];
+
+	return gw_fail(EBUSY, "save: %s: the guest holds a lock on it, which cannot move",
+		       fs_describe(saving->fs->inodes, inode, text));
+}
+
+static int check_locks(struct saving *saving)
+{
+	FS_AUTO_INODE struct fs_inode *inode = fs_locks_any(saving->fs->locks);
+
+	return inode ? refuse_lock(saving, inode) : 0;
+}
+
+static int check_flock(struct saving *saving, struct fs_open *open)
+{
+	return open->handle.flocked ? refuse_lock(saving, open->handle.inode) : 0;
+}
+
 static int save_all(struct saving *saving)
 {
-	int err = each_handle(saving, sync_handle);
+	int err = check_locks(saving);
 
+	if (!err)
+		err = each_handle(saving, check_flock);
+	if (!err)
+		err = each_handle(saving, sync_handle);
 	if (!err)
 		err = each_inode(saving, collect);
 	if (!err)

@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "fs/acl.h"
 #include "fs/handle.h"
+#include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/session.h"
 #include "godwit/error.h"
@@ -53,6 +54,16 @@ static bool security_label(const struct fs *fs)
 	return fs->policy.security_label > FS_NEVER;
 }
 
+static bool posix_locks(const struct fs *fs)
+{
+	return fs->policy.posix_lock;
+}
+
+static bool flock_locks(const struct fs *fs)
+{
+	return fs->policy.flock;
+}
+
 static bool submounts(const struct fs *fs)
 {
 	return fs->policy.submounts > 0;
@@ -67,12 +78,14 @@ static const struct {
 	when_fn *when;
 } flags_taken[] = {
 	{FUSE_ASYNC_READ, always},
+	{FUSE_POSIX_LOCKS, posix_locks},
 	{FUSE_ATOMIC_O_TRUNC, always},
 	{FUSE_BIG_WRITES, always},
 	{FUSE_AUTO_INVAL_DATA, always},
 	{FUSE_DO_READDIRPLUS, readdirplus},
 	{FUSE_READDIRPLUS_AUTO, readdirplus},
 	{FUSE_ASYNC_DIO, always},
+	{FUSE_FLOCK_LOCKS, flock_locks},
 	{FUSE_HAS_IOCTL_DIR, always},
 	{FUSE_WRITEBACK_CACHE, writeback},
 	{FUSE_PARALLEL_DIROPS, always},
@@ -118,6 +131,7 @@ int fs_session_check(const struct fs *fs, uint64_t flags, uint32_t minor)
 void fs_session_end(struct fs *fs)
 {
 	fs->session.initialised = false;
+	fs_locks_clear(fs->locks);
 	fs_handles_clear(fs->handles);
 	fs_inodes_clear(fs->inodes);
 }

@@ -94,6 +94,13 @@
 	AT(fuse_dirent, namelen)            \
 	AT(fuse_dirent, name)               \
 	AT(fuse_direntplus, dirent.name)    \
+	SIZE(fuse_file_lock)                \
+	AT(fuse_file_lock, type)            \
+	SIZE(fuse_lk_in)                    \
+	AT(fuse_lk_in, owner)               \
+	AT(fuse_lk_in, lk)                  \
+	AT(fuse_lk_in, lk_flags)            \
+	SIZE(fuse_lk_out)                   \
 	SIZE(fuse_ioctl_in)                 \
 	AT(fuse_ioctl_in, cmd)              \
 	AT(fuse_ioctl_in, arg)              \

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/op_lock.c - GETLK, SETLK, SETLKW. */
+#include "fs/handle.h"
+#include "fs/locks.h"
+#include "fs/ops.h"
+
+/* What the guest's kernel means by its range, checked. */
+static int parse(const struct fuse_file_lock *lk, struct flock *lock)
+{
+	if (lk->start > INT64_MAX || lk->end > INT64_MAX || lk->start > lk->end)
+		return -EINVAL;
+	if (lk->type != F_RDLCK && lk->type != F_WRLCK && lk->type != F_UNLCK)
+		return -EINVAL;
+	*lock = (struct flock){
+		.l_type = (short)lk->type,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)lk->start,
+		.l_len = lk->end == INT64_MAX ? 0 : (off_t)(lk->end - lk->start + 1),
+	};
+	return 0;
+}
+
+/* Linux asks for no locks that were not agreed on. */
+static int check(const struct fs_request *req, const struct fs_handle *handle)
+{
+	const struct fuse_lk_in *in = req->arg;
+	bool of_flock = in->lk_flags & FUSE_LK_FLOCK;
+
+	if (!fs_has(req->fs, of_flock ? FUSE_FLOCK_LOCKS : FUSE_POSIX_LOCKS))
+		return -ENOSYS;
+	return handle && !handle->dir ? 0 : -EBADF;
+}
+
+/* Who holds it is somebody on this host or in another guest: no process that the guest has. */
+int fs_op_getlk(struct fs_request *req)
+{
+	const struct fuse_lk_in *in = req->arg;
+	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
+	struct fuse_lk_out out = {0};
+	struct flock lock;
+	int ret = check(req, handle);
+
+	if (ret == 0)
+		ret = parse(&in->lk, &lock);
+	if (ret == 0)
+		ret = fs_lock_get(req->fs, handle->inode, in->owner, &lock);
+	if (ret < 0)
+		return ret;
+	out.lk.type = (uint32_t)lock.l_type;
+	if (lock.l_type != F_UNLCK) {
+		out.lk.start = (uint64_t)lock.l_start;
+		out.lk.end = lock.l_len ? (uint64_t)(lock.l_start + lock.l_len - 1) : INT64_MAX;
+	}
+	return fs_reply(req, &out, sizeof(out));
+}
+
+int fs_op_setlk(struct fs_request *req)
+{
+	const struct fuse_lk_in *in = req->arg;
+	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
+	struct flock lock;
+	int ret = check(req, handle);
+
+	if (ret == 0)
+		ret = parse(&in->lk, &lock);
+	if (ret < 0)
+		return ret;
+	if (in->lk_flags & FUSE_LK_FLOCK)
+		return fs_flock_set(handle, (int)in->lk.type);
+	return fs_lock_set(req->fs, handle->inode, in->owner, &lock);
+}
+
+/* To wait for somebody else's lock would keep a thread for as long as that one likes; a lock that
+ * is given back is not waited for. */
+int fs_op_setlkw(struct fs_request *req)
+{
+	const struct fuse_lk_in *in = req->arg;
+
+	return in->lk.type == F_UNLCK ? fs_op_setlk(req) : -EOPNOTSUPP;
+}
