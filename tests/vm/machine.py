@@ -294,7 +294,8 @@ class Lab:
         boots, or waiting for one to come in."""
         share = share or self.share
         # Another make's sandbox is not what is tested.
-        sandbox = "none" if command else self.config.sandbox
+        ours = not command or command[0] == self.config.daemon[0]
+        sandbox = self.config.sandbox if ours else "none"
         sock, log = self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
         daemon = Daemon(command or self.config.daemon, sandbox, share, sock, log)
         options = self._options(name, self.accel)
