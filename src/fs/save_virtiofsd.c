@@ -129,6 +129,8 @@ static struct fs_virtiofsd_inode *find(const struct fs_virtiofsd *state, uint64_
 /* A parent has a reference of each that it is told of as the parent of. */
 static void count_references(struct fs_virtiofsd *state)
 {
+	if (!state->inode_count)
+		return;
 	qsort(state->inodes, state->inode_count, sizeof(*state->inodes), by_id);
 	for (uint32_t i = 0; i < state->inode_count; i++) {
 		if (state->inodes[i].kind == FS_VIRTIOFSD_PATH)
