@@ -94,13 +94,13 @@ struct table {
 static int fetch(struct gw_ring *ring, const struct table *table, unsigned at,
 		 struct gw_chain *chain, struct vring_desc *desc)
 {
-	const uint8_t *from = table->desc + 16 * (size_t)at;
+	const uint8_t *from;
 
 	if (at >= table->count)
 		return gw_fail(EPROTO, "chain %u: descriptor %u is beyond a table of %u", chain->id,
 			       at, table->count);
-	if (!table->desc)
-		from = gw_mem_at_gpa(ring->mem, table->gpa + 16 * (uint64_t)at, 16);
+	from = table->desc ? table->desc + 16 * (size_t)at
+			   : gw_mem_at_gpa(ring->mem, table->gpa + 16 * (uint64_t)at, 16);
 	if (!from)
 		return gw_fail(EPROTO, "chain %u: its indirect table is not in guest memory",
 			       chain->id);
