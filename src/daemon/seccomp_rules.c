@@ -50,6 +50,9 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"close", ALL},
 	{"fcntl", ALL, 1, WHOLE, F_DUPFD_CLOEXEC},
 	{"fcntl", ALL, 1, WHOLE, F_GETFL},
+	{"fcntl", GW_KIND_WORKER | CTRL, 1, WHOLE, F_OFD_GETLK},
+	{"fcntl", GW_KIND_WORKER | CTRL, 1, WHOLE, F_OFD_SETLK},
+	{"flock", GW_KIND_WORKER | CTRL},
 	{"fcntl", MOVE, 1, WHOLE, F_SETFL},
 	{"fcntl", CTRL, 1, WHOLE, F_GETFD},
 	{"fcntl", CTRL, 1, WHOLE, F_SETFD},
@@ -115,8 +118,8 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"setfsgid", ALL},
 	{"setgroups", ALL},
 	{"getgroups", ALL},
-	{"geteuid", ALL},
-	{"getegid", ALL},
+	{"geteuid", CTRL},
+	{"getegid", CTRL},
 
 	/* Memory: never to be executed. */
 	{"mmap", ALL, 2, PROT_EXEC, 0},

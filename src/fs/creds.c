@@ -34,8 +34,10 @@ static void learn_own(void)
 {
 	if (own.known)
 		return;
-	own.uid = geteuid();
-	own.gid = getegid();
+	/* Ids that are none change nothing, and tell what is in force: a thread that acts for
+	 * nobody has the process's. */
+	own.uid = (uint32_t)setfsuid((uid_t)-1);
+	own.gid = (uint32_t)setfsgid((gid_t)-1);
 	own.count = getgroups(OWN_GROUPS_MAX, own.groups);
 	own.known = true;
 }

@@ -64,6 +64,10 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--allow-mmap");
 	if (host->policy.killpriv)
 		ADD("--killpriv-v2");
+	if (host->policy.posix_lock)
+		ADD("--posix-lock");
+	if (host->policy.flock)
+		ADD("--flock");
 	if (host->preserve_noatime)
 		ADD("--preserve-noatime");
 	if (host->no_readdirplus)
