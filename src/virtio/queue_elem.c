@@ -122,7 +122,7 @@ static struct gw_elem *present(struct gw_queue *queue, struct gw_elem_own *elem)
 	elem->pub.out = chain->iov;
 	elem->pub.out_count = chain->out_count;
 	elem->pub.out_len = chain->out_len;
-	elem->pub.in = chain->iov + chain->out_count;
+	elem->pub.in = chain->iov ? chain->iov + chain->out_count : NULL;
 	elem->pub.in_count = chain->count - chain->out_count;
 	elem->pub.in_len = chain->in_len;
 	elem->pub.device_data = NULL;
