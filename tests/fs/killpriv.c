@@ -104,7 +104,9 @@ int main(void)
 		cmocka_unit_test(test_not_agreed_on),
 	};
 
-	if (geteuid() != 0)
-		return 77; /* from others the host's kernel takes the bits */
+	if (geteuid() != 0) {
+		printf("from other users the host's kernel takes the bits: run as root\n");
+		return 77;
+	}
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,9 +117,6 @@ class Shut(unittest.TestCase):
         self.assert_status(outer.pid, 0b100010, filtered=False)
         self.assert_other_namespaces(inner)
         self.assertEqual(os.listdir(f"/proc/{inner}/root"), ["inside"])
-        # From within a chroot the way up is the observer's, and leads out of that.
-        if os.path.samefile("/proc/1/root/.", "/"):
-            self.assertEqual(os.listdir(f"/proc/{inner}/root/.."), ["inside"])
         with open(f"/proc/{inner}/mounts", encoding="utf-8") as file:
             mounts = file.read().splitlines()
         self.assertEqual(len(mounts), 1, mounts)
