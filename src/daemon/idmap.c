@@ -42,16 +42,17 @@ static int parse_number(const char **text, char separator, uint32_t *number)
 
 int gw_idmap_parse(struct gw_idmap *map, const char *text, const char *option)
 {
-	const char *at = text + 1;
 	char separator = *text;
+	const char *at = text + !!separator;
 
-	if (parse_number(&at, separator, &map->inside) ||
+	if (!separator || parse_number(&at, separator, &map->inside) ||
 	    parse_number(&at, separator, &map->outside) ||
 	    parse_number(&at, separator, &map->count) || *at)
 		return gw_fail(EINVAL, "option --%s: '%.64s' is not :INSIDE:OUTSIDE:COUNT:", option,
 			       text);
-	if (!map->count || map->count - 1 > UINT32_MAX - 1 - map->inside ||
-	    map->count - 1 > UINT32_MAX - 1 - map->outside)
+	/* The last of all numbers is no id. */
+	if (!map->count || (uint64_t)map->inside + map->count > UINT32_MAX ||
+	    (uint64_t)map->outside + map->count > UINT32_MAX)
 		return gw_fail(EINVAL, "option --%s: '%.64s' has no ids, or impossible ones",
 			       option, text);
 	return 0;

@@ -65,6 +65,8 @@ class CommandLine(unittest.TestCase):
             ("--shared-dir", "/tmp", "--fd", "0", "--modcaps", "-chown:"),
             ("--shared-dir", "/tmp", "--fd", "0", "--uid-map", ":0:1000"),
             ("--shared-dir", "/tmp", "--fd", "0", "--uid-map", ":0:1000:0:"),
+            ("--shared-dir", "/tmp", "--fd", "0", "--uid-map="),
+            ("--shared-dir", "/tmp", "--fd", "0", "--uid-map", ":4294967295:0:2:"),
             ("--shared-dir", "/tmp", "--fd", "0", "--gid-map", ":0:4294967295:2:"),
             ("--shared-dir", "/tmp", "--fd", "0", "--sandbox=none", "--gid-map", ":0:1:2:"),
         ):
