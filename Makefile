@@ -6,6 +6,8 @@ PREFIX    ?= /usr/local
 DESTDIR   ?=
 SANITIZE  ?=
 SECONDS   ?= 60
+FUZZ_SECONDS ?= 10
+FUZZERS   := $(BUILD)-fuzz
 MESONFLAGS ?=
 
 # An empty prefix is as good as none given; a relative DESTDIR is meant from here.
@@ -40,7 +42,8 @@ demo: deps-check all
 
 check: deps-check all
 	@scripts/fetch-guest $(BUILD)
-	@scripts/run-tests $(BUILD)
+	@scripts/build-fuzzers $(FUZZERS)
+	@FUZZERS=$(abspath $(FUZZERS)) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-tests $(BUILD)
 
 # What is too long for every change: both compilers, all sanitizers, lint, longer fuzzing.
 check-all: lint check
@@ -69,7 +72,7 @@ bench-stop: all
 	@$(BUILD)/tests/fs/fs-stop-copy 1024 20
 
 fuzz: deps-lint
-	@scripts/fuzz $(BUILD)-fuzz $(SECONDS)
+	@scripts/fuzz $(FUZZERS) $(SECONDS)
 
 install: all
 	@meson configure $(BUILD) -Dprefix=$(PREFIX) -Dlibexecdir=libexec >/dev/null
