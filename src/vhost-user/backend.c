@@ -7,69 +7,28 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
-#include "control/control.h"
-#include "godwit/backend.h"
 #include "godwit/error.h"
-#include "state/stream.h"
-#include "vhost-user/dispatch.h"
+#include "vhost-user/backend_internal.h"
 #include "vhost-user/listener.h"
-#include "vhost-user/status.h"
 
-#define LISTENERS_MAX 4
 /* How long gw_backend_free() waits for rings to drain. */
 #define DRAIN_MS 1000
 /* A session that may not end yet is waited for; neither a time-out nor an order tells us. */
 #define END_POLL_MS 500
 
-/* A session and who sits there. Without reconnection it ends with the dialog, if it may. */
-struct seat {
-	struct seat *next;
-	struct gw_backend *backend;
-	struct gw_session *session;
-	struct gw_instance *instance;
-	struct gw_dialog *dialog; /* NULL: nobody */
-	bool releasing;		  /* the last one left, its rings still drain */
-};
-
-struct gw_backend {
-	struct gw_loop *loop;
-	struct gw_backend_config config;
-	struct gw_device_ops ops;
-	struct gw_params *params;
-	char *program, *version;
-	uint8_t key[GW_STATE_KEY_LEN];
-	struct gw_control *control;
-	struct gw_door *doors[LISTENERS_MAX];
-	unsigned door_count;
-	struct gw_dialog *dialogs; /* in the order of coming */
-	struct seat *seats;
-	struct gw_source *end_timer;
-	bool freeing;
-	bool timed_out;
-};
-
 /*
  * Seats.
  */
-static void transfer_failed(void *opaque, const struct gw_transfer_info *info)
-{
-	struct seat *seat = opaque;
-
-	if (seat->backend->control)
-		gw_control_event(seat->backend->control, "MIGRATION_FAILED",
-				 gw_status_failure(info));
-}
-
-static void seat_free(struct seat *seat)
+static void seat_free(struct gw_seat *seat)
 {
 	gw_instance_free(seat->instance);
 	gw_session_free(seat->session);
 	free(seat);
 }
 
-static void seat_remove(struct gw_backend *backend, struct seat *seat)
+static void seat_remove(struct gw_backend *backend, struct gw_seat *seat)
 {
-	struct seat **at = &backend->seats;
+	struct gw_seat **at = &backend->seats;
 
 	while (*at != seat)
 		at = &(*at)->next;
@@ -77,9 +36,9 @@ static void seat_remove(struct gw_backend *backend, struct seat *seat)
 	seat_free(seat);
 }
 
-static int seat_new(struct gw_backend *backend, struct seat **out)
+static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 {
-	struct seat *seat = calloc(1, sizeof(*seat));
+	struct gw_seat *seat = calloc(1, sizeof(*seat));
 	struct gw_session_config config = {
 		.loop = backend->loop,
 		.ops = &backend->ops,
@@ -91,7 +50,7 @@ static int seat_new(struct gw_backend *backend, struct seat **out)
 		.on_save = backend->config.on_save,
 		.on_lost_outcome = backend->config.on_lost_outcome,
 		.frozen_timeout_ms = backend->config.frozen_timeout_ms,
-		.transfer_failed = transfer_failed,
+		.transfer_failed = gw_backend_transfer_failed,
 		.opaque = seat,
 	};
 	int err;
@@ -116,14 +75,14 @@ static unsigned count_seats(const struct gw_backend *backend)
 {
 	unsigned count = 0;
 
-	for (const struct seat *seat = backend->seats; seat; seat = seat->next)
+	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next)
 		count++;
 	return count;
 }
 
-static struct seat *find_seat(struct gw_backend *backend, const struct gw_dialog *dialog)
+static struct gw_seat *find_seat(struct gw_backend *backend, const struct gw_dialog *dialog)
 {
-	for (struct seat *seat = backend->seats; seat; seat = seat->next) {
+	for (struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
 		if (seat->dialog == dialog && !seat->releasing)
 			return seat;
 	}
@@ -131,7 +90,7 @@ static struct seat *find_seat(struct gw_backend *backend, const struct gw_dialog
 }
 
 /* A free seat, or a new one, or NULL: then the dialog waits until one is free. */
-static int take_seat(struct gw_backend *backend, struct seat **seat)
+static int take_seat(struct gw_backend *backend, struct gw_seat **seat)
 {
 	*seat = find_seat(backend, NULL);
 	if (*seat || count_seats(backend) >= backend->config.max_connections)
@@ -141,7 +100,7 @@ static int take_seat(struct gw_backend *backend, struct seat **seat)
 
 static void seat_dialog(struct gw_backend *backend, struct gw_dialog *dialog)
 {
-	struct seat *seat;
+	struct gw_seat *seat;
 	int err = take_seat(backend, &seat);
 
 	if (!err && !seat)
@@ -162,7 +121,7 @@ static void seat_dialog(struct gw_backend *backend, struct gw_dialog *dialog)
  */
 static bool sessions_may_end(const struct gw_backend *backend)
 {
-	for (const struct seat *seat = backend->seats; seat; seat = seat->next) {
+	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
 		if (seat->releasing || !gw_session_may_end(seat->session))
 			return false;
 	}
@@ -171,7 +130,7 @@ static bool sessions_may_end(const struct gw_backend *backend)
 
 static bool is_quiet(const struct gw_backend *backend)
 {
-	for (const struct seat *seat = backend->seats; seat; seat = seat->next) {
+	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
 		if (seat->releasing)
 			return false;
 	}
@@ -210,7 +169,7 @@ static void maybe_end(void *opaque)
  */
 static void seat_is_free(void *opaque, int result)
 {
-	struct seat *seat = opaque;
+	struct gw_seat *seat = opaque;
 	struct gw_backend *backend = seat->backend;
 
 	seat->releasing = false;
@@ -227,7 +186,7 @@ static void seat_is_free(void *opaque, int result)
 static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
 {
 	struct gw_backend *backend = opaque;
-	struct seat *seat = find_seat(backend, dialog);
+	struct gw_seat *seat = find_seat(backend, dialog);
 	struct gw_dialog **at = &backend->dialogs;
 
 	while (*at != dialog)
@@ -241,15 +200,6 @@ static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
 	}
 	gw_dialog_free(dialog);
 	maybe_end(backend);
-}
-
-static unsigned count_open(const struct gw_backend *backend)
-{
-	unsigned count = 0;
-
-	for (const struct gw_dialog *dialog = backend->dialogs; dialog; dialog = dialog->next)
-		count += !gw_conn_is_closed(dialog->conn);
-	return count;
 }
 
 static int dialog_begin(struct gw_backend *backend, int fd)
@@ -293,42 +243,6 @@ static void on_connection(void *opaque, int fd)
 }
 
 /*
- * The control socket.
- */
-static int query_status(void *opaque, const json_t *arguments, json_t **result)
-{
-	struct gw_backend *backend = opaque;
-	const struct gw_model *model = backend->params ? gw_params_model(backend->params) : NULL;
-	json_t *sessions = json_array();
-
-	for (const struct seat *seat = backend->seats; seat; seat = seat->next)
-		json_array_append_new(sessions,
-				      gw_status_of(seat->instance, model ? model->name : NULL));
-	*result = json_pack("{s:s, s:s, s:i, s:o}", "program", backend->program, "version",
-			    backend->version, "connections", (int)count_open(backend), "sessions",
-			    sessions);
-	return *result ? 0 : gw_fail(ENOMEM, "query-status: no memory");
-}
-
-static int control_begin(struct gw_backend *backend, const char *path)
-{
-	int fd = backend->config.control_fd;
-	int err;
-
-	if (fd > 0)
-		err = gw_control_adopt(&backend->control, backend->loop, fd, backend->program,
-				       backend->version);
-	else if (path)
-		err = gw_control_new(&backend->control, backend->loop, path, backend->program,
-				     backend->version);
-	else
-		return 0;
-	if (!err)
-		err = gw_control_register(backend->control, "query-status", query_status, backend);
-	return err;
-}
-
-/*
  * The back-end itself.
  */
 static int copy_params(struct gw_backend *backend, const struct gw_params *params)
@@ -358,7 +272,7 @@ static int copy_config(struct gw_backend *backend, const struct gw_backend_confi
 
 static int begin(struct gw_backend *backend, const struct gw_backend_config *config)
 {
-	struct seat *seat;
+	struct gw_seat *seat;
 	int err = copy_config(backend, config);
 
 	if (!err)
@@ -368,7 +282,7 @@ static int begin(struct gw_backend *backend, const struct gw_backend_config *con
 	/* Made now and not at the first connection: what can not be served is said at once. */
 	if (!err)
 		err = seat_new(backend, &seat);
-	return err ? err : control_begin(backend, backend->config.control_path);
+	return err ? err : gw_backend_control_begin(backend);
 }
 
 int gw_backend_new(struct gw_backend **out, struct gw_loop *loop,
@@ -398,8 +312,8 @@ static int add_door(struct gw_backend *backend, struct gw_door *door, int err)
 
 static int door_is_free(const struct gw_backend *backend)
 {
-	if (backend->door_count == LISTENERS_MAX)
-		return gw_fail(ENOSPC, "more than %d sockets to listen on", LISTENERS_MAX);
+	if (backend->door_count == GW_LISTENERS_MAX)
+		return gw_fail(ENOSPC, "more than %d sockets to listen on", GW_LISTENERS_MAX);
 	return 0;
 }
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/backend_internal.h - a back-end's own state: for backend.c and backend_control.c. */
+#ifndef GW_VHOST_USER_BACKEND_INTERNAL_H
+#define GW_VHOST_USER_BACKEND_INTERNAL_H
+
+#include "control/control.h"
+#include "godwit/backend.h"
+#include "migration/session.h"
+#include "state/stream.h"
+#include "vhost-user/dispatch.h"
+
+#define GW_LISTENERS_MAX 4
+
+/* A session and who sits there. Without reconnection it ends with the dialog, if it may. */
+struct gw_seat {
+	struct gw_seat *next;
+	struct gw_backend *backend;
+	struct gw_session *session;
+	struct gw_instance *instance;
+	struct gw_dialog *dialog; /* NULL: nobody */
+	bool releasing;		  /* the last one left, its rings still drain */
+};
+
+struct gw_backend {
+	struct gw_loop *loop;
+	struct gw_backend_config config;
+	struct gw_device_ops ops;
+	struct gw_params *params;
+	char *program, *version;
+	uint8_t key[GW_STATE_KEY_LEN];
+	struct gw_control *control;
+	struct gw_door *doors[GW_LISTENERS_MAX];
+	unsigned door_count;
+	struct gw_dialog *dialogs; /* in the order of coming */
+	struct gw_seat *seats;
+	struct gw_source *end_timer;
+	bool freeing;
+	bool timed_out;
+};
+
+/* backend_control.c: the control socket, if one was configured. */
+int gw_backend_control_begin(struct gw_backend *backend);
+/* Of the session whose seat is @opaque: what is told on the control socket. */
+void gw_backend_transfer_failed(void *opaque, const struct gw_transfer_info *info);
+
+#endif
