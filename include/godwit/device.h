@@ -9,6 +9,7 @@
 
 #include "godwit/model.h"
 #include "godwit/queue.h"
+#include "godwit/report.h"
 #include "godwit/state.h"
 
 #ifdef __cplusplus
@@ -146,6 +147,21 @@ struct gw_device_ops {
 
 	/* How many of max_queues this instance has; asked at each connection. Absent: all. */
 	unsigned (*queues)(void *dev);
+
+	/*
+	 * Tell who operates the device (godwit/report.h says on which thread what is asked). A
+	 * preflight changes nothing, may run at any time but beside load, reset and destroy, and
+	 * says by these names, as far as they mean something to the device:
+	 *
+	 *	cannot_travel	list of objects: kind, path, reason (and what helps to find it)
+	 *	state_bytes	the size of the state if it were saved now
+	 *	orphan_bytes	of it, content of files without a name
+	 *	unsynced_bytes	written by the guest, and to be synced before it can move
+	 *	locks		held by the guest
+	 *	blackout_us	estimated, without the time that the bytes take on their way
+	 *	estimate	a sentence: what the estimate was made from
+	 */
+	int (*report)(void *dev, enum gw_report_kind kind, struct gw_report *report);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is
@@ -156,6 +172,12 @@ void gw_config_changed(void *dev);
  * descriptors are signalled) and stop, nothing is saved, and only a reset makes it usable again.
  * Elements still come back by gw_elem_push() or gw_park(). Any thread; does not wait. */
 void gw_device_failed(void *dev);
+
+/* Something happened at the device that create made as @dev: @name (upper case, like QMP's) with
+ * @data, which is taken over, goes to who listens on the control socket. Any thread; does not wait.
+ * Of events in a burst some are lost, which is counted in the status: what must not be missed is
+ * counted by the device. */
+void gw_device_event(void *dev, const char *name, struct gw_report *data);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

@@ -122,6 +122,8 @@ static int make(struct gw_control **out, struct gw_loop *loop, struct gw_listene
 		gw_close(&listener->fd);
 		return gw_fail(ENOMEM, "control socket: no memory");
 	}
+	/* Once and now: objects are also made by other threads, which may not open /dev/urandom. */
+	json_object_seed(0);
 	control->loop = loop;
 	control->listener = *listener;
 	control->program = strdup(program ? program : "");

@@ -14,6 +14,7 @@
 #include "fs/model.h"
 #include "fs/pool.h"
 #include "fs/records.h"
+#include "fs/report.h"
 #include "fs/root.h"
 #include "fs/session.h"
 #include "fs/table.h"
@@ -171,4 +172,5 @@ const struct gw_device_ops fs_device_ops = {
 	.foreign = fs_foreign_formats,
 	.save_foreign = fs_save_foreign,
 	.queues = fs_queues,
+	.report = fs_report,
 };

@@ -102,6 +102,11 @@ static unsigned default_queues(void *dev)
 	return UINT_MAX;
 }
 
+static int default_report(void *dev, enum gw_report_kind kind, struct gw_report *report)
+{
+	return 0;
+}
+
 /* queue_stop is not here: its absence has a meaning (godwit/device.h). So has channel's. */
 #define DEFAULT(ops, callback)                                \
 	do {                                                  \
@@ -140,5 +145,6 @@ int gw_device_ops_complete(struct gw_device_ops *complete, const struct gw_devic
 	DEFAULT(complete, run);
 	DEFAULT(complete, outcome);
 	DEFAULT(complete, queues);
+	DEFAULT(complete, report);
 	return 0;
 }

@@ -295,6 +295,19 @@ int gw_session_unpark(struct gw_session *session, unsigned queue,
 
 /* -- seen from outside --------------------------------------------------------------------- */
 
+void gw_session_event(struct gw_session *session, const char *name, const struct gw_report *data)
+{
+	if (session->config.event)
+		session->config.event(session->config.opaque, name, data);
+}
+
+void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
+		       struct gw_report *report)
+{
+	if (session->ops->report(session->dev, kind, report) < 0)
+		gw_warn("device %s: report: %s", session->ops->name, gw_last_error());
+}
+
 bool gw_session_may_end(const struct gw_session *session)
 {
 	return !session->transfer && !session->claimed && session->life.device != GW_DEVICE_FROZEN;

@@ -44,6 +44,8 @@ struct gw_session_config {
 	unsigned idle_timeout_ms;   /* a transfer fails when no byte moved for so long; 0: never */
 	/* A transfer failed; called before CHECK is answered. */
 	void (*transfer_failed)(void *opaque, const struct gw_transfer_info *info);
+	/* gw_device_event(); @data may be NULL. */
+	void (*event)(void *opaque, const char *name, const struct gw_report *data);
 	void *opaque;
 };
 
@@ -111,6 +113,12 @@ int gw_session_park(struct gw_session *session, unsigned queue, const struct gw_
 /* Calls @fn for each parked element of @queue and forgets them. */
 int gw_session_unpark(struct gw_session *session, unsigned queue,
 		      int (*fn)(void *opaque, const struct gw_parked *parked), void *opaque);
+
+/* The device's own words, which its transport heard. */
+void gw_session_event(struct gw_session *session, const char *name, const struct gw_report *data);
+/* Ask the device for GW_REPORT_STATUS or GW_REPORT_STATS. */
+void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
+		       struct gw_report *report);
 
 /* May the process end as far as this session goes: nothing frozen, claimed or pending? */
 bool gw_session_may_end(const struct gw_session *session);

@@ -188,6 +188,21 @@ static int null_load(void *dev, struct gw_state_reader *reader)
 	return 0;
 }
 
+/* What the operator may know: `godwit status` and `godwit stats` show it. */
+static int null_report(void *opaque, enum gw_report_kind kind, struct gw_report *report)
+{
+	static const struct gw_metric requests = {"godwit_null_requests_total",
+						  "Requests that were answered.", true};
+	struct null_device *device = opaque;
+	uint64_t served = atomic_load(&device->served);
+
+	if (kind == GW_REPORT_STATUS)
+		gw_report_number(report, "served", served);
+	else if (kind == GW_REPORT_STATS)
+		gw_report_metric(report, &requests, NULL, served);
+	return 0;
+}
+
 const struct gw_device_ops gw_null_ops = {
 	.size = sizeof(struct gw_device_ops),
 	.name = "null",
@@ -206,4 +221,5 @@ const struct gw_device_ops gw_null_ops = {
 	.reset = null_reset,
 	.save = null_save,
 	.load = null_load,
+	.report = null_report,
 };

@@ -51,6 +51,7 @@ static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 		.on_lost_outcome = backend->config.on_lost_outcome,
 		.frozen_timeout_ms = backend->config.frozen_timeout_ms,
 		.transfer_failed = gw_backend_transfer_failed,
+		.event = gw_backend_device_event,
 		.opaque = seat,
 	};
 	int err;

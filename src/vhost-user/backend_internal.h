@@ -42,5 +42,6 @@ struct gw_backend {
 int gw_backend_control_begin(struct gw_backend *backend);
 /* Of the session whose seat is @opaque: what is told on the control socket. */
 void gw_backend_transfer_failed(void *opaque, const struct gw_transfer_info *info);
+void gw_backend_device_event(void *opaque, const char *name, const struct gw_report *data);
 
 #endif

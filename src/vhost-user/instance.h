@@ -31,6 +31,7 @@ struct gw_instance_listener {
 };
 
 struct gw_instance;
+struct gw_device_news; /* upcalls.c */
 
 struct gw_ring {
 	struct gw_instance *instance;
@@ -79,7 +80,11 @@ struct gw_instance {
 
 	const struct gw_instance_listener *listener; /* NULL: no front-end */
 	void *listener_opaque;
-	struct gw_instance *next; /* upcalls.c's list */
+	/* upcalls.c's, under its lock: its list; what the device said and nobody heard yet. */
+	struct gw_instance *next;
+	struct gw_device_news *news, **news_end;
+	unsigned news_count;
+	uint64_t news_lost;
 };
 
 /* @session is borrowed. */

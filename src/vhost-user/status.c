@@ -3,7 +3,9 @@
 #include <errno.h>
 
 #include "control/control.h"
+#include "migration/report.h"
 #include "vhost-user/status.h"
+#include "vhost-user/upcalls.h"
 
 static json_t *status_of_ring(const struct gw_ring *ring)
 {
@@ -67,16 +69,30 @@ static json_t *status_of_transfer(const struct gw_session *session)
 			 gw_control_text(info.reason));
 }
 
+/* What the device says of itself. */
+static json_t *status_of_device(const struct gw_instance *instance)
+{
+	struct gw_report *report = gw_report_new();
+	json_t *details;
+
+	gw_session_report(instance->session, GW_REPORT_STATUS, report);
+	details = gw_report_json(report);
+	gw_report_free(report);
+	return details ? details : json_null();
+}
+
 json_t *gw_status_of(const struct gw_instance *instance, const char *model)
 {
 	const struct gw_session *session = instance->session;
 
-	return json_pack("{s:s, s:s?, s:b, s:s, s:s, s:o, s:o, s:o}", "device", instance->ops->name,
-			 "model", model, "connected", instance->connected, "device_state",
-			 gw_device_state_name(gw_session_device_state(session)), "transfer_state",
-			 gw_transfer_state_name(gw_session_transfer_state(session)), "rings",
-			 status_of_rings(instance), "last_transfer", status_of_transfer(session),
-			 "stopping", status_of_stops(instance));
+	return json_pack(
+		"{s:s, s:s?, s:b, s:s, s:s, s:o, s:o, s:o, s:o, s:I}", "device",
+		instance->ops->name, "model", model, "connected", instance->connected,
+		"device_state", gw_device_state_name(gw_session_device_state(session)),
+		"transfer_state", gw_transfer_state_name(gw_session_transfer_state(session)),
+		"rings", status_of_rings(instance), "last_transfer", status_of_transfer(session),
+		"stopping", status_of_stops(instance), "details", status_of_device(instance),
+		"events_lost", (json_int_t)gw_upcalls_lost(instance));
 }
 
 json_t *gw_status_failure(const struct gw_transfer_info *info)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vhost-user/upcalls.c - what a device, which knows no transport, has to say to the one it has. */
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "base/cleanup.h"
 #include "godwit/device.h"
@@ -8,14 +10,43 @@
 
 /* A device may speak on any thread and at any time, also while its instance goes away: it is looked
  * up by its own pointer, twice. */
+/* What waits for the control thread, of one device: a burst says little more than its beginning. */
+#define NEWS_MAX     64
+#define NAME_MAX_LEN 64
+
+struct gw_device_news {
+	struct gw_device_news *next;
+	char name[NAME_MAX_LEN];
+	struct gw_report *data;
+};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct gw_instance *instances;
 
 void gw_upcalls_enlist(struct gw_instance *instance)
 {
 	GW_LOCK_SCOPE(&lock);
+	instance->news_end = &instance->news;
 	instance->next = instances;
 	instances = instance;
+}
+
+static void news_free(struct gw_device_news *news)
+{
+	while (news) {
+		struct gw_device_news *next = news->next;
+
+		gw_report_free(news->data);
+		free(news);
+		news = next;
+	}
+}
+
+static struct gw_device_news *take_news_locked(struct gw_instance *instance)
+{
+	instance->news_end = &instance->news;
+	instance->news_count = 0;
+	return gw_take_ptr(instance->news);
 }
 
 void gw_upcalls_delist(struct gw_instance *instance)
@@ -27,6 +58,7 @@ void gw_upcalls_delist(struct gw_instance *instance)
 		at = &(*at)->next;
 	if (*at)
 		*at = instance->next;
+	news_free(take_news_locked(instance));
 }
 
 static struct gw_instance *find_locked(const void *dev)
@@ -62,6 +94,23 @@ static void end_instance(void *dev)
 		gw_instance_fail(instance);
 }
 
+static struct gw_device_news *take_news(struct gw_instance *instance)
+{
+	GW_LOCK_SCOPE(&lock);
+
+	return take_news_locked(instance);
+}
+
+static void spread_news(void *dev)
+{
+	struct gw_instance *instance = find(dev);
+	struct gw_device_news *news = instance ? take_news(instance) : NULL;
+
+	for (struct gw_device_news *each = news; each; each = each->next)
+		gw_session_event(instance->session, each->name, each->data);
+	news_free(news);
+}
+
 static void post(void *dev, void (*fn)(void *dev))
 {
 	GW_LOCK_SCOPE(&lock);
@@ -79,4 +128,44 @@ void gw_config_changed(void *dev)
 void gw_device_failed(void *dev)
 {
 	post(dev, end_instance);
+}
+
+/* Takes @news over if it is queued. */
+static bool queue_news(void *dev, struct gw_device_news *news)
+{
+	GW_LOCK_SCOPE(&lock);
+	struct gw_instance *instance = find_locked(dev);
+
+	if (!instance)
+		return false;
+	if (instance->news_count == NEWS_MAX) {
+		instance->news_lost++;
+		return false;
+	}
+	*instance->news_end = news;
+	instance->news_end = &news->next;
+	if (!instance->news_count++)
+		gw_loop_post(instance->loop, spread_news, dev);
+	return true;
+}
+
+void gw_device_event(void *dev, const char *name, struct gw_report *data)
+{
+	struct gw_device_news *news = calloc(1, sizeof(*news));
+
+	if (!news) {
+		gw_report_free(data);
+		return;
+	}
+	snprintf(news->name, sizeof(news->name), "%s", name);
+	news->data = data;
+	if (!queue_news(dev, news))
+		news_free(news);
+}
+
+uint64_t gw_upcalls_lost(const struct gw_instance *instance)
+{
+	GW_LOCK_SCOPE(&lock);
+
+	return instance->news_lost;
 }

@@ -7,5 +7,7 @@
 
 void gw_upcalls_enlist(struct gw_instance *instance);
 void gw_upcalls_delist(struct gw_instance *instance);
+/* Events of the device that nobody heard because there were too many at once. */
+uint64_t gw_upcalls_lost(const struct gw_instance *instance);
 
 #endif

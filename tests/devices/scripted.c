@@ -208,6 +208,16 @@ static int hold(struct scripted *device, struct gw_elem *elem, unsigned ms)
 	return 0;
 }
 
+static void say(struct scripted *device, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		struct gw_report *data = gw_report_new();
+
+		gw_report_number(data, "number", i);
+		gw_device_event(device, "SCRIPTED", data);
+	}
+}
+
 static void queue_ready(void *opaque, struct gw_queue *queue)
 {
 	struct scripted *device = opaque;
@@ -224,6 +234,7 @@ static void queue_ready(void *opaque, struct gw_queue *queue)
 			abort();
 		if (atomic_load(&script->fail))
 			gw_device_failed(device);
+		say(device, atomic_exchange(&script->events, 0));
 		scripted_sleep(atomic_load(&script->busy_ms));
 		if (!(ms || atomic_load(&script->hold)) || hold(device, elem, ms))
 			answer(device, elem);

@@ -39,6 +39,7 @@ struct script {
 	_Atomic uint64_t bulk_bytes;
 	atomic_bool no_negotiate; /* refuse features */
 	atomic_bool fail;	  /* say at an element that it cannot go on */
+	atomic_uint events;	  /* so many at the next element */
 
 	/* What happened. */
 	atomic_uint created, destroyed, resets, suspends;

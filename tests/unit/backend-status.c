@@ -142,11 +142,33 @@ static void test_a_failed_load_is_told(void **state)
 	json_decref(event);
 }
 
+/* What the device itself has to say. */
+static void test_the_devices_own_words(void **state)
+{
+	json_t *answer, *status, *details;
+
+	open_control();
+	status = query_status();
+	details = json_object_get(only_session(status), "details");
+	assert_true(json_is_integer(json_object_get(details, "served")));
+	assert_int_equal(json_integer_value(json_object_get(only_session(status), "events_lost")),
+			 0);
+	json_decref(status);
+	write_line("{\"execute\": \"query-stats\"}\n");
+	answer = read_line();
+	assert_text(json_object_get(answer, "return"), "text",
+		    "# HELP godwit_null_requests_total Requests that were answered.\n"
+		    "# TYPE godwit_null_requests_total counter\n"
+		    "godwit_null_requests_total 0\n");
+	json_decref(answer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_without_a_front_end, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_with_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_devices_own_words, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_failed_load_is_told, set_up, tear_down),
 	};
 

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/report.h - what the device tells who operates it. */
+#ifndef GW_FS_REPORT_H
+#define GW_FS_REPORT_H
+
+#include "godwit/report.h"
+
+int fs_report(void *dev, enum gw_report_kind kind, struct gw_report *report);
+
+#endif
