@@ -66,6 +66,18 @@ struct expansion {
 	bool used; /* there was such a list */
 };
 
+/* @value with each pair of commas as one; how long that is. */
+static size_t copy_value(char *to, const char *value, size_t len)
+{
+	char *at = to;
+
+	for (size_t i = 0; i < len; i++) {
+		*at++ = value[i];
+		i += value[i] == ',' && i + 1 < len && value[i + 1] == ',';
+	}
+	return (size_t)(at - to);
+}
+
 static int put(struct expansion *out, const char *option, const char *value, size_t len)
 {
 	size_t start = strlen(option);
@@ -74,7 +86,7 @@ static int put(struct expansion *out, const char *option, const char *value, siz
 		return gw_fail(EINVAL, "the command line is too long");
 	out->argv[out->count++] = out->text;
 	memcpy(out->text, option, start);
-	memcpy(out->text + start, value, len);
+	len = copy_value(out->text + start, value, len);
 	out->text[start + len] = 0;
 	for (size_t i = 0; i < GW_ARRAY_LEN(values); i++) {
 		if (!strcmp(out->text, values[i].old))
@@ -106,13 +118,23 @@ static int expand_key(struct expansion *out, const char *at, size_t len)
 		       at);
 }
 
+/* How much of @list is its first key; a comma in a value is written twice, as libvirt does. */
+static size_t key_length(const char *list)
+{
+	size_t len = strcspn(list, ",");
+
+	while (list[len] == ',' && list[len + 1] == ',')
+		len += 2 + strcspn(list + len + 2, ",");
+	return len;
+}
+
 static int expand_list(struct expansion *out, const char *list)
 {
 	int err = 0;
 
 	out->used = true;
 	while (*list && !err) {
-		size_t len = strcspn(list, ",");
+		size_t len = key_length(list);
 
 		err = expand_key(out, list, len);
 		list += len + (list[len] == ',');

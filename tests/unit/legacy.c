@@ -60,6 +60,15 @@ static void test_lists(void **state)
 	expect("--output -", "--output -");
 }
 
+/* libvirt writes a comma in a path twice; an equals sign in it is one. */
+static void test_commas(void **state)
+{
+	(void)state;
+	expect("-o source=/srv/a,,b,,,,c=d,cache=none", "--shared-dir=/srv/a,b,,c=d --cache=never");
+	expect("-o xattr,source=/srv/a,,", "--xattr --shared-dir=/srv/a,");
+	expect("--shared-dir=/srv/a,,b", "--shared-dir=/srv/a,,b");
+}
+
 static void test_nonsense(void **state)
 {
 	static const char *const wrong[] = {"-o",	 "-o nothing", "-o source",  "-o xattr=1",
@@ -76,6 +85,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_commas),
 		cmocka_unit_test(test_nonsense),
 	};
 
