@@ -53,8 +53,14 @@ class Install(unittest.TestCase):
             f"{libdir}/libgodwit.so.0",
             f"{libdir}/libgodwit.so.{self.version()}",
             f"{libdir}/pkgconfig/godwit.pc",
-            "share/qemu/vhost-user/60-godwit-fs.json",
+            "lib/systemd/system/godwit-fs@.service",
             "share/bash-completion/completions/godwit",
+            "share/godwit/apparmor/godwit-fs",
+            "share/godwit/apparmor/libvirt",
+            "share/godwit/selinux/godwit_fs.fc",
+            "share/godwit/selinux/godwit_fs.te",
+            "share/godwit/systemd/example.conf",
+            "share/godwit/vhost-user/godwit-fs.json",
         }
         expected |= {f"include/godwit/{h.name}" for h in (SOURCE / "include/godwit").iterdir()}
         if shutil.which("scdoc"):
@@ -76,8 +82,15 @@ class Install(unittest.TestCase):
         self.assertRegex(run("readelf", "-d", self.lib / "libgodwit.so"),
                          r"\(SONAME\).*\[libgodwit\.so\.0\]")
 
+    def test_nothing_is_picked_up_by_itself(self):
+        """No other program looks where ours offer themselves, until the operator links them there."""
+        watched = ("share/qemu", "etc/qemu", "etc/apparmor.d", "etc/systemd", "share/selinux")
+        self.assertEqual([path for path in watched if (self.top / path).exists()], [])
+        unit = (self.top / "lib/systemd/system/godwit-fs@.service").read_text()
+        self.assertIn(f"ExecStart={self.prefix}/libexec/godwit-fs ", unit)
+
     def test_discovery(self):
-        found = json.loads((self.top / "share/qemu/vhost-user/60-godwit-fs.json").read_text())
+        found = json.loads((self.top / "share/godwit/vhost-user/godwit-fs.json").read_text())
         self.assertEqual(set(found), {"description", "type", "binary", "features"})
         self.assertEqual(found["type"], "fs")
         self.assertEqual(found["binary"], f"{self.prefix}/libexec/godwit-fs")
