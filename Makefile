@@ -24,7 +24,8 @@ endif
 
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all demo check check-all check-tsan check-clang lint bench bench-stop fuzz install format clean help
+.PHONY: all demo check check-all check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
+.PHONY: format clean help
 all: $(BUILD)/build.ninja
 	@$(NINJA)
 
@@ -32,8 +33,8 @@ $(BUILD)/build.ninja: | deps-build
 	@meson setup $(BUILD) --prefix=$(PREFIX) --libexecdir=libexec $(MESONFLAGS)
 
 # Installs nothing, and says nothing, when all is there.
-.PHONY: deps-build deps-check deps-lint
-deps-build deps-check deps-lint: deps-%:
+.PHONY: deps-build deps-check deps-lint deps-deb
+deps-build deps-check deps-lint deps-deb: deps-%:
 	@scripts/install-deps $*
 
 demo: deps-check all
@@ -50,6 +51,7 @@ check-all: lint check
 	@$(MAKE) check SANITIZE=1
 	@$(MAKE) check-clang
 	@$(MAKE) check-tsan
+	@$(MAKE) check-deb
 	@$(MAKE) fuzz
 
 check-clang: deps-check deps-lint
@@ -61,6 +63,13 @@ check-tsan: deps-check
 	@[ -f $(BUILD)-tsan/build.ninja ] || meson setup $(BUILD)-tsan -Db_sanitize=thread -Db_lundef=false
 	@ninja -C $(BUILD)-tsan
 	@scripts/run-tests $(BUILD)-tsan --no-suite vm
+
+deb: deps-deb
+	@scripts/make-deb $(BUILD)/deb
+
+check-deb: deps-check deb all
+	@scripts/run-tests $(BUILD) --suite packaging --suite install
+	@python3 tests/packaging/deb.py $(BUILD)/deb
 
 lint: deps-lint all
 	@scripts/lint $(BUILD)
@@ -92,5 +101,6 @@ help:
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
 	@echo 'make bench        measure against virtiofsd (VIRTIOFSD=path)'
 	@echo 'make bench-stop   how long a stop takes behind a long copy'
+	@echo 'make deb          Debian packages into $(BUILD)/deb/ (make check-deb: and look at them)'
 	@echo 'make fuzz         each fuzzer for SECONDS=$(SECONDS)'
 	@echo 'make install      PREFIX=$(PREFIX) DESTDIR=$(DESTDIR)'
