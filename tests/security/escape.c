@@ -111,6 +111,115 @@ static void test_names(void **state)
 	assert_int_equal(fuse_rename(&client, 0, "..", 0, "mine", 0), -EINVAL);
 }
 
+static int guest_link(uint64_t node, const char *name, struct fuse_entry_out *entry)
+{
+	const struct fuse_link_in in = {.oldnodeid = node};
+
+	return fuse_call(&client, &(struct fuse_call){.opcode = FUSE_LINK,
+						      .arg = &in,
+						      .arg_len = sizeof(in),
+						      .name = name,
+						      .answer = entry,
+						      .room = sizeof(*entry)});
+}
+
+static void assert_untouched(const struct stat *before)
+{
+	struct stat now;
+
+	assert_int_equal(stat(beside("secret"), &now), 0);
+	assert_int_equal(now.st_nlink, before->st_nlink);
+	assert_int_equal(now.st_mode, before->st_mode);
+	assert_int_equal(now.st_size, before->st_size);
+	assert_int_equal(now.st_ctim.tv_sec, before->st_ctim.tv_sec);
+	assert_int_equal(now.st_ctim.tv_nsec, before->st_ctim.tv_nsec);
+}
+
+/* What acts on a link acts on the link itself. */
+static void test_what_a_link_leads_to_is_not_acted_on(void **state)
+{
+	static const uint32_t changes[] = {FATTR_MODE, FATTR_SIZE, FATTR_MTIME | FATTR_MTIME_NOW,
+					   FATTR_UID | FATTR_GID};
+	struct fuse_entry_out entry;
+	struct stat before, st;
+	struct fuse_attr attr;
+	uint64_t node;
+
+	(void)state;
+	assert_int_equal(stat(beside("secret"), &before), 0);
+	assert_int_equal(symlink(beside("secret"), share_path(&client, "link")), 0);
+	node = fuse_node(&client, 0, "link");
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		const struct fuse_setattr_in in = {
+			.valid = changes[i], .mode = 0777, .uid = getuid(), .gid = getgid()};
+
+		fuse_setattr(&client, node, &in, &attr);
+		assert_untouched(&before);
+	}
+	if (guest_link(node, "again", &entry) > 0) {
+		assert_true(S_ISLNK(entry.attr.mode));
+		assert_int_equal(lstat(share_path(&client, "again"), &st), 0);
+		assert_true(S_ISLNK(st.st_mode));
+	}
+	assert_int_equal(fuse_name(&client, FUSE_UNLINK, 0, "link"), 0);
+	assert_untouched(&before);
+}
+
+/* Whoever makes a hard link in the share puts the file there: it, and nothing else. */
+static void test_hard_links(void **state)
+{
+	struct fuse_entry_out entry;
+	struct fuse_open_out open;
+	char text[64] = "";
+	uint64_t node;
+
+	(void)state;
+	assert_int_equal(link(beside("secret"), share_path(&client, "linked")), 0);
+	node = fuse_node(&client, 0, "linked");
+	assert_true(fuse_open(&client, node, O_RDONLY, &open) >= 0);
+	assert_true(fuse_read(&client, open.fh, 0, text, sizeof(text) - 1) > 0);
+	assert_string_equal(text, SECRET);
+	/* Neither its other name nor where that is. */
+	assert_true(fuse_lookup(&client, node, "..", NULL) < 0);
+	assert_int_equal(fuse_lookup(&client, 0, "secret", NULL), -ENOENT);
+	assert_int_equal(fuse_name(&client, FUSE_UNLINK, 0, "linked"), 0);
+	assert_int_equal(access(beside("secret"), F_OK), 0);
+	/* Inodes that are not the guest's cannot be given a name. */
+	for (uint64_t id = 2; id < 50; id++) {
+		if (id == node)
+			continue;
+		assert_true(guest_link(id, "mine", &entry) < 0);
+		assert_true(guest_link(id << 32 | 2, "mine", &entry) < 0);
+	}
+	assert_true(fuse_lookup(&client, 0, "mine", NULL) < 0);
+}
+
+/* The file's last name in the share is gone while the guest moves; the one outside does not count,
+ * whoever knows its handle. */
+static void test_a_link_that_is_gone_when_the_guest_moves(void **state)
+{
+	struct fuse_client to;
+	struct fuse_open_out open;
+	struct fs_host host = client.host;
+	char text[64] = "";
+	int fd = memfd_create("state", MFD_CLOEXEC);
+	uint64_t node;
+
+	(void)state;
+	host.on_error = FS_ON_ERROR_GUEST;
+	assert_int_equal(link(beside("secret"), share_path(&client, "linked")), 0);
+	node = fuse_node(&client, 0, "linked");
+	assert_true(fuse_open(&client, node, O_RDONLY, &open) >= 0);
+	fuse_save(&client, fd);
+	assert_int_equal(unlink(share_path(&client, "linked")), 0);
+	assert_int_equal(fuse_load(&to, &client, NULL, &host, fd), 0);
+	close(fd);
+	assert_true(fuse_read(&to, open.fh, 0, text, sizeof(text) - 1) < 0);
+	assert_true(fuse_open(&to, node, O_RDONLY, &open) < 0);
+	assert_string_equal(text, "");
+	fuse_stop(&to);
+}
+
 /* Ids that nobody gave out. */
 static void test_guessed_ids(void **state)
 {
@@ -194,6 +303,54 @@ static void test_renames_during_walks(void **state)
 	assert_int_equal(access(beside("new"), F_OK), -1);
 }
 
+/* "dir/sub" is in the share and then beside it, in turns. */
+static void *carry(void *opaque)
+{
+	char inside[128], out[128];
+
+	(void)opaque;
+	snprintf(inside, sizeof(inside), "%s", share_path(&client, "dir/sub"));
+	snprintf(out, sizeof(out), "%s/sub", outside);
+	while (swapping) {
+		rename(inside, out);
+		rename(out, inside);
+	}
+	return NULL;
+}
+
+/* What was carried away with the guest in it is what it was: nothing around it is to be seen. */
+static void test_a_directory_that_leaves_during_walks(void **state)
+{
+	pthread_t thread;
+	uint64_t dir;
+
+	(void)state;
+	assert_int_equal(mkdir(share_path(&client, "dir"), 0777), 0);
+	assert_int_equal(mkdir(share_path(&client, "dir/sub"), 0777), 0);
+	assert_int_equal(mkdir(share_path(&client, "dir/sub/deep"), 0777), 0);
+	dir = fuse_node(&client, 0, "dir");
+	swapping = true;
+	assert_int_equal(pthread_create(&thread, NULL, carry, NULL), 0);
+	for (unsigned i = 0; i < 2000; i++) {
+		struct fuse_entry_out sub, deep;
+
+		if (fuse_lookup(&client, dir, "sub", &sub) < 0)
+			continue;
+		assert_true(fuse_lookup(&client, sub.nodeid, "..", NULL) < 0);
+		assert_true(fuse_lookup(&client, sub.nodeid, "secret", NULL) < 0);
+		assert_true(fuse_rename(&client, sub.nodeid, "..", 0, "mine", 0) < 0);
+		if (fuse_lookup(&client, sub.nodeid, "deep", &deep) >= 0) {
+			assert_true(fuse_lookup(&client, deep.nodeid, "secret", NULL) < 0);
+			fuse_forget(&client, deep.nodeid, 1);
+		}
+		fuse_forget(&client, sub.nodeid, 1);
+	}
+	swapping = false;
+	pthread_join(thread, NULL);
+	assert_int_equal(rmdir(share_path(&client, "dir/sub/deep")), 0);
+	assert_int_equal(rmdir(share_path(&client, "dir/sub")), 0);
+}
+
 /*
  * A stream that tells of files which are not in the share (any more): by name, by number and by
  * handle it could still be found, and by the handle it would be. Nothing of it is opened.
@@ -228,9 +385,16 @@ int main(void)
 {
 #define ONE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		ONE(test_symbolic_links),	ONE(test_names),
-		ONE(test_guessed_ids),		ONE(test_devices),
-		ONE(test_renames_during_walks), ONE(test_state_of_files_outside),
+		ONE(test_symbolic_links),
+		ONE(test_names),
+		ONE(test_guessed_ids),
+		ONE(test_devices),
+		ONE(test_renames_during_walks),
+		ONE(test_state_of_files_outside),
+		ONE(test_hard_links),
+		ONE(test_what_a_link_leads_to_is_not_acted_on),
+		ONE(test_a_link_that_is_gone_when_the_guest_moves),
+		ONE(test_a_directory_that_leaves_during_walks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
