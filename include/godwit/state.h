@@ -97,6 +97,8 @@ int gw_state_delete(struct gw_state_writer *writer, const struct gw_layout *layo
 /* Descriptor passing, where the channel can: -EOPNOTSUPP where it cannot. @fd stays the caller's.
  */
 int gw_state_put_fd(struct gw_state_writer *writer, int fd);
+/* All that was put so far is on its way, and none of it waits here for more. */
+int gw_state_flush(struct gw_state_writer *writer);
 uint64_t gw_state_written(const struct gw_state_writer *writer); /* bytes so far */
 /* The `state` parameter of the stream (1 if it is off): which layouts are in force. */
 unsigned gw_state_number(const struct gw_state_writer *writer);

@@ -266,6 +266,15 @@ int gw_state_put_fd(struct gw_state_writer *writer, int fd)
 	return stick(writer, err);
 }
 
+int gw_state_flush(struct gw_state_writer *writer)
+{
+	int err = check_usable(writer);
+
+	if (!err)
+		err = close_objects(writer);
+	return err ? err : stick(writer, flush(writer, -1));
+}
+
 uint64_t gw_state_written(const struct gw_state_writer *writer)
 {
 	return writer->flushed + writer->sink.len + writer->sink.cut_len;
