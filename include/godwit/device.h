@@ -133,6 +133,8 @@ struct gw_device_ops {
 	int (*suspend)(void *dev);
 	/* It runs here: the first ring is both started and enabled. */
 	void (*run)(void *dev, enum gw_why why);
+	/* What became of a save. Of one that failed, or was cancelled, before the whole stream was
+	 * written: GW_OUTCOME_FAILED, at once. */
 	void (*outcome)(void *dev, enum gw_outcome outcome);
 	/* A channel of the device's own making instead of the front-end's, where it is better:
 	 * *@own is this side's end, *@peer the one that the front-end is answered with; both are

@@ -278,6 +278,9 @@ static void settle_transfer(struct gw_session *session)
 
 	if (transfer->load)
 		settle_load(session, transfer);
+	/* A whole one may be of use to somebody, even if nobody here waits for it any more. */
+	else if (!transfer->whole)
+		session->ops->outcome(session->dev, GW_OUTCOME_FAILED);
 	fill_info(session, transfer);
 	if (transfer->result) {
 		gw_warn("%s failed: %s", transfer->load ? "load" : "save", session->last.reason);

@@ -175,6 +175,7 @@ static void *work(void *opaque)
 	/* The peer waits for the end of file: before anyone is told, and on failure as well. */
 	gw_close(&transfer->channel.fd);
 	transfer->result = err;
+	transfer->whole = !err;
 	if (err)
 		strncpy(transfer->reason, gw_last_error(), sizeof(transfer->reason) - 1);
 	transfer->ms = (unsigned)((now_ns() - transfer->begin_ns) / 1000000u);

@@ -45,6 +45,7 @@ struct gw_transfer {
 	/* Once done. */
 	int result;
 	char reason[GW_ERROR_MAX];
+	bool whole;	    /* save: the stream is with the peer, up to its end */
 	bool device_loaded; /* the device's load() believes that it succeeded */
 	unsigned ms;
 };

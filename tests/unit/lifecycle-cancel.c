@@ -79,6 +79,8 @@ static void test_ring_ends_a_save(void **state)
 	assert_int_equal(gw_session_ring_on(rig.session), 0);
 	assert_int_equal(gw_session_transfer_state(rig.session), GW_TRANSFER_IDLE);
 	assert_int_equal(toy->runs, 1);
+	assert_int_equal(toy->outcome, GW_OUTCOME_FAILED);
+	assert_int_equal(toy->outcomes, 1);
 	toy_rig_free(&rig);
 }
 

@@ -109,6 +109,12 @@ static void test_save_fails(void **state)
 	assert_int_equal(toy_save(&rig, &bytes, &len), -ENOSPC);
 	assert_int_equal(rig.failures, 1);
 	assert_string_equal(rig.failure.reason, "told to fail at save");
+	assert_int_equal(toy->outcomes, 1);
+	assert_int_equal(toy->outcome, GW_OUTCOME_FAILED);
+	/* One that was written whole is another matter. */
+	toy->save_result = 0;
+	assert_int_equal(toy_save(&rig, &bytes, &len), 0);
+	assert_int_equal(toy->outcomes, 1);
 	assert_int_equal(gw_session_ring_on(rig.session), 0);
 	toy_rig_free(&rig);
 }
