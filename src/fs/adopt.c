@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "fs/collect.h"
 #include "fs/load.h"
+#include "fs/locks.h"
 #include "fs/open.h"
 #include "fs/session.h"
 #include "godwit/error.h"
@@ -342,6 +343,8 @@ int fs_adopt_all(struct fs_loading *loading)
 		err = each_staged(loading, prove);
 	if (!err)
 		err = adopt_handles(loading);
+	if (!err)
+		err = fs_locks_adopt(loading);
 	if (!err)
 		err = each_staged(loading, index_inode);
 	return err;

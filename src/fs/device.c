@@ -145,6 +145,20 @@ static int fs_adopt(void *dev, const struct gw_params *adopted)
 	return 0;
 }
 
+static void fs_run(void *dev, enum gw_why why)
+{
+	/* Whatever it was before, if it was saved and goes on here. */
+	(void)why;
+	fs_locks_retake(dev);
+}
+
+/* Files may be open on both sides, so nobody has to be told more. */
+static void fs_outcome(void *dev, enum gw_outcome outcome)
+{
+	if (outcome == GW_OUTCOME_FAILED || outcome == GW_OUTCOME_COPIED)
+		fs_locks_retake(dev);
+}
+
 /* And the high-priority one, which comes first. */
 static unsigned fs_queues(void *dev)
 {
@@ -169,6 +183,8 @@ const struct gw_device_ops fs_device_ops = {
 	.prepare = fs_prepare,
 	.save = fs_save,
 	.load = fs_load,
+	.run = fs_run,
+	.outcome = fs_outcome,
 	.foreign = fs_foreign_formats,
 	.save_foreign = fs_save_foreign,
 	.queues = fs_queues,

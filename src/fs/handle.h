@@ -3,6 +3,7 @@
 #ifndef GW_FS_HANDLE_H
 #define GW_FS_HANDLE_H
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,9 +27,10 @@ struct fs_handle {
 	_Atomic bool nowait_read, nowait_write;
 	/* Written since the last sync (what SAVE must sync on incoherent file systems). */
 	_Atomic bool dirty;
-	_Atomic bool flocked; /* flock(2) holds something on fd */
-	struct fs_dir *dir;   /* directories only */
-			      /* the table's own members follow in handle.c's container */
+	_Atomic uint8_t flock; /* LOCK_SH or LOCK_EX of flock(2) is on fd, or 0 */
+	_Atomic bool lost;     /* a lock was, on the way to another host and back (locks.h) */
+	struct fs_dir *dir;    /* directories only */
+			       /* the table's own members follow in handle.c's container */
 };
 
 int fs_handles_new(struct fs_handles **handles, struct fs *fs);
@@ -45,6 +47,14 @@ void fs_handle_put(struct fs_handle *handle);
 /* RELEASE: the guest is done with it. -EBADF if unknown. */
 int fs_handle_release(struct fs_handles *handles, uint64_t id);
 uint64_t fs_handles_count(const struct fs_handles *handles);
+
+/* Can content be had through it? */
+static inline int fs_handle_check(const struct fs_handle *handle)
+{
+	if (!handle || handle->dir)
+		return -EBADF;
+	return handle->lost ? -EIO : 0;
+}
 
 static inline void fs_handle_put_ptr(struct fs_handle **handle)
 {

@@ -17,7 +17,10 @@ static void swap_in(struct fs_loading *loading)
 	struct fs_inodes *inodes = fs->inodes;
 	struct fs_handles *handles = fs->handles;
 
-	fs_locks_clear(fs->locks);
+	struct fs_locks *locks = fs->locks;
+
+	fs->locks = loading->locks;
+	loading->locks = locks;
 	fs->inodes = loading->inodes;
 	fs->handles = loading->handles;
 	loading->inodes = inodes;
@@ -49,6 +52,8 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 
 	if (!err)
 		err = fs_handles_new(&loading.handles, fs);
+	if (!err)
+		err = fs_locks_new(&loading.locks);
 	if (!err)
 		err = stage_all(&loading, reader);
 	if (!err)

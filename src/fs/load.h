@@ -19,6 +19,7 @@ struct fs_loading {
 	enum fs_resolve resolve;
 	struct fs_inodes *inodes;
 	struct fs_handles *handles;
+	struct fs_locks *locks;
 	struct gw_fs_session_v1 session;
 	bool has_session;
 	struct gw_fs_inode_v1 root; /* its evidence */
@@ -33,6 +34,8 @@ struct fs_loading {
 extern const struct gw_state_handler fs_load_handlers[];
 /* One object as if it had come in a stream of ours. */
 int fs_stage(struct fs_loading *loading, const struct gw_layout *layout, const void *object);
+/* What came so far under this id, or NULL. */
+struct fs_inode *fs_staged_inode(struct fs_loading *loading, uint64_t id);
 void fs_loading_free(struct fs_loading *loading);
 void fs_unstage(struct fs_inode *inode);
 

@@ -3,34 +3,69 @@
 #ifndef GW_FS_LOCKS_H
 #define GW_FS_LOCKS_H
 
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "fs/ranges.h"
 
 /*
  * A POSIX lock belongs to an owner, which may have the file open several times, and goes with the
  * owner's first close. A lock of an open file description belongs to that; so each owner has a
  * description of its own for each inode that it has locks on, as long as it has any. Locks of
  * flock(2) belong to open files in the guest as on the host: they are on the handle's descriptor.
+ *
+ * Only one side of a migration can hold a lock. They are written to the stream, released when all
+ * but its end is with the destination, taken again there by the load, or here when the device goes
+ * on. Who lost one in between must not go on as if nothing had happened: the owner, and the open
+ * file that it locked through, answer EIO from then on, until they are closed.
  */
 struct fs;
 struct fs_handle;
 struct fs_inode;
+struct fs_loading;
 struct fs_locks;
+struct gw_state_writer;
 
 int fs_locks_new(struct fs_locks **locks);
 void fs_locks_free(struct fs_locks *locks); /* NULL is allowed */
 void fs_locks_clear(struct fs_locks *locks);
 
-/* F_OFD_GETLK and F_OFD_SETLK for the owner; -ENOLCK if no more descriptors may be had. */
-int fs_lock_get(struct fs *fs, struct fs_inode *inode, uint64_t owner, struct flock *lock);
-int fs_lock_set(struct fs *fs, struct fs_inode *inode, uint64_t owner, struct flock *lock);
+/* F_OFD_GETLK and F_OFD_SETLK for the owner, which asks through the open file @handle. -ENOLCK if
+ * no more descriptors, or ranges, may be had. */
+int fs_lock_get(struct fs *fs, struct fs_inode *inode, uint64_t owner, struct fs_range *range);
+int fs_lock_set(struct fs *fs, struct fs_inode *inode, uint64_t owner, uint64_t handle,
+		const struct fs_range *range);
 /* All that the owner has on the inode. */
 void fs_lock_drop(struct fs *fs, const struct fs_inode *inode, uint64_t owner);
-/* As a type of fcntl(2); F_UNLCK. Never waits: -EAGAIN. */
+/* As a type of fcntl(2); F_UNLCK. Never waits: -EAGAIN, and then what was held is gone, too
+ * (flock(2) does not convert at once). */
 int fs_flock_set(struct fs_handle *handle, int type);
 
-/* An inode on which an owner holds locks, pinned, or NULL. */
-struct fs_inode *fs_locks_any(struct fs_locks *locks);
+/* For who shows them: whose range it is, or the whole file's for flock(2). */
+struct fs_lock_info {
+	struct fs_inode *inode; /* borrowed */
+	bool flock;
+	uint64_t owner; /* or handle */
+	struct fs_range range;
+};
+typedef int fs_lock_fn(void *opaque, const struct fs_lock_info *info);
+/* Until @fn returns something else than 0, which is returned. Any thread; @fn calls nothing of
+ * this file. */
+int fs_locks_each(struct fs *fs, fs_lock_fn *fn, void *opaque);
+
+/*
+ * locks_move.c: migration.
+ */
+/* Transfer thread. Into the stream, and then, as the last thing of a save, released. */
+int fs_locks_save(struct fs *fs, struct gw_state_writer *writer);
+/* For a format that cannot say them: -EBUSY with a sentence if the guest has any. */
+int fs_locks_check_none(struct fs *fs);
+int fs_locks_release(struct fs *fs, struct gw_state_writer *writer);
+/* Control thread: what was released is taken again. What somebody else has by now is lost. */
+void fs_locks_retake(struct fs *fs);
+/* Loading: as their records come; and taken, once all else is there. */
+int fs_lock_put(void *opaque, const void *object);
+int fs_flock_put(void *opaque, const void *object);
+int fs_locks_adopt(struct fs_loading *loading);
 
 #endif

@@ -23,7 +23,7 @@ static const struct gw_param params[] = {
 	 .type = GW_PARAM_INT,
 	 .off = 1,
 	 .min = 1,
-	 .max = 1},
+	 .max = 2},
 	{.name = "num-request-queues",
 	 .doc = "Request queues, as the configuration space says.",
 	 .type = GW_PARAM_INT,
@@ -85,9 +85,18 @@ static const struct gw_setting profile_2[] = {
 	{NULL, 0},
 };
 
+/* State 2: locks move. */
+static const struct gw_setting profile_3[] = {
+	{"state", 2},
+	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{"submounts", 1},
+	{NULL, 0},
+};
+
 static const struct gw_profile profiles[] = {
 	{.name = "1", .settings = profile_1},
 	{.name = "2", .settings = profile_2},
+	{.name = "3", .settings = profile_3},
 	{.name = NULL},
 };
 
@@ -95,7 +104,7 @@ const struct gw_model fs_model = {
 	.name = "godwit-project.org/virtio-fs",
 	.params = params,
 	.profiles = profiles,
-	.default_profile = "2",
+	.default_profile = "3",
 };
 
 /* Parameters that are members of struct fs_policy. */

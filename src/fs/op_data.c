@@ -83,9 +83,10 @@ static int transfer_nowait(struct fs_request *req, const struct transfer *t, _At
 static int read_setup(struct fs_request *req, struct fs_handle *handle, struct transfer *t)
 {
 	const struct fuse_read_in *in = req->arg;
+	int ret = fs_handle_check(handle);
 
-	if (!handle || handle->dir)
-		return -EBADF;
+	if (ret < 0)
+		return ret;
 	if (in->offset > (uint64_t)INT64_MAX - in->size)
 		return -EINVAL;
 	if (in->size > fs_reply_room(req))
@@ -146,9 +147,10 @@ static int write_flags(const struct fuse_write_in *in)
 static int write_setup(struct fs_request *req, struct fs_handle *handle, struct transfer *t)
 {
 	const struct fuse_write_in *in = req->arg;
+	int ret = fs_handle_check(handle);
 
-	if (!handle || handle->dir)
-		return -EBADF;
+	if (ret < 0)
+		return ret;
 	if (in->offset > (uint64_t)INT64_MAX - in->size)
 		return -EFBIG;
 	if (in->size > req->data_len)
@@ -242,9 +244,10 @@ int fs_op_fallocate(struct fs_request *req)
 {
 	const struct fuse_fallocate_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
+	int ret = fs_handle_check(handle);
 
-	if (!handle || handle->dir)
-		return -EBADF;
+	if (ret < 0)
+		return ret;
 	if (in->offset > INT64_MAX || in->length > INT64_MAX - in->offset)
 		return -EFBIG;
 	handle->dirty = true;
@@ -261,9 +264,10 @@ int fs_op_lseek(struct fs_request *req)
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
 	struct fuse_lseek_out out;
 	off_t offset;
+	int ret = fs_handle_check(handle);
 
-	if (!handle || handle->dir)
-		return -EBADF;
+	if (ret < 0)
+		return ret;
 	if (in->whence != SEEK_DATA && in->whence != SEEK_HOLE)
 		return -EINVAL;
 	offset = lseek(handle->fd, (off_t)in->offset, (int)in->whence);
@@ -283,9 +287,13 @@ static int copy(struct fs_request *req, uint64_t limit, uint64_t *copied)
 	uint64_t len = GW_MIN(in->len, limit);
 	off_t off_in = (off_t)in->off_in, off_out = (off_t)in->off_out;
 
+	int ret = fs_handle_check(from);
+
 	*copied = 0;
-	if (!from || !to || from->dir || to->dir)
-		return -EBADF;
+	if (ret == 0)
+		ret = fs_handle_check(to);
+	if (ret < 0)
+		return ret;
 	if (in->off_in > INT64_MAX || in->off_out > INT64_MAX)
 		return -EINVAL;
 	to->dirty = true;

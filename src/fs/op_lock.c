@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/op_lock.c - GETLK, SETLK, SETLKW. */
+#include <fcntl.h>
+
 #include "fs/handle.h"
 #include "fs/locks.h"
 #include "fs/ops.h"
 
 /* What the guest's kernel means by its range, checked. */
-static int parse(const struct fuse_file_lock *lk, struct flock *lock)
+static int parse(const struct fuse_file_lock *lk, struct fs_range *range)
 {
 	if (lk->start > INT64_MAX || lk->end > INT64_MAX || lk->start > lk->end)
 		return -EINVAL;
 	if (lk->type != F_RDLCK && lk->type != F_WRLCK && lk->type != F_UNLCK)
 		return -EINVAL;
-	*lock = (struct flock){
-		.l_type = (short)lk->type,
-		.l_whence = SEEK_SET,
-		.l_start = (off_t)lk->start,
-		.l_len = lk->end == INT64_MAX ? 0 : (off_t)(lk->end - lk->start + 1),
-	};
+	*range = (struct fs_range){
+		.start = (int64_t)lk->start, .end = (int64_t)lk->end, .type = (short)lk->type};
 	return 0;
 }
 
@@ -28,7 +26,7 @@ static int check(const struct fs_request *req, const struct fs_handle *handle)
 
 	if (!fs_has(req->fs, of_flock ? FUSE_FLOCK_LOCKS : FUSE_POSIX_LOCKS))
 		return -ENOSYS;
-	return handle && !handle->dir ? 0 : -EBADF;
+	return fs_handle_check(handle);
 }
 
 /* Who holds it is somebody on this host or in another guest: no process that the guest has. */
@@ -37,19 +35,19 @@ int fs_op_getlk(struct fs_request *req)
 	const struct fuse_lk_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
 	struct fuse_lk_out out = {0};
-	struct flock lock;
+	struct fs_range range;
 	int ret = check(req, handle);
 
 	if (ret == 0)
-		ret = parse(&in->lk, &lock);
+		ret = parse(&in->lk, &range);
 	if (ret == 0)
-		ret = fs_lock_get(req->fs, handle->inode, in->owner, &lock);
+		ret = fs_lock_get(req->fs, handle->inode, in->owner, &range);
 	if (ret < 0)
 		return ret;
-	out.lk.type = (uint32_t)lock.l_type;
-	if (lock.l_type != F_UNLCK) {
-		out.lk.start = (uint64_t)lock.l_start;
-		out.lk.end = lock.l_len ? (uint64_t)(lock.l_start + lock.l_len - 1) : INT64_MAX;
+	out.lk.type = (uint32_t)range.type;
+	if (range.type != F_UNLCK) {
+		out.lk.start = (uint64_t)range.start;
+		out.lk.end = (uint64_t)range.end;
 	}
 	return fs_reply(req, &out, sizeof(out));
 }
@@ -58,16 +56,16 @@ int fs_op_setlk(struct fs_request *req)
 {
 	const struct fuse_lk_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
-	struct flock lock;
+	struct fs_range range;
 	int ret = check(req, handle);
 
 	if (ret == 0)
-		ret = parse(&in->lk, &lock);
+		ret = parse(&in->lk, &range);
 	if (ret < 0)
 		return ret;
 	if (in->lk_flags & FUSE_LK_FLOCK)
 		return fs_flock_set(handle, (int)in->lk.type);
-	return fs_lock_set(req->fs, handle->inode, in->owner, &lock);
+	return fs_lock_set(req->fs, handle->inode, in->owner, in->fh, &range);
 }
 
 /* To wait for somebody else's lock would keep a thread for as long as that one likes; a lock that

@@ -314,7 +314,7 @@ int fs_op_release(struct fs_request *req)
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
 
 	/* A request that still has it must not keep others from the lock. */
-	if (handle && handle->flocked)
+	if (handle && handle->flock)
 		fs_flock_set(handle, F_UNLCK);
 	return fs_handle_release(req->fs->handles, in->fh);
 }

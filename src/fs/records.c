@@ -4,12 +4,15 @@
 #include "fs/evidence.h"
 #include "fs/records.h"
 
-#define LAYOUT(name_, offset_)                        \
+#define LAYOUT(name_, offset_) LAYOUT_SINCE(name_, offset_, 0)
+/* Of states with this number or a higher one. */
+#define LAYOUT_SINCE(name_, offset_, since_)          \
 	const struct gw_layout name_ = {              \
 		.name = #name_,                       \
 		.type = GW_RECORD_DEVICE + (offset_), \
 		.size = sizeof(struct name_),         \
 		.fields = name_##_fields,             \
+		.since = (since_),                    \
 	}
 
 static const struct gw_field gw_fs_session_v1_fields[] = {
@@ -128,8 +131,29 @@ static const struct gw_field gw_fs_foreign_id_v1_fields[] = {
 };
 LAYOUT(gw_fs_foreign_id_v1, 10);
 
+static const struct gw_field gw_fs_lock_v1_fields[] = {
+	GW_KEY(struct gw_fs_lock_v1, inode, GW_FIELD_DELTA),
+	GW_KEY(struct gw_fs_lock_v1, owner, GW_FIELD_DELTA),
+	GW_KEY(struct gw_fs_lock_v1, start, GW_FIELD_U64),
+	GW_FIELD(struct gw_fs_lock_v1, end, GW_FIELD_U64),
+	GW_FIELD(struct gw_fs_lock_v1, write, GW_FIELD_BOOL),
+	GW_FIELD(struct gw_fs_lock_v1, handle, GW_FIELD_DELTA),
+	GW_FIELD(struct gw_fs_lock_v1, lost, GW_FIELD_BOOL),
+	{.name = NULL},
+};
+LAYOUT_SINCE(gw_fs_lock_v1, 11, 2);
+
+static const struct gw_field gw_fs_flock_v1_fields[] = {
+	GW_KEY(struct gw_fs_flock_v1, handle, GW_FIELD_DELTA),
+	GW_FIELD(struct gw_fs_flock_v1, shared, GW_FIELD_BOOL),
+	GW_FIELD(struct gw_fs_flock_v1, exclusive, GW_FIELD_BOOL),
+	GW_FIELD(struct gw_fs_flock_v1, lost, GW_FIELD_BOOL),
+	{.name = NULL},
+};
+LAYOUT_SINCE(gw_fs_flock_v1, 12, 2);
+
 const struct gw_layout *const fs_layouts[] = {
-	&gw_fs_session_v1, &gw_fs_mount_v1,   &gw_fs_inode_v1,	    &gw_fs_name_v1,
-	&gw_fs_orphan_v1,  &gw_fs_content_v1, &gw_fs_xattr_v1,	    &gw_fs_handle_v1,
-	&gw_fs_dir_v1,	   &gw_fs_lost_v1,    &gw_fs_foreign_id_v1, NULL,
+	&gw_fs_session_v1,    &gw_fs_mount_v1, &gw_fs_inode_v1,	 &gw_fs_name_v1, &gw_fs_orphan_v1,
+	&gw_fs_content_v1,    &gw_fs_xattr_v1, &gw_fs_handle_v1, &gw_fs_dir_v1,	 &gw_fs_lost_v1,
+	&gw_fs_foreign_id_v1, &gw_fs_lock_v1,  &gw_fs_flock_v1,	 NULL,
 };

@@ -103,6 +103,25 @@ struct gw_fs_foreign_id_v1 {
 	uint64_t id;
 };
 
+/* From here on of states with the number 2.
+ *
+ * @owner has locked bytes of @inode, through @handle as far as is known. @lost: it had, and who
+ * asks in its name gets EIO; no range then. Ranges of one owner do not overlap. */
+struct gw_fs_lock_v1 {
+	uint64_t inode, owner;
+	uint64_t start, end; /* the last byte; INT64_MAX: however long the file is */
+	bool write;
+	uint64_t handle;
+	bool lost;
+};
+
+/* What flock(2) has on @handle. @lost: it had a lock of whatever kind, and answers EIO. */
+struct gw_fs_flock_v1 {
+	uint64_t handle;
+	bool shared, exclusive;
+	bool lost;
+};
+
 #define FS_RECORD_DATA_MAX   (64 * 1024)
 #define FS_RECORD_XATTR_MAX  (64 * 1024) /* XATTR_SIZE_MAX */
 #define FS_RECORD_TARGET_MAX 4095	 /* PATH_MAX less the NUL */
@@ -115,7 +134,7 @@ struct gw_fs_foreign_id_v1 {
 
 extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, gw_fs_name_v1,
 	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1,
-	gw_fs_lost_v1, gw_fs_foreign_id_v1;
+	gw_fs_lost_v1, gw_fs_foreign_id_v1, gw_fs_lock_v1, gw_fs_flock_v1;
 
 /* All of them, NULL-terminated: for tools that show a stream. */
 extern const struct gw_layout *const fs_layouts[];

@@ -354,38 +354,10 @@ static int save_handle_id(struct saving *saving, struct fs_open *open)
 	return save_foreign_id(saving, &open->slot, true);
 }
 
-/*
- * Only one side can hold a lock, and who holds it must not lose it unawares: with locks in the
- * guest's hands the state is refused, by the name of a file.
- */
-static int refuse_lock(struct saving *saving, struct fs_inode *inode)
-{
-	char text[FS_DESCRIBE_MAX];
-
-	return gw_fail(EBUSY, "save: %s: the guest holds a lock on it, which cannot move",
-		       fs_describe(saving->fs->inodes, inode, text));
-}
-
-static int check_locks(struct saving *saving)
-{
-	FS_AUTO_INODE struct fs_inode *inode = fs_locks_any(saving->fs->locks);
-
-	return inode ? refuse_lock(saving, inode) : 0;
-}
-
-static int check_flock(struct saving *saving, struct fs_open *open)
-{
-	return open->handle.flocked ? refuse_lock(saving, open->handle.inode) : 0;
-}
-
 static int save_all(struct saving *saving)
 {
-	int err = check_locks(saving);
+	int err = each_handle(saving, sync_handle);
 
-	if (!err)
-		err = each_handle(saving, check_flock);
-	if (!err)
-		err = each_handle(saving, sync_handle);
 	if (!err)
 		err = each_inode(saving, collect);
 	if (!err)
@@ -408,7 +380,9 @@ static int save_all(struct saving *saving)
 		err = fs_orphans_save(&saving->orphans, saving->fs, saving->writer);
 	if (!err)
 		err = each_handle(saving, save_handle);
-	return err;
+	if (!err)
+		err = fs_locks_save(saving->fs, saving->writer);
+	return err ? err : fs_locks_release(saving->fs, saving->writer);
 }
 
 int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget)

@@ -9,6 +9,7 @@
 #include "fs/collect.h"
 #include "fs/foreign_virtiofsd.h"
 #include "fs/handles.h"
+#include "fs/locks.h"
 #include "fs/records.h"
 #include "fs/session.h"
 #include "godwit/error.h"
@@ -241,6 +242,8 @@ int fs_save_foreign(void *dev, void **bytes, size_t *len)
 	if (saving.fs->host->state_format != FS_STATE_VIRTIOFSD_V2)
 		return -ENOENT;
 	err = check_sayable(saving.fs);
+	if (!err)
+		err = fs_locks_check_none(saving.fs);
 	if (!err)
 		err = note_all(&saving);
 	if (!err)

@@ -10,6 +10,7 @@
 #include "fs/dir.h"
 #include "fs/dispatch.h"
 #include "fs/load.h"
+#include "fs/locks.h"
 #include "godwit/error.h"
 
 /* No honest guest comes near these. */
@@ -41,7 +42,7 @@ static int put_mount(void *opaque, const void *object)
  * Inodes. A staged one holds a reference on its own slot until all are adopted.
  */
 
-static struct fs_inode *known(struct fs_loading *loading, uint64_t id)
+struct fs_inode *fs_staged_inode(struct fs_loading *loading, uint64_t id)
 {
 	struct fs_inode *inode = fs_slot_adopted(&loading->inodes->slots, id);
 
@@ -124,7 +125,7 @@ static int put_inode(void *opaque, const void *object)
 		return err;
 	if (record->id == FS_ROOT_ID)
 		return put_root(loading, record);
-	inode = known(loading, record->id);
+	inode = fs_staged_inode(loading, record->id);
 	if (!inode)
 		inode = new_inode(fs_slot_adopt(&loading->inodes->slots, record->id), record->id);
 	if (!inode)
@@ -146,7 +147,7 @@ static int remove_inode(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_inode_v1 *record = object;
-	struct fs_inode *inode = known(loading, record->id);
+	struct fs_inode *inode = fs_staged_inode(loading, record->id);
 
 	if (!inode || record->id == FS_ROOT_ID)
 		return gw_fail(EINVAL, "load: inode %llu is taken back, but was not there",
@@ -163,8 +164,8 @@ static int remove_inode(void *opaque, const void *object)
 static int check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *record,
 		      struct fs_inode **parent, struct fs_inode **inode)
 {
-	*parent = known(loading, record->parent);
-	*inode = known(loading, record->inode);
+	*parent = fs_staged_inode(loading, record->parent);
+	*inode = fs_staged_inode(loading, record->inode);
 	if (!*parent || !*inode || *inode == loading->inodes->root || *parent == *inode ||
 	    (*parent)->type != DT_DIR)
 		return gw_fail(EINVAL, "load: inode %llu cannot have a name in inode %llu",
@@ -195,7 +196,7 @@ static int remove_name(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_name_v1 *record = object;
-	struct fs_inode *parent = known(loading, record->parent);
+	struct fs_inode *parent = fs_staged_inode(loading, record->parent);
 
 	if (!parent)
 		return gw_fail(EINVAL, "load: a name in inode %llu is taken back, which is unknown",
@@ -236,7 +237,7 @@ static struct fs_newborn *new_newborn(struct fs_loading *loading)
 
 static int check_orphan(struct fs_loading *loading, const struct gw_fs_orphan_v1 *record)
 {
-	const struct fs_inode *inode = known(loading, record->inode);
+	const struct fs_inode *inode = fs_staged_inode(loading, record->inode);
 
 	if (!inode || record->inode == FS_ROOT_ID ||
 	    (mode_t)inode->type << 12 != (record->mode & S_IFMT) || record->mode > UINT16_MAX)
@@ -256,7 +257,7 @@ static int put_lost(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_lost_v1 *record = object;
-	struct fs_inode *inode = known(loading, record->inode);
+	struct fs_inode *inode = fs_staged_inode(loading, record->inode);
 
 	if (!inode || record->inode == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_NEWBORN))
 		return gw_fail(EINVAL, "load: inode %llu cannot be lost",
@@ -281,7 +282,7 @@ static int put_orphan(void *opaque, const void *object)
 	dir = loading->inodes->fs->root_fd;
 	err = fs_newborn_make(newborn, loading->fs, dir, record);
 	if (newborn->fd >= 0) {
-		newborn->inode = fs_inode_pin(known(loading, record->inode));
+		newborn->inode = fs_inode_pin(fs_staged_inode(loading, record->inode));
 		atomic_fetch_or(&newborn->inode->flags, FS_INODE_NEWBORN);
 		loading->newborn_count++;
 	}
@@ -348,7 +349,7 @@ static int put_handle(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_handle_v1 *record = object;
-	struct fs_inode *inode = known(loading, record->inode);
+	struct fs_inode *inode = fs_staged_inode(loading, record->inode);
 	struct fs_open *open = staged_handle(loading, record->id);
 	int err = check_handle(record, inode);
 
@@ -440,6 +441,8 @@ const struct gw_state_handler fs_load_handlers[] = {
 	{&gw_fs_handle_v1, put_handle, remove_handle},
 	{&gw_fs_dir_v1, put_entry, NULL},
 	{&gw_fs_lost_v1, put_lost, NULL},
+	{&gw_fs_lock_v1, fs_lock_put, NULL},
+	{&gw_fs_flock_v1, fs_flock_put, NULL},
 	{.layout = NULL},
 };
 
@@ -465,6 +468,7 @@ void fs_loading_free(struct fs_loading *loading)
 		fs_inode_put(loading->newborns[i].inode);
 	}
 	free(loading->newborns);
+	fs_locks_free(loading->locks);
 	free_staged_handles(loading->handles);
 	fs_handles_free(loading->handles);
 	while (loading->inodes && (inode = fs_slots_next(&loading->inodes->slots, &at))) {

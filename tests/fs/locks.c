@@ -3,9 +3,8 @@
 #include "../common/fuse_client.h"
 
 #include <sys/file.h>
-#include <sys/mman.h>
 
-static struct fuse_client client, moved;
+static struct fuse_client client;
 static uint64_t fh, other_fh;
 
 static int lock(uint32_t opcode, uint64_t handle, uint64_t owner, uint32_t type, uint64_t start,
@@ -171,37 +170,12 @@ static void test_session_ends(void **state)
 	fuse_stop(&client);
 }
 
-/* A lock is not lost on the way: with it there is no way; without it there is. */
-static void test_locks_stay(void **state)
-{
-	int fd = memfd_create("state", MFD_CLOEXEC);
-
-	(void)state;
-	begin(true);
-	assert_int_equal(set(1, F_WRLCK, 0, 9), 0);
-	assert_int_equal(gw_frontend_stop(client.frontend), 0);
-	assert_int_not_equal(gw_frontend_save(client.frontend, fd), 0);
-	fuse_resume(&client);
-	assert_false(is_free(0, 1));
-	flush(1);
-	assert_int_equal(set_flock(fh, F_RDLCK), 0);
-	assert_int_equal(gw_frontend_stop(client.frontend), 0);
-	assert_int_not_equal(gw_frontend_save(client.frontend, fd), 0);
-	fuse_resume(&client);
-	assert_int_equal(set_flock(fh, F_UNLCK), 0);
-	close(fd);
-	assert_int_equal(fuse_move(&moved, &client, FS_ON_ERROR_ABORT), 0);
-	fuse_stop(&moved);
-	fuse_stop(&client);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_owners),	      cmocka_unit_test(test_flock),
 		cmocka_unit_test(test_nothing_waits), cmocka_unit_test(test_nonsense),
 		cmocka_unit_test(test_off),	      cmocka_unit_test(test_session_ends),
-		cmocka_unit_test(test_locks_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/migration/fs-golden.c - a state that the first release wrote is loaded for ever.
  *
- * The stream was made once, by `fs-golden make FILE`, and is never made again: a test that fails
+ * The streams were made once, by `fs-golden make FILE` (of states with the number 1) and
+ * `fs-golden make-locks FILE` (2), and are never made again: a test that fails
  * here says that an old source can not come to this build any more. The share that it was made on
  * is gone: the root's evidence is put in anew on the way, what had names is not found
  * (guest-error), and what travels whole must be there.
@@ -10,11 +11,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "fs/fuse_wire.h"
+#include "fs/locks.h"
 #include "fs/records.h"
 #include "move.h"
 #include "state/stream.h"
@@ -30,6 +33,7 @@ struct golden {
 
 static struct share share;
 static const char *golden_path;
+static bool golden_locks;
 
 static void make_share(struct golden *g)
 {
@@ -67,7 +71,29 @@ static struct golden known(void)
 	return g;
 }
 
-static int make(const char *path)
+static int lock(uint64_t node, uint64_t owner, uint64_t handle, struct fs_range range)
+{
+	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(share.fs.inodes, node);
+
+	assert_non_null(inode);
+	return fs_lock_set(&share.fs, inode, owner, handle, &range);
+}
+
+#define OWNER UINT64_C(0xfedcba9876543210)
+static void make_locks(const struct golden *g)
+{
+	FS_AUTO_HANDLE struct fs_handle *gone = fs_handle_get(share.fs.handles, g->gone_handle);
+	FS_AUTO_HANDLE struct fs_handle *file = fs_handle_get(share.fs.handles, g->file_handle);
+
+	move_number = 2;
+	lock(g->tmpfile, OWNER, g->tmpfile_handle, (struct fs_range){5, 9, F_WRLCK});
+	lock(g->tmpfile, OWNER, g->tmpfile_handle, (struct fs_range){20, INT64_MAX, F_RDLCK});
+	lock(g->tmpfile, 1, g->tmpfile_handle, (struct fs_range){30, 30, F_RDLCK});
+	fs_flock_set(gone, F_WRLCK);
+	file->lost = true;
+}
+
+static int make(const char *path, bool locks)
 {
 	GW_AUTO_FD int out = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
 	GW_AUTO_FD int stream = -1;
@@ -80,6 +106,9 @@ static int make(const char *path)
 		return 1;
 	}
 	make_share(&g);
+	move_number = 1;
+	if (locks)
+		make_locks(&g);
 	stream = move_save(&share);
 	len = read(stream, buf, sizeof(buf));
 	share_close(&share);
@@ -138,6 +167,8 @@ PUT_SAME(gw_fs_content_v1)
 PUT_SAME(gw_fs_xattr_v1)
 PUT_SAME(gw_fs_handle_v1)
 PUT_SAME(gw_fs_dir_v1)
+PUT_SAME(gw_fs_lock_v1)
+PUT_SAME(gw_fs_flock_v1)
 
 static const struct gw_state_handler same[] = {
 	{&gw_fs_session_v1, put_gw_fs_session_v1, NULL},
@@ -149,6 +180,8 @@ static const struct gw_state_handler same[] = {
 	{&gw_fs_xattr_v1, put_gw_fs_xattr_v1, NULL},
 	{&gw_fs_handle_v1, put_gw_fs_handle_v1, NULL},
 	{&gw_fs_dir_v1, put_gw_fs_dir_v1, NULL},
+	{&gw_fs_lock_v1, put_gw_fs_lock_v1, NULL},
+	{&gw_fs_flock_v1, put_gw_fs_flock_v1, NULL},
 	{0},
 };
 
@@ -170,7 +203,22 @@ static void transplant(struct gw_state_writer *writer)
 	assert_true(records >= 18);
 }
 
-static void test_first_release(void **state)
+/* The second one has them, on the files that travel whole. */
+static void assert_locks(const struct golden *g)
+{
+	FS_AUTO_HANDLE struct fs_handle *gone = fs_handle_get(share.fs.handles, g->gone_handle);
+	FS_AUTO_HANDLE struct fs_handle *file = fs_handle_get(share.fs.handles, g->file_handle);
+
+	assert_int_equal(gone->flock, golden_locks ? LOCK_EX : 0);
+	assert_int_equal(file->lost, golden_locks);
+	assert_int_equal(lock(g->tmpfile, 7, 0, (struct fs_range){9, 9, F_RDLCK}),
+			 golden_locks ? -EAGAIN : 0);
+	assert_int_equal(lock(g->tmpfile, 7, 0, (struct fs_range){30, 30, F_WRLCK}),
+			 golden_locks ? -EAGAIN : 0);
+	assert_int_equal(lock(g->tmpfile, 7, 0, (struct fs_range){10, 19, F_WRLCK}), 0);
+}
+
+static void test_golden(void **state)
 {
 	const struct golden g = known();
 	struct fs_inode *file;
@@ -197,19 +245,23 @@ static void test_first_release(void **state)
 	assert_int_equal(fs_inode_statx(file, &stx), -ESTALE);
 	fs_inode_put(file);
 	assert_int_equal(fs_handles_count(share.fs.handles), 5);
+	assert_locks(&g);
 	share_close(&share);
 }
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_first_release)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_golden)};
 
 	if (argc == 3 && !strcmp(argv[1], "make"))
-		return make(argv[2]);
+		return make(argv[2], false);
+	if (argc == 3 && !strcmp(argv[1], "make-locks"))
+		return make(argv[2], true);
 	if (argc != 2) {
-		fprintf(stderr, "usage: fs-golden FILE | make FILE\n");
+		fprintf(stderr, "usage: fs-golden FILE | make FILE | make-locks FILE\n");
 		return 2;
 	}
 	golden_path = argv[1];
+	golden_locks = strstr(golden_path, "-locks.stream");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
 /* tests/migration/fs-hostile.c - records that cannot be true are refused, and leave no trace. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -399,7 +400,122 @@ static void no_requests_too_long(void)
 	PUT(gw_fs_session_v1, .initialised = true, .minor = 39, .max_write = UINT32_MAX);
 }
 
+static void open_file(void)
+{
+	inode(7, DT_REG);
+	orphan(7, S_IFREG | 0600, 0);
+	PUT(gw_fs_handle_v1, .id = 3, .inode = 7, .flags = O_RDWR);
+}
+
+static void lock(uint64_t id, uint64_t owner, uint64_t start, uint64_t end)
+{
+	PUT(gw_fs_lock_v1, .inode = id, .owner = owner, .start = start, .end = end, .write = true);
+}
+
+static void no_lock_of_the_unknown(void)
+{
+	lock(7, 1, 0, 9);
+}
+
+static void no_lock_of_a_directory(void)
+{
+	lock(FS_ROOT_ID, 1, 0, 9);
+}
+
+static void no_lock_backwards(void)
+{
+	open_file();
+	lock(7, 1, 9, 0);
+}
+
+static void no_lock_beyond_the_last_byte(void)
+{
+	open_file();
+	lock(7, 1, 0, UINT64_MAX);
+}
+
+static void no_lock_twice(void)
+{
+	open_file();
+	lock(7, 1, 0, 9);
+	lock(7, 1, 9, 10);
+}
+
+static void no_lock_of_two(void)
+{
+	open_file();
+	lock(7, 1, 0, 9);
+	lock(7, 2, 9, 10);
+}
+
+static void no_lock_lost_and_held(void)
+{
+	open_file();
+	lock(7, 1, 0, 9);
+	PUT(gw_fs_lock_v1, .inode = 7, .owner = 1, .lost = true);
+}
+
+static void no_lock_held_and_lost(void)
+{
+	open_file();
+	PUT(gw_fs_lock_v1, .inode = 7, .owner = 1, .lost = true);
+	lock(7, 1, 0, 9);
+}
+
+static void no_endless_owners(void)
+{
+	open_file();
+	for (uint64_t i = 0; i <= 4096; i++)
+		PUT(gw_fs_lock_v1, .inode = 7, .owner = i, .start = 0, .end = 0);
+}
+
+static void no_endless_ranges(void)
+{
+	open_file();
+	for (uint64_t i = 0; i <= 1024; i++)
+		lock(7, 1, 2 * i, 2 * i);
+}
+
+static void no_flock_of_the_unknown(void)
+{
+	PUT(gw_fs_flock_v1, .handle = 3, .shared = true);
+}
+
+static void no_flock_of_a_directory(void)
+{
+	PUT(gw_fs_handle_v1, .id = 3, .inode = FS_ROOT_ID, .directory = true);
+	PUT(gw_fs_flock_v1, .handle = 3, .shared = true);
+}
+
+static void no_flock_both_ways(void)
+{
+	open_file();
+	PUT(gw_fs_flock_v1, .handle = 3, .shared = true, .exclusive = true);
+}
+
+static void no_flock_of_two(void)
+{
+	open_file();
+	PUT(gw_fs_handle_v1, .id = 4, .inode = 7, .flags = O_RDWR);
+	PUT(gw_fs_flock_v1, .handle = 3, .exclusive = true);
+	PUT(gw_fs_flock_v1, .handle = 4, .shared = true);
+}
+
 static void (*const hostile[])(void) = {
+	no_lock_of_the_unknown,
+	no_lock_of_a_directory,
+	no_lock_backwards,
+	no_lock_beyond_the_last_byte,
+	no_lock_twice,
+	no_lock_of_two,
+	no_lock_lost_and_held,
+	no_lock_held_and_lost,
+	no_endless_owners,
+	no_endless_ranges,
+	no_flock_of_the_unknown,
+	no_flock_of_a_directory,
+	no_flock_both_ways,
+	no_flock_of_two,
 	no_requests_too_long,
 	no_inode_zero,
 	no_index_zero,

@@ -2,28 +2,30 @@
 /* tests/migration/move.c - a virtio-fs device's state from one share to another, without a VMM. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "fs/dir.h"
 #include "fs/foreign_virtiofsd.h"
+#include "fs/locks.h"
 #include "fs/records.h"
 #include "fs/root.h"
 #include "move.h"
 #include "state/stream.h"
 
-static const struct gw_state_header header = {
-	.implementation = "test",
-	.mode = GW_MODE_STATEFUL,
-	.model = "godwit-project.org/virtio-fs\n",
-};
+unsigned move_number = 2;
 
 static struct gw_state_writer *begin(int fd)
 {
 	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
+	struct gw_state_header header = {.implementation = "test", .mode = GW_MODE_STATEFUL};
 	struct gw_state_writer *writer;
 
+	snprintf(header.model, sizeof(header.model), "godwit-project.org/virtio-fs\n");
+	if (move_number > 1)
+		snprintf(header.model + strlen(header.model), 32, "state=%u\n", move_number);
 	assert_int_equal(gw_state_writer_new(&writer, &channel, &header), 0);
 	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_STOPPED), 0);
 	return writer;
@@ -91,6 +93,7 @@ void move_twin(struct share *to, const struct share *from)
 
 void move_twin_close(struct share *to)
 {
+	fs_locks_free(to->fs.locks);
 	fs_handles_free(to->fs.handles);
 	fs_inodes_free(to->fs.inodes);
 	fs_root_close(&to->fs);

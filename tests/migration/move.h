@@ -8,6 +8,8 @@
 #include "godwit/error.h"
 #include "godwit/state.h"
 
+/* The number of the states that are written: "state" of the model. 2. */
+extern unsigned move_number;
 /* The whole state as a stream in a memfd, at its start; must succeed. */
 int move_save(struct share *from);
 int move_save_result(struct share *from, int *fd);

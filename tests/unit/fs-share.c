@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs-share.h"
+#include "fs/locks.h"
 #include "fs/root.h"
 
 void share_reopen(struct share *share)
@@ -17,6 +18,7 @@ void share_reopen(struct share *share)
 	assert_int_equal(fs_root_open(&share->fs), 0);
 	assert_int_equal(fs_inodes_new(&share->fs.inodes, &share->fs), 0);
 	assert_int_equal(fs_handles_new(&share->fs.handles, &share->fs), 0);
+	assert_int_equal(fs_locks_new(&share->fs.locks), 0);
 }
 
 void share_open(struct share *share, unsigned fd_limit)
@@ -49,6 +51,7 @@ static void empty(int fd)
 
 void share_close(struct share *share)
 {
+	fs_locks_free(share->fs.locks);
 	fs_handles_free(share->fs.handles);
 	fs_inodes_free(share->fs.inodes);
 	fs_root_close(&share->fs);
