@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* bench/memory.c - memory and processor time that a daemon needs for each inode the guest caches. */
+/* bench/memory.c - memory and processor time that a daemon needs for each inode the guest caches.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -190,8 +191,9 @@ static double processor_time(pid_t pid)
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	stat = fopen(path, "r");
-	if (!stat || fscanf(stat, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			    &user, &kernel) != 2)
+	if (!stat ||
+	    fscanf(stat, "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
+		   &kernel) != 2)
 		die("%s: no times", path);
 	return (double)(user + kernel) * 1e6 / (double)sysconf(_SC_CLK_TCK);
 }
@@ -241,8 +243,9 @@ static void usage(void)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"inodes", required_argument, NULL, 'n'}, {"dir", required_argument, NULL, 'd'}, {0}};
+	static const struct option options[] = {{"inodes", required_argument, NULL, 'n'},
+						{"dir", required_argument, NULL, 'd'},
+						{0}};
 	char dir[256] = "/tmp";
 	unsigned dirs = 1000;
 	int option;

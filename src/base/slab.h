@@ -16,20 +16,20 @@
  *
  * Any thread may allocate, free and look up. Who looks an object up knows that it is alive.
  */
-#define GW_SLAB_GRANULE	    4u
-#define GW_SLAB_CHUNK	    (256u * 1024u) /* bytes; 2^16 granules */
-#define GW_SLAB_CHUNKS	    (1u << 16)
-#define GW_SLAB_FINE_MAX    64u /* classes are 4 bytes apart up to here, 16 from here on */
-#define GW_SLAB_COARSE	    16u
-#define GW_SLAB_OBJECT_MAX  288u
-#define GW_SLAB_CLASSES	    30u
+#define GW_SLAB_GRANULE	   4u
+#define GW_SLAB_CHUNK	   (256u * 1024u) /* bytes; 2^16 granules */
+#define GW_SLAB_CHUNKS	   (1u << 16)
+#define GW_SLAB_FINE_MAX   64u /* classes are 4 bytes apart up to here, 16 from here on */
+#define GW_SLAB_COARSE	   16u
+#define GW_SLAB_OBJECT_MAX 288u
+#define GW_SLAB_CLASSES	   30u
 
 struct gw_slab_chunk;
 
 struct gw_slab {
 	pthread_mutex_t lock;
-	_Atomic(struct gw_slab_chunk *) *chunks; /* by number; NULL where there is none */
-	uint32_t lowest;			 /* all numbers below it are taken */
+	_Atomic(struct gw_slab_chunk *) *chunks;	/* by number; NULL where there is none */
+	uint32_t lowest;				/* all numbers below it are taken */
 	struct gw_slab_chunk *partial[GW_SLAB_CLASSES]; /* chunks with room */
 	_Atomic uint64_t bytes;				/* in chunks, touched or not */
 };

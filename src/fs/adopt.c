@@ -38,7 +38,7 @@ enum { UNSEEN, ON_THIS_WAY, ENDS_WELL };
 
 static struct fs_inode *parent_of(struct fs_inodes *inodes, const struct fs_inode *inode)
 {
-	const struct fs_name *name = atomic_load(&inode->names);
+	const struct fs_name *name = fs_name_at(inodes, atomic_load(&inode->names));
 
 	return name ? fs_slot_at(&inodes->slots, name->parent) : NULL;
 }
@@ -131,7 +131,7 @@ static int adopt_newborn(struct fs_loading *loading, struct fs_newborn *newborn)
 	inode->mount = (uint16_t)mount;
 	inode->ino = stx.stx_ino;
 	inode->btime = fs_btime(&stx);
-	free(atomic_exchange(&inode->handle, NULL));
+	fs_fhandle_forget(inode);
 	fs_number_drop(inodes, inode);
 	err = fs_number_keep(inodes, inode, number);
 	fd = err ? err : fs_open_again(loading->fs->proc_fd, newborn->fd, O_PATH);
@@ -141,7 +141,7 @@ static int adopt_newborn(struct fs_loading *loading, struct fs_newborn *newborn)
 		return fd;
 	fs_fdcache_pin(inode);
 	fs_fd_put(&(struct fs_fd){.fd = fd, .inode = inode});
-	atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_UNRESOLVED);
+	fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
 	return 0;
 }
 
@@ -178,7 +178,7 @@ static int is_there(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_
 		return err;
 	if (!fs_mount_learn(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, -1, &stx))
 		return -ESTALE;
-	if (!atomic_load(&inode->handle))
+	if (!fs_fhandle_is_known(inode))
 		return 0;
 	do {
 		fd = fs_open_beneath(dir.fd, name, O_PATH, 0);
@@ -224,7 +224,7 @@ static int prove(struct fs_loading *loading, struct fs_inode *inode)
 		return 0;
 	err = find_by_names(loading->inodes, inode);
 	if (!err) {
-		atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_UNRESOLVED);
+		fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
 		return 0;
 	}
 	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)

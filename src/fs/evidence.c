@@ -4,11 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
-#include "base/cleanup.h"
 #include "fs/evidence.h"
 #include "fs/open.h"
 
@@ -27,23 +25,17 @@ union handle_buffer {
 	char room[sizeof(struct file_handle) + FS_FHANDLE_MAX];
 };
 
-int fs_fhandle_new(struct fs_fhandle **out, int32_t type, const void *bytes, size_t len)
+int fs_fhandle_set(struct fs_fhandle *handle, int32_t type, const void *bytes, size_t len)
 {
-	struct fs_fhandle *handle;
-
 	if (len > FS_FHANDLE_MAX)
 		return -EINVAL;
-	handle = malloc(sizeof(*handle) + len);
-	if (!handle)
-		return -ENOMEM;
 	handle->type = type;
 	handle->len = (uint16_t)len;
 	memcpy(handle->bytes, bytes, len);
-	*out = handle;
 	return 0;
 }
 
-int fs_fhandle_of(int fd, struct fs_fhandle **out)
+int fs_fhandle_of(int fd, struct fs_fhandle *handle)
 {
 	union handle_buffer buffer;
 	int mount_id;
@@ -51,7 +43,7 @@ int fs_fhandle_of(int fd, struct fs_fhandle **out)
 	buffer.handle.handle_bytes = FS_FHANDLE_MAX;
 	if (name_to_handle_at(fd, "", &buffer.handle, &mount_id, AT_EMPTY_PATH) < 0)
 		return -errno;
-	return fs_fhandle_new(out, buffer.handle.handle_type, buffer.handle.f_handle,
+	return fs_fhandle_set(handle, buffer.handle.handle_type, buffer.handle.f_handle,
 			      buffer.handle.handle_bytes);
 }
 
@@ -88,9 +80,9 @@ bool fs_fhandle_is_portable(uint64_t f_type)
 
 static bool handle_fits(const struct fs_fhandle *expected, int fd)
 {
-	GW_AUTO_FREE struct fs_fhandle *found = NULL;
+	struct fs_fhandle found = {.len = 0};
 
-	return !fs_fhandle_of(fd, &found) && found && fs_fhandle_equal(expected, found);
+	return !fs_fhandle_of(fd, &found) && fs_fhandle_equal(expected, &found);
 }
 
 bool fs_evidence_fits(const struct fs_evidence *expected, int fd, const struct statx *stx)

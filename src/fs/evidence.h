@@ -14,12 +14,13 @@
 struct fs_fhandle {
 	int32_t type;
 	uint16_t len;
-	uint8_t bytes[];
+	uint8_t bytes[FS_FHANDLE_MAX];
 };
 
-/* Of the file that @fd refers to; heap memory. -EOPNOTSUPP where the file system has none. */
-int fs_fhandle_of(int fd, struct fs_fhandle **handle);
-int fs_fhandle_new(struct fs_fhandle **handle, int32_t type, const void *bytes, size_t len);
+/* Of the file that @fd refers to. -EOPNOTSUPP where the file system has none. */
+int fs_fhandle_of(int fd, struct fs_fhandle *handle);
+/* -EINVAL: longer than any. */
+int fs_fhandle_set(struct fs_fhandle *handle, int32_t type, const void *bytes, size_t len);
 bool fs_fhandle_equal(const struct fs_fhandle *a, const struct fs_fhandle *b);
 /* O_PATH by handle; @mount_fd is a real descriptor (not O_PATH) of a directory on the file system.
  * Needs CAP_DAC_READ_SEARCH. */

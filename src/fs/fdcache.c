@@ -117,8 +117,7 @@ void fs_fdcache_pin(struct fs_inode *inode)
 
 void fs_fdcache_unpin(struct fs_inode *inode)
 {
-	if (fs_inode_has(inode, FS_INODE_PINNED) &&
-	    atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_PINNED) & FS_INODE_PINNED)
+	if (fs_inode_has(inode, FS_INODE_PINNED) && fs_inode_unmark(inode, FS_INODE_PINNED))
 		unuse(inode);
 }
 
@@ -174,16 +173,13 @@ static void give_place(struct fs_fdcache *fds, uint32_t place)
 /* A handle is remembered before the descriptor is closed: from then on it is the way back. */
 static bool can_be_found_again(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
 {
-	struct fs_fhandle *handle = atomic_load(&inode->handle), *none = NULL;
+	struct fs_fhandle handle;
 
 	if (fs_mount_fd(inodes, inode->mount) >= 0) {
-		if (handle)
+		if (fs_fhandle_is_known(inode))
 			return true;
-		if (!fs_fhandle_of(fd, &handle)) {
-			if (!atomic_compare_exchange_strong(&inode->handle, &none, handle))
-				free(handle);
+		if (!fs_fhandle_of(fd, &handle) && !fs_fhandle_remember(inode, &handle))
 			return true;
-		}
 	}
 	return atomic_load_explicit(&inode->names, memory_order_relaxed);
 }

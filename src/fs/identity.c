@@ -82,11 +82,11 @@ static void grow(struct fs_inodes *inodes, struct fs_identities_shard *shard)
 static enum same is_same(struct fs_inode *inode, const struct statx *stx, int fd)
 {
 	uint64_t btime = fs_btime(stx);
-	const struct fs_fhandle *handle = atomic_load(&inode->handle);
+	struct fs_fhandle handle;
 	struct fs_evidence expected = {
 		.type = (mode_t)inode->type << 12,
 		.ino = inode->ino,
-		.handle = handle,
+		.handle = &handle,
 	};
 
 	if (fs_fdcache_holds(inode)) {
@@ -96,7 +96,7 @@ static enum same is_same(struct fs_inode *inode, const struct statx *stx, int fd
 	}
 	if (btime && inode->btime)
 		return btime == inode->btime ? SAME_YES : SAME_NO;
-	if (!handle)
+	if (!fs_fhandle_recall(inode, &handle))
 		return SAME_YES;
 	if (fd < 0)
 		return SAME_UNSURE;
@@ -221,7 +221,7 @@ void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
 		at = &((struct fs_inode *)fs_slot_at(&inodes->slots, *at))->slot.link;
 	*at = inode->slot.link;
 	shard->count--;
-	atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_INDEXED);
+	fs_inode_unmark(inode, FS_INODE_INDEXED);
 }
 
 void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t count)

@@ -37,13 +37,10 @@ mode_t fs_inode_type(const struct fs_inode *inode)
 /* Drops the names of a dying inode; parents that die of it are put on the list at *@dying. */
 static void drop_names(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t *dying)
 {
-	struct fs_name *name = fs_names_take_all(inodes, inode), *next;
+	uint32_t names = fs_names_take_all(inodes, inode);
+	struct fs_inode *parent;
 
-	for (; name; name = next) {
-		struct fs_inode *parent = fs_slot_at(&inodes->slots, name->parent);
-
-		next = name->next;
-		free(name);
+	while ((parent = fs_name_release(inodes, &names))) {
 		if (!fs_slot_unpin(&parent->slot))
 			continue;
 		fs_identity_remove(inodes, parent);
@@ -68,7 +65,7 @@ void fs_inode_destroy(struct fs_inode *inode)
 		fs_fdcache_drop(inodes, dead);
 		fs_number_drop(inodes, dead);
 		fs_mount_put(inodes, dead->mount);
-		free(atomic_exchange(&dead->handle, NULL));
+		fs_fhandle_forget(dead);
 		fs_slot_free(&dead->slot);
 	}
 }
@@ -315,6 +312,8 @@ static int set_up(struct fs_inodes *inodes)
 	if (!err)
 		err = fs_names_init(inodes);
 	if (!err)
+		err = fs_fhandles_init(inodes);
+	if (!err)
 		err = fs_fdcache_init(inodes, fs_root_fd_limit(inodes->fs));
 	if (!err)
 		err = fs_mounts_init(inodes);
@@ -342,13 +341,14 @@ int fs_inodes_new(struct fs_inodes **out, struct fs *fs)
 
 static void forget_all(struct fs_inodes *inodes, struct fs_inode *inode)
 {
+	struct fs_inode *parent;
+	uint32_t names;
+
 	fs_lookups_drop(inodes, inode, UINT64_MAX);
 	/* Names hold parents, and after host-side renames perhaps in a circle. */
-	for (struct fs_name *name = fs_names_take_all(inodes, inode), *next; name; name = next) {
-		next = name->next;
-		fs_inode_put(fs_slot_at(&inodes->slots, name->parent));
-		free(name);
-	}
+	names = fs_names_take_all(inodes, inode);
+	while ((parent = fs_name_release(inodes, &names)))
+		fs_inode_put(parent);
 }
 
 void fs_inodes_clear(struct fs_inodes *inodes)
@@ -371,10 +371,10 @@ void fs_inodes_free(struct fs_inodes *inodes)
 	if (inodes->root) {
 		fs_inodes_clear(inodes);
 		fs_fdcache_drop(inodes, inodes->root);
-		free(atomic_exchange(&inodes->root->handle, NULL));
 	}
 	fs_mounts_fini(inodes);
 	fs_fdcache_fini(inodes);
+	fs_fhandles_fini(inodes);
 	fs_names_fini(inodes);
 	fs_identities_fini(inodes);
 	fs_numbers_fini(inodes);

@@ -126,13 +126,13 @@ static int stage_session(struct takeover *takeover)
 
 static int compare_fhandle(int fd, const struct fs_virtiofsd_fhandle *expected)
 {
-	GW_AUTO_FREE struct fs_fhandle *found = NULL;
+	struct fs_fhandle found;
 	int err = fs_fhandle_of(fd, &found);
 
 	if (err)
 		return err;
-	return found->type == expected->type && found->len == expected->bytes.len &&
-			       !memcmp(found->bytes, expected->bytes.data, found->len)
+	return found.type == expected->type && found.len == expected->bytes.len &&
+			       !memcmp(found.bytes, expected->bytes.data, found.len)
 		       ? 0
 		       : -ESTALE;
 }
@@ -205,20 +205,19 @@ static int mount_fd(struct takeover *takeover, uint64_t id)
 static int open_handle(struct takeover *takeover, const struct fs_virtiofsd_inode *inode,
 		       int *where)
 {
-	struct fs_fhandle *handle = NULL;
+	struct fs_fhandle handle;
 	int fd, mount = mount_fd(takeover, inode->fhandle.mount);
 
 	if (mount < 0)
 		return mount;
 	*where = mount;
-	fd = fs_fhandle_new(&handle, inode->fhandle.type, inode->fhandle.bytes.data,
+	fd = fs_fhandle_set(&handle, inode->fhandle.type, inode->fhandle.bytes.data,
 			    inode->fhandle.bytes.len);
 	if (fd)
 		return fd;
 	do {
-		fd = fs_fhandle_open(mount, handle);
+		fd = fs_fhandle_open(mount, &handle);
 	} while (fs_inodes_relieve(takeover->loading->inodes, fd));
-	free(handle);
 	return fd;
 }
 
@@ -235,7 +234,7 @@ static int stage_id(struct takeover *takeover, bool handle, uint64_t id)
 
 static void clear_flag(struct fs_inode *inode, enum fs_inode_flags flag)
 {
-	atomic_fetch_and(&inode->flags, (uint8_t)~flag);
+	fs_inode_unmark(inode, flag);
 }
 
 static struct gw_fs_inode_v1 record_of(const struct fs_virtiofsd_inode *inode)

@@ -41,12 +41,12 @@ static void set(struct fs_mount *mount, const struct statx *stx)
 static int open_for_handles(struct fs_inodes *inodes, int fd)
 {
 	GW_AUTO_FD int dir = fs_open_again(inodes->fs->proc_fd, fd, O_RDONLY | O_DIRECTORY);
-	GW_AUTO_FREE struct fs_fhandle *handle = NULL;
+	struct fs_fhandle handle;
 	GW_AUTO_FD int probe = -1;
 
 	if (dir < 0 || fs_fhandle_of(fd, &handle))
 		return -1;
-	probe = fs_fhandle_open(dir, handle);
+	probe = fs_fhandle_open(dir, &handle);
 	return probe < 0 ? -1 : gw_take_fd(&dir);
 }
 

@@ -13,6 +13,7 @@
 
 /* A name that is looked for. */
 struct wanted {
+	struct fs_inodes *inodes;
 	uint32_t parent;
 	const char *name;
 	size_t len;
@@ -29,7 +30,8 @@ static struct wanted want(struct fs_inodes *inodes, uint32_t parent, const char 
 {
 	uint64_t hash = hash_of(parent, name, len);
 
-	return (struct wanted){.parent = parent,
+	return (struct wanted){.inodes = inodes,
+			       .parent = parent,
 			       .name = name,
 			       .len = len,
 			       .hash = hash,
@@ -49,54 +51,65 @@ int fs_names_init(struct fs_inodes *inodes)
 		struct fs_names_shard *shard = &inodes->names[i];
 
 		pthread_mutex_init(&shard->lock, NULL);
-		shard->buckets = calloc(FIRST_BUCKETS, sizeof(struct fs_name *));
+		shard->buckets = calloc(FIRST_BUCKETS, sizeof(*shard->buckets));
 		if (!shard->buckets)
 			return -ENOMEM;
 		shard->mask = FIRST_BUCKETS - 1;
 	}
-	return 0;
+	return gw_slab_init(&inodes->name_slab);
 }
 
 void fs_names_fini(struct fs_inodes *inodes)
 {
 	for (size_t i = 0; i < FS_SHARDS; i++)
 		free(inodes->names[i].buckets);
+	gw_slab_fini(&inodes->name_slab);
 }
 
 /*
  * The hash. The shard's lock is held; for changes names_lock too.
  */
 
-static struct fs_name **find(const struct wanted *w)
+static bool is_wanted(const struct wanted *w, const struct fs_name *record)
 {
-	struct fs_name **at = &w->shard->buckets[w->hash & w->shard->mask];
+	return record->parent == w->parent && record->len == w->len &&
+	       !memcmp(record->bytes, w->name, w->len);
+}
 
-	for (; *at; at = &(*at)->hash_next) {
-		const struct fs_name *record = *at;
+/* Where the chain refers to it, or ends. */
+static uint32_t *find_place(const struct wanted *w)
+{
+	uint32_t *at = &w->shard->buckets[w->hash & w->shard->mask];
+	struct fs_name *record;
 
-		if (record->parent == w->parent && record->len == w->len &&
-		    !memcmp(record->bytes, w->name, w->len))
-			break;
-	}
+	while ((record = fs_name_at(w->inodes, *at)) && !is_wanted(w, record))
+		at = &record->hash_next;
 	return at;
 }
 
-static void grow(struct fs_names_shard *shard)
+static struct fs_name *find(const struct wanted *w)
+{
+	return fs_name_at(w->inodes, *find_place(w));
+}
+
+/* Twice the buckets; where there is no memory for it, chains just get longer. */
+static void grow(struct fs_inodes *inodes, struct fs_names_shard *shard)
 {
 	uint32_t mask = shard->mask * 2 + 1;
-	struct fs_name **buckets = calloc((size_t)mask + 1, sizeof(struct fs_name *));
+	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
 
 	if (!buckets)
-		return; /* longer chains, then */
+		return;
 	for (uint32_t i = 0; i <= shard->mask; i++) {
-		struct fs_name *record = shard->buckets[i], *next;
+		uint32_t ref = shard->buckets[i], next;
 
-		for (; record; record = next) {
+		for (; ref; ref = next) {
+			struct fs_name *record = fs_name_at(inodes, ref);
 			uint64_t hash = hash_of(record->parent, record->bytes, record->len);
 
 			next = record->hash_next;
 			record->hash_next = buckets[hash & mask];
-			buckets[hash & mask] = record;
+			buckets[hash & mask] = ref;
 		}
 	}
 	free(shard->buckets);
@@ -104,23 +117,26 @@ static void grow(struct fs_names_shard *shard)
 	shard->mask = mask;
 }
 
-static void hash_insert(const struct wanted *w, struct fs_name *record)
+static void hash_insert(const struct wanted *w, uint32_t ref)
 {
-	struct fs_name **head;
+	uint32_t *head;
 
 	if (w->shard->count++ / FS_CHAIN_LOAD > w->shard->mask)
-		grow(w->shard);
+		grow(w->inodes, w->shard);
 	head = &w->shard->buckets[w->hash & w->shard->mask];
-	record->hash_next = *head;
-	*head = record;
+	fs_name_at(w->inodes, ref)->hash_next = *head;
+	*head = ref;
 }
 
-static void hash_remove(const struct wanted *w, struct fs_name *record)
+/* What is there. Returns its reference. */
+static uint32_t hash_remove(const struct wanted *w)
 {
-	struct fs_name **at = find(w);
+	uint32_t *at = find_place(w);
+	uint32_t ref = *at;
 
-	*at = record->hash_next;
+	*at = fs_name_at(w->inodes, ref)->hash_next;
 	w->shard->count--;
+	return ref;
 }
 
 /*
@@ -132,103 +148,121 @@ static struct fs_inode *inode_of(struct fs_inodes *inodes, const struct fs_name 
 	return fs_slot_at(&inodes->slots, record->inode);
 }
 
-static void attach(struct fs_inode *inode, struct fs_name *record)
+static void attach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t ref)
 {
+	struct fs_name *record = fs_name_at(inodes, ref);
+
 	record->inode = fs_slot_index(&inode->slot);
 	record->next = atomic_load_explicit(&inode->names, memory_order_relaxed);
-	atomic_store_explicit(&inode->names, record, memory_order_relaxed);
+	atomic_store_explicit(&inode->names, ref, memory_order_relaxed);
 }
 
 /* Walks the other names of a file with several links, of which the latest come first. */
-static void detach(struct fs_inode *inode, struct fs_name *record)
+static void detach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t ref)
 {
-	struct fs_name *before = atomic_load_explicit(&inode->names, memory_order_relaxed);
+	uint32_t at = atomic_load_explicit(&inode->names, memory_order_relaxed);
+	uint32_t next = fs_name_at(inodes, ref)->next;
+	struct fs_name *before;
 
-	if (before == record) {
-		atomic_store_explicit(&inode->names, record->next, memory_order_relaxed);
+	if (at == ref) {
+		atomic_store_explicit(&inode->names, next, memory_order_relaxed);
 		return;
 	}
-	while (before->next != record)
-		before = before->next;
-	before->next = record->next;
+	do {
+		before = fs_name_at(inodes, at);
+		at = before->next;
+	} while (at != ref);
+	before->next = next;
 }
 
-static void unhash(struct fs_inodes *inodes, struct fs_name *record)
+static void unhash(struct fs_inodes *inodes, const struct fs_name *record)
 {
 	struct wanted w = want(inodes, record->parent, record->bytes, record->len);
 	GW_LOCK_SCOPE(&w.shard->lock);
 
-	hash_remove(&w, record);
+	hash_remove(&w);
+}
+
+struct fs_inode *fs_name_release(struct fs_inodes *inodes, uint32_t *list)
+{
+	const struct fs_name *record = fs_name_at(inodes, *list);
+	struct fs_inode *parent;
+	uint32_t next;
+
+	if (!record)
+		return NULL;
+	parent = fs_slot_at(&inodes->slots, record->parent);
+	next = record->next;
+	gw_slab_free(&inodes->name_slab, *list);
+	*list = next;
+	return parent;
 }
 
 /* No lock is held: a parent may die of it. */
-static void free_records(struct fs_inodes *inodes, struct fs_name *records)
+static void free_records(struct fs_inodes *inodes, uint32_t list)
 {
-	while (records) {
-		struct fs_name *next = records->next;
-		struct fs_inode *parent = fs_slot_at(&inodes->slots, records->parent);
+	struct fs_inode *parent;
 
-		free(records);
+	while ((parent = fs_name_release(inodes, &list)))
 		fs_inode_put(parent);
-		records = next;
-	}
 }
 
-static struct fs_name *new_record(const struct wanted *w)
+static uint32_t new_record(const struct wanted *w)
 {
-	struct fs_name *record = malloc(offsetof(struct fs_name, bytes) + w->len);
+	uint32_t ref =
+		gw_slab_alloc(&w->inodes->name_slab, offsetof(struct fs_name, bytes) + w->len);
+	struct fs_name *record = fs_name_at(w->inodes, ref);
 
 	if (record) {
 		record->parent = w->parent;
 		record->len = (uint8_t)w->len;
 		memcpy(record->bytes, w->name, w->len);
 	}
-	return record;
+	return ref;
 }
 
-/* names_lock is held. The record for @w now names @inode; *@fresh is used where there was none.
- * Returns what the name meant before, NULL if nothing. */
-static struct fs_inode *point(struct fs_inodes *inodes, const struct wanted *w,
-			      struct fs_inode *inode, struct fs_name **fresh)
+/* names_lock is held. The record for @w now names @inode; *@fresh is used, and 0 then, where there
+ * was none. */
+static void point(const struct wanted *w, struct fs_inode *inode, uint32_t *fresh)
 {
 	GW_LOCK_SCOPE(&w->shard->lock);
-	struct fs_name *record = *find(w);
-	struct fs_inode *before = NULL;
+	uint32_t ref = *find_place(w);
 
-	if (record) {
-		before = inode_of(inodes, record);
+	if (ref) {
+		struct fs_inode *before = inode_of(w->inodes, fs_name_at(w->inodes, ref));
+
 		if (before == inode)
-			return before;
-		detach(before, record);
+			return;
+		detach(w->inodes, before, ref);
 	} else {
-		record = gw_take_ptr(*fresh);
-		fs_slot_pin(fs_slot_at(&inodes->slots, w->parent));
-		hash_insert(w, record);
+		ref = *fresh;
+		*fresh = 0;
+		fs_slot_pin(fs_slot_at(&w->inodes->slots, w->parent));
+		hash_insert(w, ref);
 	}
-	attach(inode, record);
-	return before;
+	attach(w->inodes, inode, ref);
 }
 
 /* names_lock is held. All names but @kept leave the hash; returned as a list. */
-static struct fs_name *take_others(struct fs_inodes *inodes, struct fs_inode *inode,
-				   const struct wanted *kept)
+static uint32_t take_others(struct fs_inodes *inodes, struct fs_inode *inode,
+			    const struct wanted *kept)
 {
-	struct fs_name *record = atomic_load_explicit(&inode->names, memory_order_relaxed);
-	struct fs_name *others = NULL, *left = NULL;
+	uint32_t ref = atomic_load_explicit(&inode->names, memory_order_relaxed);
+	uint32_t others = 0, left = 0;
 
-	while (record) {
-		struct fs_name *next = record->next;
+	while (ref) {
+		struct fs_name *record = fs_name_at(inodes, ref);
+		uint32_t next = record->next;
 
-		if (kept && record->parent == kept->parent && record->len == kept->len &&
-		    !memcmp(record->bytes, kept->name, kept->len)) {
-			left = record;
-			left->next = NULL;
+		if (kept && is_wanted(kept, record)) {
+			left = ref;
+			record->next = 0;
 		} else {
 			unhash(inodes, record);
 			record->next = others;
-			others = record;
+			others = ref;
 		}
-		record = next;
+		ref = next;
 	}
 	atomic_store_explicit(&inode->names, left, memory_order_relaxed);
 	return others;
@@ -237,7 +271,7 @@ static struct fs_name *take_others(struct fs_inodes *inodes, struct fs_inode *in
 static bool is_known(const struct wanted *w, uint32_t inode)
 {
 	GW_LOCK_SCOPE(&w->shard->lock);
-	const struct fs_name *record = *find(w);
+	const struct fs_name *record = find(w);
 
 	return record && record->inode == inode;
 }
@@ -246,8 +280,7 @@ int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_in
 		  const char *name, size_t len, bool only)
 {
 	struct wanted w = want(inodes, fs_slot_index(&parent->slot), name, len);
-	struct fs_name *others = NULL;
-	GW_AUTO_FREE struct fs_name *fresh = NULL;
+	uint32_t fresh, others = 0;
 
 	/* What a look-up of what is known costs. */
 	if (is_known(&w, fs_slot_index(&inode->slot)) || inode == parent)
@@ -257,17 +290,18 @@ int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_in
 		return -ENOMEM;
 	{
 		GW_LOCK_SCOPE(&inodes->names_lock);
-		point(inodes, &w, inode, &fresh);
+		point(&w, inode, &fresh);
 		if (only)
 			others = take_others(inodes, inode, &w);
 	}
+	gw_slab_free(&inodes->name_slab, fresh); /* another one was faster */
 	free_records(inodes, others);
 	fs_fdcache_unpin(inode);
 	return 0;
 }
 
 /* Part of an inode's death, which goes on with the parents that die of it. */
-struct fs_name *fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode)
+uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	GW_LOCK_SCOPE(&inodes->names_lock);
 
@@ -277,7 +311,7 @@ struct fs_name *fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *ino
 static struct fs_inode *pin_named(struct fs_inodes *inodes, const struct wanted *w)
 {
 	GW_LOCK_SCOPE(&w->shard->lock);
-	struct fs_name *record = *find(w);
+	const struct fs_name *record = find(w);
 	struct fs_inode *inode = record ? inode_of(inodes, record) : NULL;
 
 	return inode && fs_slot_try_pin(&inode->slot) ? inode : NULL;
@@ -286,21 +320,22 @@ static struct fs_inode *pin_named(struct fs_inodes *inodes, const struct wanted 
 /* The name leads nowhere now. True if @inode had it and has no other. */
 static bool remove_name(struct fs_inodes *inodes, const struct wanted *w, struct fs_inode *inode)
 {
-	struct fs_name *record;
+	const struct fs_name *record;
+	uint32_t removed;
 	bool last;
 
 	{
 		GW_LOCK_SCOPE(&inodes->names_lock);
 		GW_LOCK_SCOPE(&w->shard->lock);
-		record = *find(w);
+		record = find(w);
 		if (!record || record->inode != fs_slot_index(&inode->slot))
 			return false;
-		hash_remove(w, record);
-		detach(inode, record);
-		record->next = NULL;
+		removed = hash_remove(w);
+		detach(inodes, inode, removed);
+		fs_name_at(inodes, removed)->next = 0;
 		last = !atomic_load_explicit(&inode->names, memory_order_relaxed);
 	}
-	free_records(inodes, record);
+	free_records(inodes, removed);
 	return last;
 }
 
@@ -377,16 +412,21 @@ void fs_name_gone(struct fs_inodes *inodes, struct fs_inode *parent, const char 
 		remove_name(inodes, &w, inode);
 }
 
-static struct fs_name_copy *copy_all(struct fs_inodes *inodes, struct fs_name *record,
+static const struct fs_name *first_of(const struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	return fs_name_at(inodes, atomic_load_explicit(&inode->names, memory_order_relaxed));
+}
+
+static struct fs_name_copy *copy_all(struct fs_inodes *inodes, const struct fs_name *record,
 				     unsigned *count)
 {
 	struct fs_name_copy *copies;
 	unsigned n = 0;
 
-	for (struct fs_name *r = record; r; r = r->next)
+	for (const struct fs_name *r = record; r; r = fs_name_at(inodes, r->next))
 		n++;
 	copies = calloc(n ? n : 1, sizeof(*copies));
-	for (*count = 0; copies && record; record = record->next) {
+	for (*count = 0; copies && record; record = fs_name_at(inodes, record->next)) {
 		struct fs_name_copy *copy = &copies[(*count)++];
 
 		copy->parent = fs_slot_at(&inodes->slots, record->parent);
@@ -402,8 +442,7 @@ int fs_names_copy(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_na
 {
 	GW_LOCK_SCOPE(&inodes->names_lock);
 
-	*copies =
-		copy_all(inodes, atomic_load_explicit(&inode->names, memory_order_relaxed), count);
+	*copies = copy_all(inodes, first_of(inodes, inode), count);
 	return *copies ? 0 : -ENOMEM;
 }
 
@@ -417,7 +456,7 @@ void fs_names_copy_free(struct fs_name_copy *copies, unsigned count)
 bool fs_name_first(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy *copy)
 {
 	GW_LOCK_SCOPE(&inodes->names_lock);
-	const struct fs_name *record = atomic_load_explicit(&inode->names, memory_order_relaxed);
+	const struct fs_name *record = first_of(inodes, inode);
 
 	if (!record)
 		return false;

@@ -140,7 +140,7 @@ void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode)
 	GW_LOCK_SCOPE(&numbers->lock);
 	at = find_slot(numbers, fs_slot_index(&inode->slot));
 	own = *at;
-	atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_NUMBERED);
+	fs_inode_unmark(inode, FS_INODE_NUMBERED);
 	if (!own)
 		return;
 	*at = own->slot_next;

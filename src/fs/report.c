@@ -40,11 +40,14 @@ static uint64_t descriptor_limit(const struct fs *fs)
 
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
-	{"handles", {"godwit_fs_handles", "Files and directories that the guest has open."},
+	{"handles",
+	 {"godwit_fs_handles", "Files and directories that the guest has open."},
 	 count_handles},
-	{"descriptors", {"godwit_fs_descriptors", "Descriptors of inodes and handles."},
+	{"descriptors",
+	 {"godwit_fs_descriptors", "Descriptors of inodes and handles."},
 	 count_descriptors},
-	{"descriptor_limit", {"godwit_fs_descriptor_limit", "And how many there may be."},
+	{"descriptor_limit",
+	 {"godwit_fs_descriptor_limit", "And how many there may be."},
 	 descriptor_limit},
 };
 

@@ -17,17 +17,18 @@ static _Thread_local unsigned pieces;
 
 static int open_by_handle(struct fs_inodes *inodes, struct fs_inode *inode)
 {
-	const struct fs_fhandle *handle = atomic_load(&inode->handle);
+	struct fs_fhandle handle;
 	int mount_fd = fs_mount_fd(inodes, inode->mount);
 	int fd;
 
 	/* A handle out of a stream could open anything on the file system: it is evidence, until
 	 * what it describes has been found in the share (and it with that). Opening it before,
 	 * where the stream is signed or the operator trusts it, is not done. */
-	if (!handle || mount_fd < 0 || fs_inode_has(inode, FS_INODE_UNRESOLVED))
+	if (mount_fd < 0 || fs_inode_has(inode, FS_INODE_UNRESOLVED) ||
+	    !fs_fhandle_recall(inode, &handle))
 		return -EOPNOTSUPP;
 	do {
-		fd = fs_fhandle_open(mount_fd, handle);
+		fd = fs_fhandle_open(mount_fd, &handle);
 	} while (fs_inodes_relieve(inodes, fd));
 	return fd;
 }
@@ -115,22 +116,23 @@ static int open_named(struct fs_inodes *inodes, struct fs_inode *parent, const c
 
 /* A handle that came out of a stream counts only where the file system promises that handles mean
  * the same everywhere, and is forgotten elsewhere. */
-static const struct fs_fhandle *meaningful_handle(struct fs_inodes *inodes, struct fs_inode *inode,
-						  const struct statx *stx, int fd)
+static bool meaningful_handle(struct fs_inodes *inodes, struct fs_inode *inode,
+			      const struct statx *stx, int fd, struct fs_fhandle *handle)
 {
 	if (fs_inode_has(inode, FS_INODE_UNRESOLVED)) {
 		if (S_ISDIR(stx->stx_mode) && fs_mount_fd(inodes, inode->mount) < 0)
 			fs_mount_offer(inodes, inode->mount, fd);
 		if (!inodes->mounts[inode->mount].portable)
-			free(atomic_exchange(&inode->handle, NULL));
+			fs_fhandle_forget(inode);
 	}
-	return atomic_load(&inode->handle);
+	return fs_fhandle_recall(inode, handle);
 }
 
 int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
 {
 	struct fs_evidence expected = {
 		.type = (mode_t)inode->type << 12, .ino = inode->ino, .btime = inode->btime};
+	struct fs_fhandle handle;
 	struct statx stx;
 	int err = fs_statx_fd(fd, &stx);
 
@@ -138,10 +140,11 @@ int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
 		return err;
 	if (!fs_mount_learn(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, fd, &stx))
 		return -ESTALE;
-	expected.handle = meaningful_handle(inodes, inode, &stx, fd);
-	if (expected.handle && !fs_evidence_fits(&expected, fd, &stx))
+	expected.handle = &handle;
+	if (meaningful_handle(inodes, inode, &stx, fd, &handle) &&
+	    !fs_evidence_fits(&expected, fd, &stx))
 		return -ESTALE;
-	atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_UNRESOLVED);
+	fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
 	return 0;
 }
 

@@ -237,25 +237,25 @@ static int save_lost(struct saving *saving)
 }
 
 /* Where there is no birth time, the handle has to tell one file from the next of its number. */
-static struct fs_fhandle *handle_needed(struct fs_inodes *inodes, struct fs_inode *inode)
+static bool handle_needed(struct fs_inodes *inodes, struct fs_inode *inode,
+			  struct fs_fhandle *handle)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-	struct fs_fhandle *handle = atomic_load(&inode->handle), *none = NULL;
 
 	if (inode->btime || !inodes->mounts[inode->mount].portable)
-		return NULL;
-	if (handle || fs_inode_fd(inode, &fd) || fs_fhandle_of(fd.fd, &handle))
-		return handle;
-	if (atomic_compare_exchange_strong(&inode->handle, &none, handle))
-		return handle;
-	free(handle);
-	return none;
+		return false;
+	if (fs_fhandle_recall(inode, handle))
+		return true;
+	if (fs_inode_fd(inode, &fd) || fs_fhandle_of(fd.fd, handle))
+		return false;
+	fs_fhandle_remember(inode, handle); /* else it is asked for again next time */
+	return true;
 }
 
 static int save_inode(struct saving *saving, struct fs_inode *inode)
 {
 	struct fs_inodes *inodes = saving->fs->inodes;
-	const struct fs_fhandle *handle = handle_needed(inodes, inode);
+	struct fs_fhandle handle;
 	struct gw_fs_inode_v1 record = {
 		.id = fs_inode_id(inode),
 		.type = inode->type,
@@ -268,9 +268,9 @@ static int save_inode(struct saving *saving, struct fs_inode *inode)
 
 	if (fs_inode_has(inode, FS_INODE_NUMBERED))
 		record.number = fs_number_seen(inodes, inode);
-	if (handle) {
-		record.handle_type = handle->type;
-		record.handle = (struct gw_bytes){.data = handle->bytes, .len = handle->len};
+	if (handle_needed(inodes, inode, &handle)) {
+		record.handle_type = handle.type;
+		record.handle = (struct gw_bytes){.data = handle.bytes, .len = handle.len};
 	}
 	return gw_state_put(saving->writer, &gw_fs_inode_v1, &record);
 }

@@ -93,7 +93,7 @@ static struct fs_inode *new_inode(struct fs_inode *inode, uint64_t id)
 static int fill_inode(struct fs_loading *loading, struct fs_inode *inode,
 		      const struct gw_fs_inode_v1 *record)
 {
-	struct fs_fhandle *handle = NULL;
+	struct fs_fhandle handle;
 
 	fs_mount_put(loading->inodes, inode->mount);
 	fs_mount_hold(loading->inodes, record->mount);
@@ -104,10 +104,11 @@ static int fill_inode(struct fs_loading *loading, struct fs_inode *inode,
 	inode->lookups = record->lookups;
 	if (record->links)
 		atomic_fetch_or(&inode->flags, FS_INODE_LINKS);
-	if (record->handle.len && fs_fhandle_new(&handle, (int32_t)record->handle_type,
-						 record->handle.data, record->handle.len))
+	fs_fhandle_forget(inode);
+	if (record->handle.len && (fs_fhandle_set(&handle, (int32_t)record->handle_type,
+						  record->handle.data, record->handle.len) ||
+				   fs_fhandle_remember(inode, &handle)))
 		return gw_fail(ENOMEM, "load: no memory for a handle");
-	free(atomic_exchange(&inode->handle, handle));
 	fs_number_drop(loading->inodes, inode);
 	if (record->number && fs_number_keep(loading->inodes, inode, record->number))
 		return gw_fail(ENOMEM, "load: no memory for inode numbers");
@@ -139,7 +140,7 @@ static int put_inode(void *opaque, const void *object)
 
 void fs_unstage(struct fs_inode *inode)
 {
-	if (atomic_fetch_and(&inode->flags, (uint8_t)~FS_INODE_STAGED) & FS_INODE_STAGED)
+	if (fs_inode_unmark(inode, FS_INODE_STAGED))
 		fs_inode_put(inode);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "base/slab.h"
 #include "fs/evidence.h"
 #include "fs/fs.h"
 #include "fs/inode.h"
@@ -23,16 +24,17 @@
  *	identities[].lock	one part of the hash (mount, ino) -> inode; look-up counts
  *	  fds.lock		the ring of cached descriptors
  *	    slots.lock
- *	mounts.lock, numbers.lock (leaves)
+ *	mounts.lock, numbers.lock, fhandles_lock (leaves)
  *
  * The names' and the identities' locks are never held together. No lock is held over a system call
  * that may block, but fds.lock over name_to_handle_at().
  */
 
-/* One name of an inode, found both by (parent, name) and from the inode. */
+/* One name of an inode, found both by (parent, name) and from the inode. Of each there may be a
+ * million, so they refer to each other by 4 bytes (fs_name_at()). */
 struct fs_name {
-	struct fs_name *hash_next;
-	struct fs_name *next;	/* of the same inode, latest first */
+	uint32_t hash_next;
+	uint32_t next;		/* of the same inode, latest first */
 	uint32_t parent, inode; /* slots; the record holds a reference on the parent's */
 	uint8_t len;
 	char bytes[]; /* raw, no NUL */
@@ -50,21 +52,21 @@ enum fs_inode_flags {
 };
 
 /*
- * 80 bytes. With a name (48 from malloc for up to 15 bytes) and its share of the hashes (about 8)
- * a cached inode stays below 150.
+ * 72 bytes. With a name (36 for 16 bytes), a file handle (16 for one of 8 bytes) and its share of
+ * the hashes (about 4) a cached inode stays below 150 (bench/memory.c).
  */
 struct fs_inode {
-	struct fs_slot slot; /* link: chain of the identity hash; aux: place in the ring + 1 */
-	uint64_t ino, btime; /* identity; btime 0: none */
-	uint64_t lookups;    /* the guest's; guarded by the identity's lock */
-	_Atomic uint64_t fd; /* fdcache.c: heat, users, descriptor + 1 */
-	struct fs_name *_Atomic names;	   /* guarded by names_lock, peeked at without */
-	struct fs_fhandle *_Atomic handle; /* set once, when first needed */
+	struct fs_slot slot;	  /* link: chain of the identity hash; aux: place in the ring + 1 */
+	uint64_t ino, btime;	  /* identity; btime 0: none */
+	uint64_t lookups;	  /* the guest's; guarded by the identity's lock */
+	_Atomic uint64_t fd;	  /* fdcache.c: heat, users, descriptor + 1 */
+	_Atomic uint32_t names;	  /* the first; guarded by names_lock, peeked at without */
+	_Atomic uint32_t fhandle; /* fhandles.c; 0: none is known */
 	uint16_t mount;
-	uint8_t type; /* S_IFMT bits >> 12 */
-	_Atomic uint8_t flags;
+	_Atomic uint16_t flags; /* enum fs_inode_flags */
+	uint8_t type;		/* S_IFMT bits >> 12 */
 };
-static_assert(sizeof(struct fs_inode) <= 80, "a million inodes in 150 MB");
+static_assert(sizeof(struct fs_inode) <= 72, "a million inodes in 150 MB");
 
 #define FS_SHARDS 64u
 /* Entries a bucket before there are twice as many: memory counts for more than one step of a chain.
@@ -73,7 +75,7 @@ static_assert(sizeof(struct fs_inode) <= 80, "a million inodes in 150 MB");
 
 struct fs_names_shard {
 	pthread_mutex_t lock;
-	struct fs_name **buckets;
+	uint32_t *buckets; /* names */
 	uint32_t count, mask;
 };
 
@@ -117,12 +119,15 @@ struct fs_inodes {
 	struct fs_inode *root;
 	pthread_mutex_t names_lock;
 	struct fs_names_shard names[FS_SHARDS];
+	struct gw_slab name_slab;
 	struct fs_identities_shard identities[FS_SHARDS];
 	struct fs_fdcache fds;
 	pthread_mutex_t mounts_lock;
 	struct fs_mount mounts[FS_MOUNTS_MAX];
 	_Atomic uint32_t mounts_end;
 	struct fs_numbers numbers;
+	pthread_mutex_t fhandles_lock;
+	struct gw_slab fhandle_slab;
 };
 
 static inline struct fs_inodes *fs_table_of(const struct fs_inode *inode)
@@ -133,6 +138,17 @@ static inline struct fs_inodes *fs_table_of(const struct fs_inode *inode)
 static inline bool fs_inode_has(const struct fs_inode *inode, enum fs_inode_flags flag)
 {
 	return atomic_load_explicit(&inode->flags, memory_order_relaxed) & flag;
+}
+
+/* Was it set? */
+static inline bool fs_inode_unmark(struct fs_inode *inode, enum fs_inode_flags flag)
+{
+	return atomic_fetch_and(&inode->flags, (uint16_t)~flag) & flag;
+}
+
+static inline struct fs_name *fs_name_at(const struct fs_inodes *inodes, uint32_t name)
+{
+	return gw_slab_at(&inodes->name_slab, name);
 }
 
 static inline uint64_t fs_mix(uint64_t x)
@@ -173,9 +189,10 @@ void fs_names_fini(struct fs_inodes *inodes);
  * unnamed. */
 int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		  const char *name, size_t len, bool only);
-/* All names of a dying inode, out of the hash; the references on the parents become the caller's.
- */
-struct fs_name *fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);
+/* All names of a dying inode, out of the hash; a list that fs_name_release() ends one by one: the
+ * reference on the name's parent becomes the caller's. NULL: that was the last. */
+uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);
+struct fs_inode *fs_name_release(struct fs_inodes *inodes, uint32_t *list);
 /* @name in @parent does not lead to @inode, or to anyone. */
 void fs_name_wrong(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		   const char *name);
@@ -209,6 +226,19 @@ unsigned fs_fdcache_evict(struct fs_inodes *inodes, unsigned count);
 /* Keep, release the descriptor for as long as the inode has no name that leads to it. */
 void fs_fdcache_pin(struct fs_inode *inode);
 void fs_fdcache_unpin(struct fs_inode *inode);
+
+/* fhandles.c: file handles that are known of inodes. */
+int fs_fhandles_init(struct fs_inodes *inodes);
+void fs_fhandles_fini(struct fs_inodes *inodes);
+static inline bool fs_fhandle_is_known(const struct fs_inode *inode)
+{
+	return atomic_load_explicit(&inode->fhandle, memory_order_acquire);
+}
+/* A copy of it. False: none is known. */
+bool fs_fhandle_recall(struct fs_inode *inode, struct fs_fhandle *handle);
+/* Unless one is known already; 0 or -ENOMEM. */
+int fs_fhandle_remember(struct fs_inode *inode, const struct fs_fhandle *handle);
+void fs_fhandle_forget(struct fs_inode *inode);
 
 /* mounts.c */
 int fs_mounts_init(struct fs_inodes *inodes);

@@ -161,8 +161,7 @@ static void open_level(struct gw_report *report, const char *name, json_t *value
 {
 	struct gw_report_level level = {.name = name};
 
-	if (!report || report->failed || report->too_deep ||
-	    report->depth == GW_REPORT_DEPTH_MAX) {
+	if (!report || report->failed || report->too_deep || report->depth == GW_REPORT_DEPTH_MAX) {
 		json_decref(value);
 		if (report) {
 			report->failed = true;

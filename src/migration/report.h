@@ -14,15 +14,15 @@
 #define GW_REPORT_NAME_MAX  64
 
 struct gw_report_level {
-	json_t *value;	     /* an object or a list; NULL: it was left out, as is all in it */
-	const char *name;    /* in the level above; the writer's constant */
-	uint64_t left_out;   /* elements, of a list */
+	json_t *value;	   /* an object or a list; NULL: it was left out, as is all in it */
+	const char *name;  /* in the level above; the writer's constant */
+	uint64_t left_out; /* elements, of a list */
 };
 
 struct gw_report {
 	struct gw_report_level levels[GW_REPORT_DEPTH_MAX]; /* 0: the report */
-	unsigned depth;	   /* levels open */
-	unsigned too_deep; /* and beyond them */
+	unsigned depth;					    /* levels open */
+	unsigned too_deep;				    /* and beyond them */
 	size_t bytes;
 	bool failed;	    /* no memory, or too deep */
 	const char *labels; /* of all metrics that follow, or NULL */

@@ -12,7 +12,7 @@
 /* What a daemon sends at most. */
 #define LINE_MAX_LEN (4 * 1024 * 1024)
 
-json_t *operator_line(struct operator *operator)
+json_t *operator_line(struct operator* operator)
 {
 	char *line = malloc(LINE_MAX_LEN);
 	json_error_t error;
@@ -28,14 +28,14 @@ json_t *operator_line(struct operator *operator)
 	return json;
 }
 
-void operator_say(struct operator *operator, const char *line)
+void operator_say(struct operator* operator, const char * line)
 {
 	size_t len = strlen(line);
 
 	assert_int_equal(send(fileno(operator->lines), line, len, MSG_NOSIGNAL), len);
 }
 
-void operator_open(struct operator *operator, const char *path)
+void operator_open(struct operator* operator, const char * path)
 {
 	struct timeval patience = {.tv_sec = 10};
 	int fd = -1;
@@ -48,13 +48,13 @@ void operator_open(struct operator *operator, const char *path)
 	json_decref(operator_ask(operator, "qmp_capabilities"));
 }
 
-void operator_close(struct operator *operator)
+void operator_close(struct operator* operator)
 {
 	fclose(operator->lines);
 	operator->lines = NULL;
 }
 
-json_t *operator_reply(struct operator *operator)
+json_t *operator_reply(struct operator* operator)
 {
 	json_t *line = operator_line(operator);
 
@@ -65,7 +65,7 @@ json_t *operator_reply(struct operator *operator)
 	return line;
 }
 
-json_t *operator_event(struct operator *operator)
+json_t *operator_event(struct operator* operator)
 {
 	json_t *line = operator_line(operator);
 
@@ -76,7 +76,7 @@ json_t *operator_event(struct operator *operator)
 	return line;
 }
 
-json_t *operator_ask(struct operator *operator, const char *command)
+json_t *operator_ask(struct operator* operator, const char * command)
 {
 	char line[128];
 	json_t *reply, *result;
@@ -86,13 +86,12 @@ json_t *operator_ask(struct operator *operator, const char *command)
 	reply = operator_reply(operator);
 	result = json_incref(json_object_get(reply, "return"));
 	if (!result)
-		fail_msg("%s: %s", command,
-			 json_string_value(operator_at(reply, "error.desc")));
+		fail_msg("%s: %s", command, json_string_value(operator_at(reply, "error.desc")));
 	json_decref(reply);
 	return result;
 }
 
-json_t *operator_session(struct operator *operator)
+json_t *operator_session(struct operator* operator)
 {
 	json_t *status = operator_ask(operator, "query-status");
 	json_t *sessions = operator_at(status, "sessions"), *session;

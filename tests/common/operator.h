@@ -7,22 +7,23 @@
 #include <stdio.h>
 
 /* Connected, greeted, and listening to events. Fails the test after 10 s without an answer. */
-struct operator {
+struct operator
+{
 	FILE *lines;
 };
-void operator_open(struct operator *operator, const char *path);
-void operator_close(struct operator *operator);
+void operator_open(struct operator* operator, const char * path);
+void operator_close(struct operator* operator);
 
 /* What @command returned; the caller's to release. Events that came before are passed over. */
-json_t *operator_ask(struct operator *operator, const char *command);
-void operator_say(struct operator *operator, const char *line);
+json_t *operator_ask(struct operator* operator, const char * command);
+void operator_say(struct operator* operator, const char * line);
 /* The next line; the next that is no event, whatever it says; the next event. */
-json_t *operator_line(struct operator *operator);
-json_t *operator_reply(struct operator *operator);
-json_t *operator_event(struct operator *operator);
+json_t *operator_line(struct operator* operator);
+json_t *operator_reply(struct operator* operator);
+json_t *operator_event(struct operator* operator);
 
 /* query-status: its one session, until that is released. */
-json_t *operator_session(struct operator *operator);
+json_t *operator_session(struct operator* operator);
 /* A number or object down a path of names: "details.inodes". Borrowed; fails the test if it is
  * not there. */
 json_t *operator_at(const json_t *json, const char *path);

@@ -41,7 +41,7 @@ static void arrives(void **state)
 }
 
 /* Events that were lost so far; those that come before the answer are added to *@heard. */
-static json_int_t ask_lost(struct operator *operator, json_int_t *heard)
+static json_int_t ask_lost(struct operator* operator, json_int_t * heard)
 {
 	json_t *line;
 	json_int_t lost;
@@ -72,7 +72,7 @@ static void flood(void **state)
 	use_once(frontend);
 	/* Whatever the control thread makes of the flood, all of it is accounted for. */
 	for (int i = 0; i < 10 && heard + lost != FLOOD; i++)
-		lost = ask_lost(&operator, &heard);
+		lost = ask_lost(&operator, & heard);
 	assert_int_equal(heard + lost, FLOOD);
 	assert_true(lost > 0);
 	gw_frontend_free(frontend);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/security/escape-mounts.c - mounts inside the share: what is mounted there is inside, what lies
- * around it where it came from is not, also while it comes and goes. */
+/* tests/security/escape-mounts.c - mounts inside the share: what is mounted there is inside, what
+ * lies around it where it came from is not, also while it comes and goes. */
 #include "../common/fuse_client.h"
 
 #include <sched.h>

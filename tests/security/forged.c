@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/security/forged.c - states that somebody made up to get at a file outside the share: by names,
- * by its file handle, by both. Unsigned they come from anybody, signed from who has the key. */
+/* tests/security/forged.c - states that somebody made up to get at a file outside the share: by
+ * names, by its file handle, by both. Unsigned they come from anybody, signed from who has the key.
+ */
 #include "../common/fuse_client.h"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include "fs/slots.h"
 #include "state/stream.h"
 
-#define SECRET "this is not for guests"
+#define SECRET	  "this is not for guests"
 #define FILE_ID	  10
 #define DIR_ID	  11
 #define HANDLE_ID 5
@@ -26,7 +27,7 @@ static struct fuse_client guests[2];
 static struct fuse_client *client = &guests[0];
 static char outside[64]; /* a directory beside the share, with "secret" and the key in it */
 static uint8_t key[GW_STATE_KEY_LEN];
-static struct fuse_init_out init;      /* what the guest agreed on */
+static struct fuse_init_out init;     /* what the guest agreed on */
 static struct gw_state_header header; /* of a real state of this guest */
 static struct gw_state_writer *out;
 
@@ -60,19 +61,19 @@ static void put(const struct gw_layout *layout, const void *object)
 
 static void put_inode(uint64_t id, const char *path, uint32_t mount, bool links)
 {
-	struct fs_fhandle *handle = NULL;
+	struct fs_fhandle handle;
 	struct statx stx;
 	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	assert_true(fd >= 0);
 	assert_int_equal(fs_statx_fd(fd, &stx), 0);
 	/* Not every file system has handles. */
-	fs_fhandle_of(fd, &handle);
+	if (fs_fhandle_of(fd, &handle))
+		handle = (struct fs_fhandle){.len = 0};
 	PUT(gw_fs_inode_v1, .id = id, .type = (uint16_t)(stx.stx_mode >> 12), .mount = mount,
 	    .ino = stx.stx_ino, .btime = fs_btime(&stx), .lookups = id == FUSE_ROOT_ID ? 0 : 1,
-	    .links = links, .handle_type = handle ? handle->type : 0,
-	    .handle = {.data = handle ? handle->bytes : NULL, .len = handle ? handle->len : 0});
-	free(handle);
+	    .links = links, .handle_type = handle.type,
+	    .handle = {.data = handle.bytes, .len = handle.len});
 	close(fd);
 }
 
@@ -91,9 +92,8 @@ static void put_secret(bool links)
 static void put_session(void)
 {
 	PUT(gw_fs_session_v1, .initialised = true, .minor = init.minor,
-	    .flags = init.flags | (uint64_t)init.flags2 << 32,
-	    .max_write = init.max_write, .max_readahead = init.max_readahead,
-	    .max_pages = init.max_pages);
+	    .flags = init.flags | (uint64_t)init.flags2 << 32, .max_write = init.max_write,
+	    .max_readahead = init.max_readahead, .max_pages = init.max_pages);
 	put_inode(FUSE_ROOT_ID, client->share, 0, false);
 }
 

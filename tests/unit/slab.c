@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/unit/slab.c - small objects: apart from each other, found again, and their memory given back.
+/* tests/unit/slab.c - small objects: apart from each other, found again, and their memory given
+ * back.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -109,7 +110,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_no_such_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_freed_memory_is_used_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_whole_chunks_are_given_back, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_whole_chunks_are_given_back, set_up,
+						tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
