@@ -25,7 +25,7 @@ endif
 NINJA = ninja -C $(BUILD)
 
 .PHONY: all demo check check-all check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
-.PHONY: format clean help
+.PHONY: check-fs format clean help
 all: $(BUILD)/build.ninja
 	@$(NINJA)
 
@@ -45,6 +45,11 @@ check: deps-check all
 	@scripts/fetch-guest $(BUILD)
 	@scripts/build-fuzzers $(FUZZERS)
 	@FUZZERS=$(abspath $(FUZZERS)) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-tests $(BUILD)
+
+# The guest's file system against the host's, in all configurations.
+check-fs: deps-check all
+	@scripts/fetch-guest $(BUILD)
+	@scripts/check-fs $(BUILD)
 
 # What is too long for every change: both compilers, all sanitizers, lint, longer fuzzing.
 check-all: lint check
@@ -97,6 +102,7 @@ help:
 	@echo 'make              build into $(BUILD)/'
 	@echo 'make demo         migrate a real VM with a shared folder, and watch'
 	@echo 'make check        run the tests (SANITIZE=1: under ASan and UBSan)'
+	@echo 'make check-fs     file system behaviour: guest against host'
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
 	@echo 'make bench        measure against virtiofsd (VIRTIOFSD=path)'

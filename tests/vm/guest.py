@@ -34,8 +34,9 @@ def _cpio_entry(name: str, mode: int, data: bytes = b"", device: tuple[int, int]
     return padded + data + b"\0" * (-len(data) % 4)
 
 
-def initramfs(init: Path, modules: Path) -> bytes:
-    """The guest's whole root: the program, a console, and the modules it has to load."""
+def initramfs(init: Path, modules: Path, programs: dict[str, Path] | None = None) -> bytes:
+    """The guest's whole root: the program, a console, the modules it has to load, and other
+    programs, by their paths there."""
     entries = [
         _cpio_entry("dev", _DIRECTORY),
         _cpio_entry("dev/console", _CHARDEV, device=(5, 1)),
@@ -47,6 +48,8 @@ def initramfs(init: Path, modules: Path) -> bytes:
         if module.suffix == ".xz":
             data = lzma.decompress(data)
         entries.append(_cpio_entry(f"modules/{module.name}", _REGULAR, data))
+    for name, file in (programs or {}).items():
+        entries.append(_cpio_entry(name, _REGULAR, file.read_bytes()))
     return b"".join(entries) + _cpio_entry("TRAILER!!!", 0)
 
 

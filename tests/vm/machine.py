@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -47,11 +47,10 @@ class Daemon:
     """One back-end process, its options spelled as virtiofsd spells them."""
 
     def __init__(
-        self, command: list[str], sandbox: str, share: Path, sock: Path, log: Path
+        self, command: list[str], options: list[str], share: Path, sock: Path, log: Path
     ) -> None:
         self.socket = sock
-        arguments = ["--socket-path", str(sock), "--shared-dir", str(share)]
-        arguments += ["--sandbox", sandbox, "--xattr"]
+        arguments = ["--socket-path", str(sock), "--shared-dir", str(share), *options]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
                 command + arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=out
@@ -148,6 +147,8 @@ class Config:
     say: Callable[[str], None]
     keep: bool = False  # leave logs and share where they are
     sandbox: str = "namespace"  # of the back-ends
+    options: tuple[str, ...] = ("--xattr",)  # of the back-ends, too
+    programs: dict[str, Path] = field(default_factory=dict)  # in the guest, by their paths there
 
     @property
     def kernel(self) -> str:
@@ -195,7 +196,8 @@ class Lab:
         self.share.chmod(0o755)
         self._machines: list[Machine] = []
         self._initrd = self.dir / "initrd"
-        self._initrd.write_bytes(guest.initramfs(config.init, config.guest_dir / "modules"))
+        modules = config.guest_dir / "modules"
+        self._initrd.write_bytes(guest.initramfs(config.init, modules, config.programs))
         self.accel = self._choose_accel()
 
     def __enter__(self) -> Lab:
@@ -297,7 +299,8 @@ class Lab:
         ours = not command or command[0] == self.config.daemon[0]
         sandbox = self.config.sandbox if ours else "none"
         sock, log = self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
-        daemon = Daemon(command or self.config.daemon, sandbox, share, sock, log)
+        options = ["--sandbox", sandbox, *self.config.options]
+        daemon = Daemon(command or self.config.daemon, options, share, sock, log)
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]
         device = (

@@ -59,6 +59,10 @@ struct worker {
 };
 extern const struct worker log_worker, churn_worker;
 
+/* Other programs; both say what came of it. */
+void program_run(char *line);
+void program_set_clock(void);
+
 void workload_start(void);
 void workload_report(void);
 void workload_stop(void); /* reports, and verifies */

@@ -65,7 +65,7 @@ static int mount_share(void)
 
 	mkdir(SHARE, 0755);
 	for (int i = 0; i < MOUNT_TRIES; i++) {
-		if (mount(TAG, SHARE, "virtiofs", MS_NODEV, NULL) == 0)
+		if (mount(TAG, SHARE, "virtiofs", 0, NULL) == 0)
 			return 0;
 		nanosleep(&pause, NULL);
 	}
@@ -132,45 +132,56 @@ static void run_checks(const char *list, bool verify)
 	}
 }
 
-static void do_prepare(const char *args)
+static void do_prepare(char *args)
 {
 	if (mkdir(SHARE "/checks", 0755) < 0)
 		channel_say("note cannot make %s: %s", SHARE "/checks", strerror(errno));
 	run_checks(args, false);
 }
 
-static void do_verify(const char *args)
+static void do_verify(char *args)
 {
 	drop_caches();
 	run_checks(args, true);
 }
 
-static void do_work(const char *args)
+static void do_work(char *args)
 {
 	workload_start();
 }
 
-static void do_report(const char *args)
+static void do_report(char *args)
 {
 	workload_report();
 }
 
-static void do_stop(const char *args)
+static void do_stop(char *args)
 {
 	workload_stop();
 }
 
-static void do_poweroff(const char *args)
+static void do_run(char *args)
+{
+	program_run(args);
+}
+
+static void do_clock(char *args)
+{
+	program_set_clock();
+}
+
+static void do_poweroff(char *args)
 {
 	reboot(RB_POWER_OFF);
 }
 
 static const struct {
 	const char *name;
-	void (*run)(const char *args);
+	void (*run)(char *args);
 } commands[] = {
-	{"prepare", do_prepare}, {"work", do_work},	{"report", do_report},
-	{"stop", do_stop},	 {"verify", do_verify}, {"poweroff", do_poweroff},
+	{"prepare", do_prepare}, {"work", do_work},	    {"report", do_report},
+	{"stop", do_stop},	 {"verify", do_verify},	    {"run", do_run},
+	{"clock", do_clock},	 {"poweroff", do_poweroff},
 };
 
 static void obey(char *line)
@@ -181,7 +192,7 @@ static void obey(char *line)
 		*args++ = '\0';
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		if (strcmp(line, commands[i].name) == 0) {
-			commands[i].run(args ? args : "");
+			commands[i].run(args ? args : line + strlen(line));
 			channel_say("end");
 			return;
 		}
