@@ -39,8 +39,8 @@ static bool sigpipe_is_deadly(void)
 
 int gw_channel_open(struct gw_channel *channel, const struct gw_state_channel *config, bool writing)
 {
-	struct sockaddr_storage address = {0};
-	socklen_t len = sizeof(address);
+	int domain = 0;
+	socklen_t len = sizeof(domain);
 	struct stat st;
 	int flags;
 
@@ -55,8 +55,10 @@ int gw_channel_open(struct gw_channel *channel, const struct gw_state_channel *c
 	if (S_ISSOCK(st.st_mode)) {
 		channel->is_socket = true;
 		channel->never_blocks = true;
-		channel->passes_fds = !getsockname(config->fd, (struct sockaddr *)&address, &len) &&
-				      address.ss_family == AF_UNIX;
+		/* Not getsockname(): a confined daemon's transfer threads may not call that. */
+		channel->passes_fds =
+			!getsockopt(config->fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) &&
+			domain == AF_UNIX;
 		return 0;
 	}
 	channel->guard_sigpipe = writing && sigpipe_is_deadly();
