@@ -26,6 +26,7 @@ NINJA = ninja -C $(BUILD)
 
 .PHONY: all demo check check-all check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
 .PHONY: check-fs format clean help
+.PHONY: check-interop format clean help
 all: $(BUILD)/build.ninja
 	@$(NINJA)
 
@@ -79,6 +80,10 @@ check-deb: deps-check deb all
 lint: deps-lint all
 	@scripts/lint $(BUILD)
 
+# Other makes' back-ends, where they are: a table of what each gets wrong, for docs/conformance.md.
+check-interop: all
+	@python3 tests/interop/conform.py $(BUILD)
+
 bench: all
 	@bench/run $(BUILD)
 
@@ -105,6 +110,7 @@ help:
 	@echo 'make check-fs     file system behaviour: guest against host'
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
+	@echo 'make check-interop test other makes of back-ends (VIRTIOFSD, PASST, QEMU_STORAGE_DAEMON)'
 	@echo 'make bench        measure against virtiofsd (VIRTIOFSD=path)'
 	@echo 'make bench-stop   how long a stop takes behind a long copy'
 	@echo 'make deb          Debian packages into $(BUILD)/deb/ (make check-deb: and look at them)'

@@ -14,6 +14,7 @@ static const struct {
 	gw_command_fn *run;
 	const char *help;
 } commands[] = {
+	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
 	{"status", gw_cli_status, "show what back-ends are doing"},
 };
 

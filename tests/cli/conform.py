@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""godwit conform: godwit's own back-ends pass all of it, and a back-end with a fault does not.
+
+usage: conform.py GODWIT GODWIT-FS GODWIT-NULL
+"""
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+
+GODWIT, GODWIT_FS, GODWIT_NULL = (os.path.abspath(p) for p in sys.argv[1:4] + [""] * (4 - len(sys.argv)))
+GET_FEATURES, GET_PROTOCOL_FEATURES, GET_VRING_BASE = 1, 15, 11
+FEATURES = 1 << 32 | 1 << 30
+
+
+def conform(*args, code):
+    """Runs it and returns what it printed."""
+    ran = subprocess.run([GODWIT, "conform", *args], capture_output=True, text=True, timeout=300, check=False)
+    assert ran.returncode == code, f"{args}: exit {ran.returncode}, not {code}\n{ran.stdout}{ran.stderr}"
+    return ran.stdout + ran.stderr
+
+
+def faulty(fault, path):
+    """A back-end of nearly nothing, with one fault; it serves one connection."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen()
+    peer = listener.accept()[0]
+    asked = 0
+    while True:
+        header = peer.recv(12, socket.MSG_WAITALL)
+        if len(header) < 12:
+            return
+        request, flags, size = struct.unpack("=III", header)
+        if fault == "dies" and flags & 3 != 1:
+            os.kill(os.getpid(), 11)
+        if size:
+            peer.recv(size, socket.MSG_WAITALL)
+        if request not in (GET_FEATURES, GET_PROTOCOL_FEATURES):
+            continue
+        value = FEATURES if request == GET_FEATURES else 0
+        asked += 1
+        if fault == "flags":
+            flags = 0xD
+        elif fault == "fickle":
+            value |= asked & 1
+        peer.sendall(struct.pack("=IIIQ", request, (flags & 0x8) | 5, 8, value))
+
+
+def verdicts(*args, code):
+    """What became of each check."""
+    lines = conform("--json", *args, code=code).splitlines()
+    return {line["check"]: line for line in map(json.loads, lines)}
+
+
+def test_faults():
+    """Each fault is found by the check that is about it."""
+    me = f"{sys.executable} {os.path.abspath(__file__)} --faulty"
+    for fault, check in (("flags", "reply-exact"), ("fickle", "features-stable")):
+        name = verdicts("--only", check, "--exec", f"{me} {fault} {{socket}}", code=1)[check]
+        assert name["verdict"] == "fail" and name["level"] == "must", name
+    none = verdicts("--only", "features-stable", "--exec", f"{me} none {{socket}}", code=0)
+    assert none["features-stable"]["verdict"] == "pass", none
+    should = verdicts("--only", "features-device-state", "--exec", f"{me} none {{socket}}", code=0)
+    assert should["features-device-state"]["verdict"] == "fail", should
+    died = verdicts("--only", "hostile-version", "--exec", f"{me} dies {{socket}}", code=1)
+    assert died["hostile-version"]["verdict"] == "fail", died
+
+
+def test_command_line():
+    """What is wrong is said, with the documented exit codes."""
+    assert "either --exec or --socket" in conform(code=2)
+    assert "{socket}" in conform("--exec", "true", code=2)
+    assert "cannot be talked to" in conform("--timeout", "200", "--exec", "true {socket}", code=3)
+    assert "cannot be talked to" in conform("--timeout", "200", "--socket", "/nonexistent/s", code=3)
+
+
+def test_list():
+    """Enough checks, no name twice, and each says where it comes from."""
+    listed = conform("--list", code=0).splitlines()
+    names = [line.split()[0] for line in listed[::2]]
+    assert len(names) == len(set(names)) >= 80, len(names)
+    assert all(line.strip() for line in listed[1::2])
+
+
+def test_ours():
+    """godwit-fs and godwit-null do all that can be asked of them."""
+    with tempfile.TemporaryDirectory(prefix="gw-conform-") as share:
+        os.chmod(share, 0o755)
+        for kind, command, least in (
+            ("fs", f"{GODWIT_FS} --shared-dir={share} --tag=t --log-level=off --socket-path={{socket}}", 120),
+            ("any", f"{GODWIT_NULL} --log-level=off --socket-path={{socket}}", 60),
+        ):
+            ran = verdicts("--type", kind, "--timeout", "20000", "--exec", command, code=0)
+            bad = [c for c in ran.values() if c["verdict"] == "fail"]
+            assert not bad, bad
+            assert sum(c["verdict"] == "pass" for c in ran.values()) >= least, ran
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--faulty":
+        faulty(*sys.argv[2:4])
+    else:
+        for test in (test_command_line, test_list, test_faults, test_ours):
+            test()
