@@ -20,30 +20,36 @@
 #define CHECK_REPLIES 12u
 
 /* The verdict as one byte, then the text. */
-static void tell(struct cf_run *run, enum cf_verdict verdict, const char *format, va_list args)
-	__attribute__((format(printf, 3, 0), noreturn));
-static void tell(struct cf_run *run, enum cf_verdict verdict, const char *format, va_list args)
+static int tell(struct cf_run *run, enum cf_verdict verdict, const char *format, va_list args)
+	__attribute__((format(printf, 3, 0)));
+static int tell(struct cf_run *run, enum cf_verdict verdict, const char *format, va_list args)
 {
 	char text[CF_TEXT_MAX] = {(char)verdict};
 
 	vsnprintf(text + 1, sizeof(text) - 1, format, args);
-	_exit(write(run->verdict_fd, text, strlen(text + 1) + 1) < 0);
+	return write(run->verdict_fd, text, strlen(text + 1) + 1) < 0;
 }
 
 void cf_fail(struct cf_run *run, const char *format, ...)
 {
 	va_list args;
+	int lost;
 
 	va_start(args, format);
-	tell(run, CF_FAIL, format, args);
+	lost = tell(run, CF_FAIL, format, args);
+	va_end(args);
+	_exit(lost);
 }
 
 void cf_skip(struct cf_run *run, const char *format, ...)
 {
 	va_list args;
+	int lost;
 
 	va_start(args, format);
-	tell(run, CF_SKIP, format, args);
+	lost = tell(run, CF_SKIP, format, args);
+	va_end(args);
+	_exit(lost);
 }
 
 int cf_ok(struct cf_run *run, int result, const char *doing)
