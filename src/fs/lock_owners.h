@@ -41,7 +41,6 @@ int fs_lock_owner_open(struct fs_lock_owner *owner);
 /* What the kernel is told; *@range is what it answers to F_OFD_GETLK. */
 int fs_lock_control(int fd, int command, struct fs_range *range);
 /* The table follows: @next is what @owner has now. */
-void fs_lock_owner_has(struct fs_locks *locks, struct fs_lock_owner *owner,
-		       struct fs_ranges *next);
+void fs_lock_owner_has(struct fs_locks *locks, struct fs_lock_owner *owner, struct fs_ranges *next);
 
 #endif

@@ -255,8 +255,7 @@ static int stage_range(struct fs_locks *locks, struct fs_lock_owner *owner,
 		return gw_fail(EINVAL, "load: inode %llu has two locks of one owner on byte %llu",
 			       (unsigned long long)record->inode,
 			       (unsigned long long)record->start);
-	if (locks->ranges == FS_LOCK_RANGES_MAX ||
-	    fs_ranges_with(&owner->ranges, &range, &next))
+	if (locks->ranges == FS_LOCK_RANGES_MAX || fs_ranges_with(&owner->ranges, &range, &next))
 		return gw_fail(ENOLCK, "load: inode %llu has too many locks",
 			       (unsigned long long)record->inode);
 	fs_lock_owner_has(locks, owner, &next);
@@ -291,7 +290,8 @@ int fs_flock_put(void *opaque, const void *object)
 	const struct gw_fs_flock_v1 *record = object;
 	struct fs_open *open = fs_slot_adopted(&loading->handles->slots, record->handle);
 
-	if (!open || !open->handle.inode || open->handle.dir || (record->shared && record->exclusive))
+	if (!open || !open->handle.inode || open->handle.dir ||
+	    (record->shared && record->exclusive))
 		return gw_fail(EINVAL, "load: handle %#llx cannot have such a lock",
 			       (unsigned long long)record->handle);
 	open->handle.flock = record->exclusive ? LOCK_EX : record->shared ? LOCK_SH : 0;

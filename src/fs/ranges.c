@@ -30,19 +30,18 @@ int fs_ranges_with(const struct fs_ranges *ranges, const struct fs_range *change
 	if (!next->at)
 		return -ENOLCK;
 	for (unsigned i = 0; i < ranges->count; i++) {
-		struct fs_range old = ranges->at[i];
+		struct fs_range old = ranges->at[i], before = old, after = old;
 
+		before.end = GW_MIN(old.end, change->start - 1);
+		after.start = GW_MAX(old.start, change->end + 1);
 		if (old.start < change->start)
-			append(next, (struct fs_range){old.start,
-						       GW_MIN(old.end, change->start - 1),
-						       old.type});
+			append(next, before);
 		if (old.end <= change->end)
 			continue;
 		if (!placed)
 			append(next, *change);
 		placed = true;
-		append(next, (struct fs_range){GW_MAX(old.start, change->end + 1), old.end,
-					       old.type});
+		append(next, after);
 	}
 	if (!placed)
 		append(next, *change);

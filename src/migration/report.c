@@ -266,12 +266,12 @@ char *gw_report_exposition(const struct gw_report *report)
 	char *text = NULL;
 	size_t len;
 	FILE *out = report && !report->failed ? open_memstream(&text, &len) : NULL;
-	const char *name;
-	json_t *family;
+	json_t *all = out ? report->levels[0].value : NULL;
 
 	if (!out)
 		return NULL;
-	json_object_foreach(report->levels[0].value, name, family) print_family(out, name, family);
+	for (void *at = json_object_iter(all); at; at = json_object_iter_next(all, at))
+		print_family(out, json_object_iter_key(at), json_object_iter_value(at));
 	if (fclose(out)) {
 		free(text);
 		return NULL;
