@@ -99,6 +99,23 @@ int gw_state_delete(struct gw_state_writer *writer, const struct gw_layout *layo
 int gw_state_put_fd(struct gw_state_writer *writer, int fd);
 /* All that was put so far is on its way, and none of it waits here for more. */
 int gw_state_flush(struct gw_state_writer *writer);
+
+/*
+ * Records made ahead of time: for a device that collects while the guest runs and has little left
+ * to do once it stands still. A batch makes records of one layout in memory, which any number of
+ * streams can carry later. Values of fields are shorter than 8 KiB.
+ */
+struct gw_state_batch;
+int gw_state_batch_new(struct gw_state_batch **batch);
+void gw_state_batch_free(struct gw_state_batch *batch);
+/* What it held is given up, as after a failure; objects of @layout follow. */
+int gw_state_batch_begin(struct gw_state_batch *batch, const struct gw_layout *layout);
+int gw_state_batch_put(struct gw_state_batch *batch, const void *object);
+/* The records, valid until the next gw_state_batch_begin(); nothing if there was no object. */
+struct gw_bytes gw_state_batch_end(struct gw_state_batch *batch);
+/* Append records of @layout that batches made, in @count pieces. Transfer thread. */
+int gw_state_put_records(struct gw_state_writer *writer, const struct gw_layout *layout,
+			 const struct gw_bytes *pieces, size_t count);
 uint64_t gw_state_written(const struct gw_state_writer *writer); /* bytes so far */
 /* The `state` parameter of the stream (1 if it is off): which layouts are in force. */
 unsigned gw_state_number(const struct gw_state_writer *writer);

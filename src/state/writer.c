@@ -12,6 +12,7 @@
 #include "state/describe.h"
 #include "state/header.h"
 #include "state/mac.h"
+#include "state/record.h"
 
 /*
  * Finished records wait in the buffer until there are so many bytes; a system call for less would
@@ -19,6 +20,9 @@
  */
 #define FLUSH_AT   (128 * 1024)
 #define BUFFER_LEN (FLUSH_AT + GW_WIRE_PAYLOAD_MAX + GW_HEADER_MAX + GW_DESCRIPTION_MAX)
+
+/* Records made ahead of time are handed on from where they lie, so many pieces in one call. */
+#define PIECES_AT_ONCE 256
 
 /* The buffer's pieces and the cuts between them. */
 #define IOV_PIECES (2 * GW_WIRE_FIELDS_MAX + 1)
@@ -134,16 +138,9 @@ static size_t open_payload(const struct gw_state_writer *writer)
 static void record_end(struct gw_state_writer *writer, unsigned type, unsigned flags)
 {
 	struct gw_sink *sink = &writer->sink;
-	size_t len = open_payload(writer);
-	size_t pad = gw_round_up(len, GW_WIRE_ALIGN) - len;
-	struct gw_wire_record record = {.type = htole16((uint16_t)type),
-					.flags = htole16((uint16_t)flags),
-					.length = htole32((uint32_t)len)};
 	uint64_t sum;
 
-	memcpy(sink->buf + writer->open_at, &record, sizeof(record));
-	memset(sink->buf + sink->len, 0, pad);
-	sink->len += pad;
+	gw_record_frame(sink, writer->open_at, type, flags, open_payload(writer));
 	sum = htole64(checksum_open(writer));
 	memcpy(sink->buf + sink->len, &sum, sizeof(sum));
 	sink->len += sizeof(sum);
@@ -155,7 +152,7 @@ static int close_objects(struct gw_state_writer *writer)
 {
 	if (!writer->open)
 		return 0;
-	record_end(writer, writer->open->type, writer->open->optional ? GW_WIRE_OPTIONAL : 0);
+	record_end(writer, writer->open->type, gw_record_flags(writer->open));
 	writer->open = NULL;
 	/* What lies outside the buffer is the caller's, and valid only until it gets back. */
 	if (writer->sink.cut_count || writer->sink.len >= FLUSH_AT)
@@ -200,17 +197,23 @@ static int announce(struct gw_state_writer *writer, const struct gw_layout *layo
 	return 0;
 }
 
+/* Records of @layout may follow. */
+static int open_layout(struct gw_state_writer *writer, const struct gw_layout *layout)
+{
+	int err = close_objects(writer);
+
+	if (!err && !writer->phase_known)
+		err = gw_state_writer_phase(writer, GW_PHASE_STOPPED);
+	return err ? err : announce(writer, layout);
+}
+
 static int open_objects(struct gw_state_writer *writer, const struct gw_layout *layout)
 {
 	int err;
 
 	if (writer->open == layout)
 		return 0;
-	err = close_objects(writer);
-	if (!err && !writer->phase_known)
-		err = gw_state_writer_phase(writer, GW_PHASE_STOPPED);
-	if (!err)
-		err = announce(writer, layout);
+	err = open_layout(writer, layout);
 	if (err)
 		return err;
 	writer->open = layout;
@@ -246,6 +249,59 @@ int gw_state_delete(struct gw_state_writer *writer, const struct gw_layout *layo
 		    const void *object)
 {
 	return put_object(writer, layout, object, GW_WIRE_DELETE);
+}
+
+/* Of records that were made before, the checksums are all there is to do. */
+static void count_records(struct gw_state_writer *writer, const struct gw_bytes *piece)
+{
+	const uint8_t *at = piece->data, *end = at + piece->len;
+
+	while (at < end) {
+		at += gw_record_len(at);
+		XXH3_64bits_update(writer->sums, at - GW_WIRE_SUM_LEN, GW_WIRE_SUM_LEN);
+		writer->records++;
+	}
+}
+
+static int write_pieces(struct gw_state_writer *writer, const struct gw_bytes *pieces, size_t count)
+{
+	struct iovec iov[PIECES_AT_ONCE];
+	size_t len = 0;
+	int err = 0;
+
+	for (size_t i = 0; i < count && !err; i++) {
+		count_records(writer, &pieces[i]);
+		iov[i] = (struct iovec){(void *)pieces[i].data, pieces[i].len};
+		len += pieces[i].len;
+		if (writer->mac)
+			err = gw_mac_update(writer->mac, pieces[i].data, pieces[i].len);
+	}
+	if (!err)
+		err = gw_channel_write(&writer->channel, iov, (unsigned)count, -1);
+	writer->flushed += len;
+	return err;
+}
+
+static int put_pieces(struct gw_state_writer *writer, const struct gw_layout *layout,
+		      const struct gw_bytes *pieces, size_t count)
+{
+	int err = open_layout(writer, layout);
+
+	if (!err)
+		err = flush(writer, -1);
+	for (size_t i = 0; i < count && !err; i += PIECES_AT_ONCE)
+		err = write_pieces(writer, pieces + i, GW_MIN(count - i, (size_t)PIECES_AT_ONCE));
+	return err;
+}
+
+int gw_state_put_records(struct gw_state_writer *writer, const struct gw_layout *layout,
+			 const struct gw_bytes *pieces, size_t count)
+{
+	int err = check_usable(writer);
+
+	if (err || !count || !gw_layout_in_force(layout, writer->number))
+		return err;
+	return stick(writer, put_pieces(writer, layout, pieces, count));
 }
 
 int gw_state_put_fd(struct gw_state_writer *writer, int fd)
