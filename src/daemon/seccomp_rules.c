@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -133,6 +134,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"futex", ALL},
 	{NAME_POLL, ALL},
 	{"sched_yield", ALL},
+	{"setpriority", MOVE, 0, WHOLE, PRIO_PROCESS},
 	{"clock_gettime", ALL},
 	{"restart_syscall", CTRL},
 	{"epoll_create1", CTRL},

@@ -33,8 +33,10 @@ static enum verdict leads_to(struct fs_inodes *inodes, const struct fs_name_copy
 									   : CANNOT_TELL;
 	if (!fs_mount_is(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, -1, &stx))
 		return LEADS_NOT;
-	if (held)
+	if (held && inode->btime != fs_btime(&stx)) {
 		inode->btime = fs_btime(&stx);
+		fs_inode_changed(inode);
+	}
 	return LEADS_TO_IT;
 }
 
@@ -150,7 +152,7 @@ static bool is_removed(struct fs_inodes *inodes, int fd, const struct statx *stx
 	return len >= sizeof(mark) - 1 && !strcmp(path + len - (sizeof(mark) - 1), mark);
 }
 
-int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode)
+int fs_check(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
 	struct statx stx;
@@ -168,14 +170,20 @@ int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode)
 		return FS_FOUND_GONE;
 	if (err || fs_statx_fd(fd.fd, &stx))
 		return FS_FOUND_NOWHERE;
-	if (is_removed(inodes, fd.fd, &stx)) {
-		good = drop_names(inodes, inode);
-		return good ? good : FS_FOUND_ORPHAN;
-	}
+	if (is_removed(inodes, fd.fd, &stx))
+		return FS_FOUND_ORPHAN;
 	if (!follow_descriptor(inodes, inode, fd.fd))
 		return FS_FOUND_NOWHERE;
 	good = check_names(inodes, inode);
 	return good < 0 ? good : FS_FOUND_NAMED;
+}
+
+int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	int found = fs_check(inodes, inode);
+	int err = found == FS_FOUND_ORPHAN ? drop_names(inodes, inode) : 0;
+
+	return err ? err : found;
 }
 
 const char *fs_escape(char text[FS_DESCRIBE_MAX], const char *from)

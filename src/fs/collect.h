@@ -17,6 +17,8 @@ enum fs_found {
  * Check the names of @inode against the host, and correct them where the host moved it. Changes
  * nothing that the guest could see. < 0: a system call failed that should not.
  */
+int fs_check(struct fs_inodes *inodes, struct fs_inode *inode);
+/* With the guest at rest: what is an orphan has no names from here on. */
 int fs_collect(struct fs_inodes *inodes, struct fs_inode *inode);
 
 /* Inodes, pinned. */

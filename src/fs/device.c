@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/checked.h"
+#include "fs/collector.h"
 #include "fs/dispatch.h"
 #include "fs/foreign_virtiofsd.h"
 #include "fs/fuse_wire.h"
@@ -37,6 +38,7 @@ static void fs_destroy(void *dev)
 {
 	struct fs *fs = dev;
 
+	fs_collector_free(fs->collector);
 	fs_pool_free(fs->pool);
 	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);
@@ -87,6 +89,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_locks_new(&fs->locks);
 	if (ret == 0)
 		ret = fs_pool_new(&fs->pool, fs, fs->host->thread_pool_size);
+	if (ret == 0)
+		ret = fs_collector_new(&fs->collector, fs);
 	if (ret < 0) {
 		fs_destroy(fs);
 		return ret;

@@ -92,11 +92,12 @@ struct fs_session {
 	uint32_t max_write, max_readahead, max_pages;
 };
 
-struct fs_inodes;   /* inode.h */
-struct fs_handles;  /* handle.h */
-struct fs_pool;	    /* pool.h */
-struct fs_xattrmap; /* xattrmap.h */
-struct fs_locks;    /* locks.h */
+struct fs_inodes;    /* inode.h */
+struct fs_handles;   /* handle.h */
+struct fs_pool;	     /* pool.h */
+struct fs_xattrmap;  /* xattrmap.h */
+struct fs_locks;     /* locks.h */
+struct fs_collector; /* collector.h */
 
 struct fs {
 	const struct fs_host *host;
@@ -111,6 +112,7 @@ struct fs {
 	struct fs_inodes *inodes;
 	struct fs_handles *handles;
 	struct fs_pool *pool;
+	struct fs_collector *collector;
 	uint64_t features; /* negotiated virtio features */
 };
 

@@ -90,8 +90,10 @@ static enum same is_same(struct fs_inode *inode, const struct statx *stx, int fd
 	};
 
 	if (fs_fdcache_holds(inode)) {
-		if (inode->btime != btime)
+		if (inode->btime != btime) {
 			inode->btime = btime;
+			fs_inode_changed(inode);
+		}
 		return SAME_YES;
 	}
 	if (btime && inode->btime)
@@ -133,6 +135,7 @@ static void count_lookup(struct fs_inode *inode, uint64_t count)
 	if (!inode->lookups)
 		fs_slot_pin(&inode->slot);
 	inode->lookups += count;
+	fs_inode_changed(inode);
 }
 
 static void insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint64_t hash,
@@ -173,6 +176,7 @@ struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fres
 		inode = fresh;
 		insert(inodes, shard, hash, inode);
 		fs_slot_publish(&inode->slot);
+		fs_inode_renamed(inode);
 	}
 	count_lookup(inode, 1);
 	return inode;
@@ -234,6 +238,7 @@ void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t 
 		count = GW_MIN(count, inode->lookups);
 		inode->lookups -= count;
 		last = count && !inode->lookups;
+		fs_inode_changed(inode);
 	}
 	if (last)
 		fs_inode_put(inode);

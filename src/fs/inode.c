@@ -66,6 +66,7 @@ void fs_inode_destroy(struct fs_inode *inode)
 		fs_number_drop(inodes, dead);
 		fs_mount_put(inodes, dead->mount);
 		fs_fhandle_forget(dead);
+		fs_inode_changed(dead);
 		fs_slot_free(&dead->slot);
 	}
 }
@@ -178,8 +179,10 @@ static bool has_one_name(const struct statx *stx)
 static void found_as(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		     const char *name, const struct statx *stx)
 {
-	if (stx->stx_nlink > 1 && !fs_inode_has(inode, FS_INODE_LINKS) && !S_ISDIR(stx->stx_mode))
+	if (stx->stx_nlink > 1 && !fs_inode_has(inode, FS_INODE_LINKS) && !S_ISDIR(stx->stx_mode)) {
 		atomic_fetch_or(&inode->flags, FS_INODE_LINKS);
+		fs_inode_changed(inode);
+	}
 	/* Without memory for the name the inode is harder to find later, and no more. */
 	fs_name_found(inodes, inode, parent, name, strlen(name), has_one_name(stx));
 }
@@ -372,6 +375,7 @@ void fs_inodes_free(struct fs_inodes *inodes)
 		fs_inodes_clear(inodes);
 		fs_fdcache_drop(inodes, inodes->root);
 	}
+	fs_tracking_fini(&inodes->tracking, &inodes->slots);
 	fs_mounts_fini(inodes);
 	fs_fdcache_fini(inodes);
 	fs_fhandles_fini(inodes);

@@ -2,6 +2,7 @@
 /* fs/load.c - a stream becomes the device's state, whole or not at all. */
 #include <stdlib.h>
 
+#include "fs/collector.h"
 #include "fs/load.h"
 #include "fs/locks.h"
 #include "godwit/error.h"
@@ -58,8 +59,11 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 		err = stage_all(&loading, reader);
 	if (!err)
 		err = fs_adopt_all(&loading);
-	if (!err)
+	if (!err) {
+		fs_collector_hold(fs->collector);
 		swap_in(&loading);
+		fs_collector_release(fs->collector);
+	}
 	if (!err && loading.lost)
 		gw_warn("load: %llu inodes and handles are missing here",
 			(unsigned long long)loading.lost);

@@ -155,6 +155,7 @@ static void attach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t re
 	record->inode = fs_slot_index(&inode->slot);
 	record->next = atomic_load_explicit(&inode->names, memory_order_relaxed);
 	atomic_store_explicit(&inode->names, ref, memory_order_relaxed);
+	fs_inode_renamed(inode);
 }
 
 /* Walks the other names of a file with several links, of which the latest come first. */
@@ -164,6 +165,7 @@ static void detach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t re
 	uint32_t next = fs_name_at(inodes, ref)->next;
 	struct fs_name *before;
 
+	fs_inode_renamed(inode);
 	if (at == ref) {
 		atomic_store_explicit(&inode->names, next, memory_order_relaxed);
 		return;
@@ -265,6 +267,8 @@ static uint32_t take_others(struct fs_inodes *inodes, struct fs_inode *inode,
 		ref = next;
 	}
 	atomic_store_explicit(&inode->names, left, memory_order_relaxed);
+	if (others)
+		fs_inode_renamed(inode);
 	return others;
 }
 
@@ -444,6 +448,44 @@ int fs_names_copy(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_na
 
 	*copies = copy_all(inodes, first_of(inodes, inode), count);
 	return *copies ? 0 : -ENOMEM;
+}
+
+/* The latest stand first, and a file may have any number of them. */
+#define NAMES_AT_ONCE 32
+
+static unsigned oldest(const struct fs_inodes *inodes, const struct fs_name *record, unsigned skip,
+		       const struct fs_name *names[NAMES_AT_ONCE])
+{
+	unsigned n = 0, count = 0;
+
+	for (const struct fs_name *r = record; r; r = fs_name_at(inodes, r->next))
+		count++;
+	if (count <= skip)
+		return 0;
+	for (unsigned i = 0; i < count - skip; i++) {
+		if (count - skip - i <= NAMES_AT_ONCE)
+			names[n++] = record;
+		record = fs_name_at(inodes, record->next);
+	}
+	return n;
+}
+
+int fs_names_walk(struct fs_inodes *inodes, struct fs_inode *inode, fs_name_fn *fn, void *opaque)
+{
+	GW_LOCK_SCOPE(&inodes->names_lock);
+	const struct fs_name *record = first_of(inodes, inode);
+	const struct fs_name *names[NAMES_AT_ONCE];
+	unsigned n, done = 0;
+	int err = 0;
+
+	if (record && !record->next) /* nearly all */
+		return fn(opaque, record);
+	while (!err && (n = oldest(inodes, record, done, names))) {
+		done += n;
+		while (n && !err)
+			err = fn(opaque, names[--n]);
+	}
+	return err;
 }
 
 void fs_names_copy_free(struct fs_name_copy *copies, unsigned count)

@@ -10,10 +10,12 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/collect.h"
+#include "fs/collector.h"
 #include "fs/dir.h"
 #include "fs/handles.h"
 #include "fs/locks.h"
 #include "fs/orphan.h"
+#include "fs/ready.h"
 #include "fs/records.h"
 #include "fs/table.h"
 #include "godwit/error.h"
@@ -23,17 +25,23 @@
 #define MAGIC_CIFS 0xff534d42
 #define MAGIC_FUSE 0x65735546
 
-/* Collecting begins when SAVE comes: there is nothing to start or stop yet. */
+/* Pieces handed to the stream at once. */
+#define PIECES 256
+
 int fs_prepare(void *dev, bool on)
 {
-	(void)dev;
-	(void)on;
+	struct fs *fs = dev;
+
+	if (on)
+		return fs_collector_start(fs->collector);
+	fs_collector_stop(fs->collector);
 	return 0;
 }
 
 struct saving {
 	struct fs *fs;
 	struct gw_state_writer *writer;
+	struct fs_maker maker;
 	struct fs_orphans orphans;
 	struct fs_inode_list missing, lost;
 	uint64_t idle_bytes; /* of unnamed files that are not open */
@@ -175,8 +183,10 @@ static struct fs_inode_list *list_for(struct saving *saving, struct fs_inode *in
 	return found == FS_FOUND_NAMED ? NULL : &saving->lost;
 }
 
-static int collect(struct saving *saving, struct fs_inode *inode)
+/* 1: it has no name that leads to it, so that the next save has to ask again. */
+static int collect(void *opaque, struct fs_inode *inode)
 {
+	struct saving *saving = opaque;
 	int found = fs_collect(saving->fs->inodes, inode);
 	struct fs_inode_list *list = found == FS_FOUND_NOWHERE || found == FS_FOUND_GONE
 					     ? &saving->missing
@@ -185,9 +195,23 @@ static int collect(struct saving *saving, struct fs_inode *inode)
 
 	if (!err && list)
 		err = fs_list_note(list, inode);
-	return err ? gw_fail(-err, "save: names of inode %llu: %s",
-			     (unsigned long long)fs_inode_id(inode), strerror(-err))
-		   : 0;
+	if (err)
+		return gw_fail(-err, "save: names of inode %llu: %s",
+			       (unsigned long long)fs_inode_id(inode), strerror(-err));
+	return found != FS_FOUND_NAMED;
+}
+
+/* What is settled was looked at beside the guest. */
+static int collect_all(struct saving *saving)
+{
+	struct fs_inodes *inodes = saving->fs->inodes;
+	int err = 0;
+
+	for (uint32_t unit = 0; !err && fs_unit_next(&inodes->slots, &unit); unit++) {
+		if (!fs_unit_is_settled(inodes, unit))
+			err = fs_unit_settle(inodes, unit, collect, saving);
+	}
+	return err;
 }
 
 /* We hold it, so that for the guest it is still there: the destination decides. */
@@ -236,65 +260,47 @@ static int save_lost(struct saving *saving)
 	return err;
 }
 
-/* Where there is no birth time, the handle has to tell one file from the next of its number. */
-static bool handle_needed(struct fs_inodes *inodes, struct fs_inode *inode,
-			  struct fs_fhandle *handle)
-{
-	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
+/* Of each unit the records of one kind, as they lie in memory. */
+typedef struct gw_bytes piece_fn(const struct fs_records *records);
 
-	if (inode->btime || !inodes->mounts[inode->mount].portable)
-		return false;
-	if (fs_fhandle_recall(inode, handle))
-		return true;
-	if (fs_inode_fd(inode, &fd) || fs_fhandle_of(fd.fd, handle))
-		return false;
-	fs_fhandle_remember(inode, handle); /* else it is asked for again next time */
-	return true;
+static struct gw_bytes inode_piece(const struct fs_records *records)
+{
+	return (struct gw_bytes){.data = records->bytes, .len = records->inodes_len};
 }
 
-static int save_inode(struct saving *saving, struct fs_inode *inode)
+static struct gw_bytes name_piece(const struct fs_records *records)
+{
+	return (struct gw_bytes){.data = records->bytes + records->inodes_len,
+				 .len = records->names_len};
+}
+
+static int save_pieces(struct saving *saving, const struct gw_layout *layout, piece_fn *piece)
 {
 	struct fs_inodes *inodes = saving->fs->inodes;
-	struct fs_fhandle handle;
-	struct gw_fs_inode_v1 record = {
-		.id = fs_inode_id(inode),
-		.type = inode->type,
-		.mount = inode->mount,
-		.ino = inode->ino,
-		.btime = inode->btime,
-		.lookups = fs_lookups_count(inodes, inode),
-		.links = fs_inode_has(inode, FS_INODE_LINKS),
-	};
+	struct gw_bytes pieces[PIECES];
+	size_t n = 0;
+	int err = 0;
 
-	if (fs_inode_has(inode, FS_INODE_NUMBERED))
-		record.number = fs_number_seen(inodes, inode);
-	if (handle_needed(inodes, inode, &handle)) {
-		record.handle_type = handle.type;
-		record.handle = (struct gw_bytes){.data = handle.bytes, .len = handle.len};
+	for (uint32_t unit = 0; !err && fs_unit_next(&inodes->slots, &unit); unit++) {
+		err = fs_unit_make(&saving->maker, unit);
+		if (!err && inodes->tracking.records[unit].bytes)
+			pieces[n++] = piece(&inodes->tracking.records[unit]);
+		if (!err && n == PIECES) {
+			err = gw_state_put_records(saving->writer, layout, pieces, n);
+			n = 0;
+		}
 	}
-	return gw_state_put(saving->writer, &gw_fs_inode_v1, &record);
+	return err ? err : gw_state_put_records(saving->writer, layout, pieces, n);
 }
 
-static int save_names(struct saving *saving, struct fs_inode *inode)
+static int save_inodes(struct saving *saving)
 {
-	struct fs_name_copy *names;
-	unsigned count;
-	int err = fs_names_copy(saving->fs->inodes, inode, &names, &count);
+	return save_pieces(saving, &gw_fs_inode_v1, inode_piece);
+}
 
-	if (err)
-		return gw_fail(-err, "save: no memory for names");
-	/* The latest comes last, as it was found. */
-	for (unsigned i = count; i && !err; i--) {
-		const struct gw_fs_name_v1 record = {
-			.parent = fs_inode_id(names[i - 1].parent),
-			.name = {.data = names[i - 1].name, .len = names[i - 1].len},
-			.inode = fs_inode_id(inode),
-		};
-
-		err = gw_state_put(saving->writer, &gw_fs_name_v1, &record);
-	}
-	fs_names_copy_free(names, count);
-	return err;
+static int save_names(struct saving *saving)
+{
+	return save_pieces(saving, &gw_fs_name_v1, name_piece);
 }
 
 static int save_entries(struct saving *saving, uint64_t id, const struct fs_dir *dir)
@@ -349,6 +355,13 @@ static int save_inode_id(struct saving *saving, struct fs_inode *inode)
 	return save_foreign_id(saving, &inode->slot, false);
 }
 
+static int save_inode_ids(struct saving *saving)
+{
+	if (!atomic_load(&saving->fs->inodes->slots.foreign.count))
+		return 0;
+	return each_inode(saving, save_inode_id);
+}
+
 static int save_handle_id(struct saving *saving, struct fs_open *open)
 {
 	return save_foreign_id(saving, &open->slot, true);
@@ -359,7 +372,7 @@ static int save_all(struct saving *saving)
 	int err = each_handle(saving, sync_handle);
 
 	if (!err)
-		err = each_inode(saving, collect);
+		err = collect_all(saving);
 	if (!err)
 		err = collect_missing(saving);
 	if (!err)
@@ -367,13 +380,13 @@ static int save_all(struct saving *saving)
 	if (!err)
 		err = save_mounts(saving);
 	if (!err)
-		err = each_inode(saving, save_inode_id);
+		err = save_inode_ids(saving);
 	if (!err)
 		err = each_handle(saving, save_handle_id);
 	if (!err)
-		err = each_inode(saving, save_inode);
+		err = save_inodes(saving);
 	if (!err)
-		err = each_inode(saving, save_names);
+		err = save_names(saving);
 	if (!err)
 		err = save_lost(saving);
 	if (!err)
@@ -385,15 +398,35 @@ static int save_all(struct saving *saving)
 	return err ? err : fs_locks_release(saving->fs, saving->writer);
 }
 
+static int save_held(struct saving *saving)
+{
+	struct fs_inodes *inodes = saving->fs->inodes;
+	bool collected = fs_tracking_is_on(&inodes->tracking);
+	int err = fs_tracking_start(&inodes->tracking);
+
+	if (err)
+		return gw_fail(-err, "save: no memory to collect in");
+	err = fs_maker_init(&saving->maker);
+	if (!err)
+		err = save_all(saving);
+	if (!collected)
+		fs_tracking_stop(&inodes->tracking, &inodes->slots);
+	fs_maker_fini(&saving->maker);
+	return err;
+}
+
 int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget)
 {
-	struct saving saving = {.fs = dev, .writer = writer};
+	struct fs *fs = dev;
+	struct saving saving = {.fs = fs, .writer = writer, .maker.inodes = fs->inodes};
 	int err;
 
 	(void)budget;
 	if (phase != GW_PHASE_STOPPED)
 		return 0; /* everything is said once the device stands still */
-	err = save_all(&saving);
+	fs_collector_hold(fs->collector);
+	err = save_held(&saving);
+	fs_collector_release(fs->collector);
 	fs_list_free(&saving.orphans.list);
 	fs_list_free(&saving.missing);
 	fs_list_free(&saving.lost);

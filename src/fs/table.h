@@ -15,6 +15,7 @@
 #include "fs/fs.h"
 #include "fs/inode.h"
 #include "fs/slots.h"
+#include "fs/tracking.h"
 
 /*
  * Locks, in the order in which they may be taken:
@@ -128,6 +129,7 @@ struct fs_inodes {
 	struct fs_numbers numbers;
 	pthread_mutex_t fhandles_lock;
 	struct gw_slab fhandle_slab;
+	struct fs_tracking tracking;
 };
 
 static inline struct fs_inodes *fs_table_of(const struct fs_inode *inode)
@@ -149,6 +151,17 @@ static inline bool fs_inode_unmark(struct fs_inode *inode, enum fs_inode_flags f
 static inline struct fs_name *fs_name_at(const struct fs_inodes *inodes, uint32_t name)
 {
 	return gw_slab_at(&inodes->name_slab, name);
+}
+
+/* What is saved of it is another thing now; in the second case its names (tracking.h). */
+static inline void fs_inode_changed(const struct fs_inode *inode)
+{
+	fs_tracking_changed(&fs_table_of(inode)->tracking, fs_slot_index(&inode->slot));
+}
+
+static inline void fs_inode_renamed(const struct fs_inode *inode)
+{
+	fs_tracking_renamed(&fs_table_of(inode)->tracking, fs_slot_index(&inode->slot));
 }
 
 static inline uint64_t fs_mix(uint64_t x)
@@ -205,6 +218,9 @@ struct fs_name_copy {
 };
 int fs_names_copy(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy **copies,
 		  unsigned *count);
+/* Call @fn for each name of @inode, the oldest first, under names_lock: no copies. */
+typedef int fs_name_fn(void *opaque, const struct fs_name *name);
+int fs_names_walk(struct fs_inodes *inodes, struct fs_inode *inode, fs_name_fn *fn, void *opaque);
 void fs_names_copy_free(struct fs_name_copy *copies, unsigned count);
 /* The latest name alone. False: it has none. */
 bool fs_name_first(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy *copy);

@@ -89,8 +89,8 @@ static void close_record(struct gw_state_batch *batch)
 
 static int put(struct gw_state_batch *batch, const void *object)
 {
-	int err = gw_object_encode(&batch->sink, batch->layout, object, GW_WIRE_PUT,
-				   batch->previous);
+	int err =
+		gw_object_encode(&batch->sink, batch->layout, object, GW_WIRE_PUT, batch->previous);
 
 	if (!err && batch->sink.cut_count)
 		err = gw_fail(E2BIG, "%s: values of %d bytes and more cannot be made ahead",

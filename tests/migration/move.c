@@ -93,10 +93,7 @@ void move_twin(struct share *to, const struct share *from)
 
 void move_twin_close(struct share *to)
 {
-	fs_locks_free(to->fs.locks);
-	fs_handles_free(to->fs.handles);
-	fs_inodes_free(to->fs.inodes);
-	fs_root_close(&to->fs);
+	share_close_tables(to);
 }
 
 void move_over(struct share *to, struct share *from)

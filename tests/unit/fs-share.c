@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fs-share.h"
+#include "fs/collector.h"
 #include "fs/locks.h"
 #include "fs/root.h"
 
@@ -19,6 +20,7 @@ void share_reopen(struct share *share)
 	assert_int_equal(fs_inodes_new(&share->fs.inodes, &share->fs), 0);
 	assert_int_equal(fs_handles_new(&share->fs.handles, &share->fs), 0);
 	assert_int_equal(fs_locks_new(&share->fs.locks), 0);
+	assert_int_equal(fs_collector_new(&share->fs.collector, &share->fs), 0);
 }
 
 void share_open(struct share *share, unsigned fd_limit)
@@ -49,12 +51,18 @@ static void empty(int fd)
 	closedir(dir);
 }
 
-void share_close(struct share *share)
+void share_close_tables(struct share *share)
 {
+	fs_collector_free(share->fs.collector);
 	fs_locks_free(share->fs.locks);
 	fs_handles_free(share->fs.handles);
 	fs_inodes_free(share->fs.inodes);
 	fs_root_close(&share->fs);
+}
+
+void share_close(struct share *share)
+{
+	share_close_tables(share);
 	empty(open(share->path, O_RDONLY | O_DIRECTORY));
 	rmdir(share->path);
 }

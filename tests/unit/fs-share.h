@@ -23,6 +23,7 @@ struct share {
 void share_open(struct share *share, unsigned fd_limit);
 /* The tables alone, anew over the same directory. */
 void share_reopen(struct share *share);
+void share_close_tables(struct share *share); /* the directory stays */
 void share_close(struct share *share);
 
 /* Below the share; "%s" and so on in @format. */

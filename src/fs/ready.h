@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/ready.h - units of the inode table made ready to be saved. */
+#ifndef GW_FS_READY_H
+#define GW_FS_READY_H
+
+#include "fs/table.h"
+#include "godwit/state.h"
+
+/* What making records takes; one a thread. */
+struct fs_maker {
+	struct fs_inodes *inodes;
+	struct gw_state_batch *inode_batch, *name_batch;
+};
+int fs_maker_init(struct fs_maker *maker);
+void fs_maker_fini(struct fs_maker *maker);
+
+/* Tracking is on. Is there anything left to do? */
+bool fs_unit_is_settled(const struct fs_inodes *inodes, uint32_t unit);
+bool fs_unit_is_made(const struct fs_inodes *inodes, uint32_t unit);
+/* Call @fn for each inode of the unit that is not settled; it is, if that returns 0. < 0 ends it.
+ */
+typedef int fs_settle_fn(void *opaque, struct fs_inode *inode);
+int fs_unit_settle(struct fs_inodes *inodes, uint32_t unit, fs_settle_fn *fn, void *opaque);
+/* The records, made now if they are not. */
+int fs_unit_make(struct fs_maker *maker, uint32_t unit);
+
+#endif
