@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/options.h"
 #include "cli/ask.h"
 #include "cli/command.h"
+#include "cli/print.h"
 #include "control/control.h"
 #include "godwit/error.h"
 
@@ -23,71 +25,90 @@ static const struct gw_option options[] = {
 	{NULL},
 };
 
-/* A daemon's text on a terminal: nothing in it may steer the terminal. */
-static void print_text(const char *text)
-{
-	for (; text && *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
-}
-
-static const char *text_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-
-	return text ? text : "unknown";
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-	return json_integer_value(json_object_get(object, key));
-}
-
-static bool is_true(const json_t *object, const char *key)
-{
-	return json_is_true(json_object_get(object, key));
-}
-
 static void print_ring(const json_t *ring)
 {
-	printf("    ring %-10lld", number_of(ring, "index"));
-	if (is_true(ring, "started"))
+	printf("    ring %-10lld", gw_cli_number(ring, "index"));
+	if (gw_cli_flag(ring, "started"))
 		printf("started");
 	else
-		printf("stopped at %lld", number_of(ring, "base"));
-	printf(", %s", is_true(ring, "enabled") ? "enabled" : "disabled");
-	printf(", %lld in flight", number_of(ring, "in_flight"));
-	if (number_of(ring, "parked"))
-		printf(", %lld parked", number_of(ring, "parked"));
-	printf("%s\n", is_true(ring, "broken") ? ", broken" : "");
+		printf("stopped at %lld", gw_cli_number(ring, "base"));
+	printf(", %s", gw_cli_flag(ring, "enabled") ? "enabled" : "disabled");
+	printf(", %lld in flight", gw_cli_number(ring, "in_flight"));
+	if (gw_cli_number(ring, "parked"))
+		printf(", %lld parked", gw_cli_number(ring, "parked"));
+	printf("%s\n", gw_cli_flag(ring, "broken") ? ", broken" : "");
 }
 
 static void print_stop(const json_t *stop)
 {
-	printf("    waiting        ring %lld drains for ", number_of(stop, "ring"));
-	print_text(text_of(stop, "for"));
-	printf(", %lld in flight\n", number_of(stop, "in_flight"));
+	printf("    waiting        ring %lld drains for ", gw_cli_number(stop, "ring"));
+	gw_cli_print_text(gw_cli_text(stop, "for"));
+	printf(", %lld in flight, for %lld ms\n", gw_cli_number(stop, "in_flight"),
+	       gw_cli_number(stop, "ms"));
+}
+
+/* "stop_us": 1234 as "stop 1.234 ms". */
+static void print_phases(const json_t *phases)
+{
+	const char *separator = "                   ", *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)phases, name, value)
+	{
+		long long us = json_integer_value(value);
+		char word[16];
+
+		snprintf(word, sizeof(word), "%.*s", (int)strcspn(name, "_"), name);
+		printf("%s", separator);
+		gw_cli_print_text(word);
+		printf(" %lld.%03lld ms", us / 1000, us % 1000);
+		separator = ", ";
+	}
+	printf("%s", json_object_size(phases) ? "\n" : "");
 }
 
 static void print_transfer(const json_t *transfer)
 {
-	const char *reason = text_of(transfer, "reason");
+	const char *reason = gw_cli_text(transfer, "reason");
 
 	if (!json_is_object(transfer))
 		return;
 	printf("    last ");
-	print_text(text_of(transfer, "direction"));
+	gw_cli_print_text(gw_cli_text(transfer, "direction"));
 	printf("      ");
-	print_text(text_of(transfer, "result"));
-	printf(", %lld bytes in %lld ms", number_of(transfer, "bytes"), number_of(transfer, "ms"));
-	if (*text_of(transfer, "id")) {
+	gw_cli_print_text(gw_cli_text(transfer, "result"));
+	printf(", %lld bytes in %lld ms", gw_cli_number(transfer, "bytes"),
+	       gw_cli_number(transfer, "ms"));
+	if (*gw_cli_text(transfer, "id")) {
 		printf(", id ");
-		print_text(text_of(transfer, "id"));
+		gw_cli_print_text(gw_cli_text(transfer, "id"));
 	}
 	if (*reason && strcmp(reason, "unknown") != 0) {
 		printf("\n                   ");
-		print_text(reason);
+		gw_cli_print_text(reason);
 	}
 	printf("\n");
+	print_phases(json_object_get(transfer, "phases"));
+}
+
+/* What the device says of itself: numbers and flags one a line; the rest is for --json. */
+static void print_details(const json_t *details)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)details, name, value)
+	{
+		if (!json_is_integer(value) && !json_is_boolean(value))
+			continue;
+		printf("    ");
+		gw_cli_print_text(name);
+		printf("%*s", (int)GW_MAX(1, 15 - (int)strlen(name)), "");
+		if (json_is_integer(value))
+			printf("%lld\n", (long long)json_integer_value(value));
+		else
+			printf("%s\n", json_is_true(value) ? "yes" : "no");
+	}
 }
 
 static void print_list(const json_t *list, void (*print)(const json_t *item))
@@ -99,40 +120,31 @@ static void print_list(const json_t *list, void (*print)(const json_t *item))
 static void print_session(const json_t *session)
 {
 	printf("  ");
-	print_text(text_of(session, "device"));
+	gw_cli_print_text(gw_cli_text(session, "device"));
 	printf(": ");
-	print_text(text_of(session, "device_state"));
+	gw_cli_print_text(gw_cli_text(session, "device_state"));
 	printf(", transfer ");
-	print_text(text_of(session, "transfer_state"));
+	gw_cli_print_text(gw_cli_text(session, "transfer_state"));
 	printf(", %s\n    model          ",
-	       is_true(session, "connected") ? "connected" : "not connected");
-	print_text(text_of(session, "model"));
+	       gw_cli_flag(session, "connected") ? "connected" : "not connected");
+	gw_cli_print_text(gw_cli_text(session, "model"));
 	printf("\n");
 	print_list(json_object_get(session, "rings"), print_ring);
 	print_list(json_object_get(session, "stopping"), print_stop);
+	print_details(json_object_get(session, "details"));
 	print_transfer(json_object_get(session, "last_transfer"));
 }
 
 static void print_status(const char *path, const json_t *status)
 {
-	long long connections = number_of(status, "connections");
+	long long connections = gw_cli_number(status, "connections");
 
 	printf("%s: ", path);
-	print_text(text_of(status, "program"));
+	gw_cli_print_text(gw_cli_text(status, "program"));
 	printf(" ");
-	print_text(text_of(status, "version"));
+	gw_cli_print_text(gw_cli_text(status, "version"));
 	printf(", %lld connection%s\n", connections, connections == 1 ? "" : "s");
 	print_list(json_object_get(status, "sessions"), print_session);
-}
-
-static void print_json(const char *path, const char *key, json_t *value)
-{
-	json_t *line = json_pack("{s:o, s:o}", "socket", gw_control_text(path), key, value);
-
-	if (line)
-		json_dumpf(line, stdout, JSON_COMPACT);
-	printf("\n");
-	json_decref(line);
 }
 
 static int show(const char *path, bool json)
@@ -141,11 +153,11 @@ static int show(const char *path, bool json)
 	int err = gw_cli_ask(path, "query-status", &status);
 
 	if (err && json)
-		print_json(path, "error", gw_control_text(gw_last_error()));
+		gw_cli_print_json(path, "error", gw_control_text(gw_last_error()));
 	if (err)
 		return gw_cli_complain("status", GW_EXIT_FAILED);
 	if (json) {
-		print_json(path, "status", status);
+		gw_cli_print_json(path, "status", status);
 		return GW_EXIT_OK;
 	}
 	print_status(path, status);

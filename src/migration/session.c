@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "godwit/error.h"
 #include "migration/session_internal.h"
 
@@ -134,6 +135,13 @@ static void stop_frozen_timer(struct gw_session *session)
 	gw_source_remove(gw_take_ptr(session->frozen_timer));
 }
 
+static void note_start(struct gw_session *session)
+{
+	if (session->loaded_ns)
+		session->last.start_us = (gw_clock_ns() - session->loaded_ns) / GW_NS_PER_US;
+	session->stopping_ns = session->stopped_ns = session->loaded_ns = 0;
+}
+
 /* RING_ON and RESUME: from here on it acts. */
 static int commit(struct gw_session *session, enum gw_event event)
 {
@@ -149,6 +157,7 @@ static int commit(struct gw_session *session, enum gw_event event)
 	if (!runs && session->life.device == GW_DEVICE_RUNNING) {
 		session->ops->run(session->dev, session->why);
 		session->why = GW_RUN_RESUMED;
+		note_start(session);
 	}
 	return 0;
 }
@@ -163,10 +172,19 @@ int gw_session_resume(struct gw_session *session)
 	return commit(session, GW_EVENT_RESUME);
 }
 
+void gw_session_ring_stopping(struct gw_session *session, bool stopping)
+{
+	if (!stopping)
+		session->stopping_ns = 0;
+	else if (!session->stopping_ns)
+		session->stopping_ns = gw_clock_ns();
+}
+
 void gw_session_last_ring_off(struct gw_session *session)
 {
 	enum gw_device_state before = session->life.device;
 
+	session->stopped_ns = gw_clock_ns();
 	gw_lifecycle_step(&session->life, GW_EVENT_LAST_RING_OFF);
 	suspend_device(session, before);
 }

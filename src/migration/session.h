@@ -24,7 +24,13 @@ struct gw_transfer_info {
 	bool load;
 	char id[33]; /* hexadecimal, "" if there was none */
 	uint64_t bytes;
-	unsigned ms;
+	unsigned ms; /* from the request to the end of the stream */
+	/* Of those, at its end: how long it took until the device had the word. */
+	uint64_t open_us;
+	uint64_t device_us; /* and the device, with all its bytes */
+	/* Around it. Save: the drain of all rings before it, and from there to the request. Load:
+	 * from its end to the first ring that runs, 0 as long as none does. */
+	uint64_t stop_us, idle_us, start_us;
 	int result;	  /* 0, negative errno, or -EINPROGRESS */
 	char reason[256]; /* sentence of the failure, "" if there was none */
 };
@@ -64,6 +70,8 @@ void gw_session_disconnect(struct gw_session *session);
 /* The first ring became both started and enabled: commits, calls run(). Refused in states where
  * the device may not run. */
 int gw_session_ring_on(struct gw_session *session);
+/* While it runs: a ring is asked to stop, or starts again; how long a drain takes is told. */
+void gw_session_ring_stopping(struct gw_session *session, bool stopping);
 /* The last started ring is stopped (drained). */
 void gw_session_last_ring_off(struct gw_session *session);
 /* RESET_DEVICE: cancels a transfer, resets the device, fresh again. Rings are stopped. */

@@ -27,6 +27,9 @@ struct gw_session {
 	struct gw_source *wake_source;
 	struct gw_source *frozen_timer;
 
+	/* For what is told of a transfer; 0: it did not happen since the device last ran. */
+	uint64_t stopping_ns, stopped_ns, loaded_ns;
+
 	struct gw_transfer *transfer; /* under way */
 	struct gw_params *adopted;    /* by a load under way */
 	struct gw_transfer_info last;

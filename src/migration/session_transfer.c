@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "godwit/error.h"
 #include "migration/session_internal.h"
 
@@ -59,6 +60,15 @@ static int prepare_transfer(struct gw_session *session, struct gw_transfer *tran
 	return err ? err : gw_parked_copy(&transfer->parked, &session->parked);
 }
 
+/* A device that never ran was not stopped either. */
+static void note_stop(struct gw_session *session, const struct gw_transfer *transfer)
+{
+	if (!session->stopping_ns || !session->stopped_ns)
+		return;
+	session->last.stop_us = (session->stopped_ns - session->stopping_ns) / GW_NS_PER_US;
+	session->last.idle_us = (transfer->begin_ns - session->stopped_ns) / GW_NS_PER_US;
+}
+
 static int start_transfer(struct gw_session *session, bool load, int fd)
 {
 	struct gw_transfer *transfer = NULL;
@@ -75,6 +85,7 @@ static int start_transfer(struct gw_session *session, bool load, int fd)
 	session->transfer = transfer;
 	session->last = (struct gw_transfer_info){.load = load, .result = -EINPROGRESS};
 	if (!load) {
+		note_stop(session, transfer);
 		print_id(session->last.id, transfer->header.id);
 		memcpy(session->last_save, transfer->header.id, sizeof(session->last_save));
 		session->has_saved = true;
@@ -236,7 +247,11 @@ static void fill_info(struct gw_session *session, const struct gw_transfer *tran
 	struct gw_transfer_info *last = &session->last;
 
 	last->bytes = atomic_load(&transfer->moved);
-	last->ms = transfer->ms;
+	last->ms = (unsigned)((transfer->end_ns - transfer->begin_ns) / GW_NS_PER_MS);
+	if (transfer->device_ns) {
+		last->open_us = (transfer->device_ns - transfer->begin_ns) / GW_NS_PER_US;
+		last->device_us = (transfer->end_ns - transfer->device_ns) / GW_NS_PER_US;
+	}
 	last->result = transfer->result;
 	snprintf(last->reason, sizeof(last->reason), "%.*s", (int)sizeof(last->reason) - 1,
 		 transfer->reason);
@@ -267,6 +282,7 @@ static void settle_load(struct gw_session *session, struct gw_transfer *transfer
 	settle_adoption(session, good);
 	if (!good)
 		return;
+	session->loaded_ns = transfer->end_ns;
 	gw_parked_move(&session->parked, &transfer->staged.list);
 	session->why = GW_RUN_LOADED;
 }

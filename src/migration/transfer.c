@@ -4,20 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/thread.h"
 #include "godwit/error.h"
 #include "migration/transfer.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 int gw_transfer_new(struct gw_transfer **out, bool load, int taken)
 {
@@ -77,6 +69,7 @@ static int save_stream(struct gw_transfer *transfer, struct gw_state_writer *wri
 	if (!err)
 		err = gw_parked_save(&transfer->parked, writer);
 	if (!err) {
+		transfer->device_ns = gw_clock_ns();
 		err = transfer->ops->save(transfer->dev, writer, GW_PHASE_STOPPED, SIZE_MAX);
 		if (err > 0)
 			err = gw_fail(EPROTO, "device %s wants to save more after the last phase",
@@ -90,7 +83,10 @@ static int save_foreign(struct gw_transfer *transfer)
 {
 	GW_AUTO_FREE void *bytes = NULL;
 	size_t len = 0;
-	int err = transfer->ops->save_foreign(transfer->dev, &bytes, &len);
+	int err;
+
+	transfer->device_ns = gw_clock_ns();
+	err = transfer->ops->save_foreign(transfer->dev, &bytes, &len);
 
 	if (err)
 		return err;
@@ -135,6 +131,7 @@ static int load_device(struct gw_transfer *transfer, struct gw_state_reader *rea
 	int err;
 
 	gw_state_reader_set_own(reader, gw_parked_handlers, &transfer->staged);
+	transfer->device_ns = gw_clock_ns();
 	err = transfer->ops->load(transfer->dev, reader);
 	if (err)
 		return err < 0 ? err
@@ -178,7 +175,7 @@ static void *work(void *opaque)
 	transfer->whole = !err;
 	if (err)
 		strncpy(transfer->reason, gw_last_error(), sizeof(transfer->reason) - 1);
-	transfer->ms = (unsigned)((now_ns() - transfer->begin_ns) / 1000000u);
+	transfer->end_ns = gw_clock_ns();
 	atomic_store(&transfer->done, true);
 	ring(transfer->wake);
 	return NULL;
@@ -188,7 +185,7 @@ static void *work(void *opaque)
 
 int gw_transfer_start(struct gw_transfer *transfer)
 {
-	transfer->begin_ns = now_ns();
+	transfer->begin_ns = gw_clock_ns();
 	return gw_thread_start(&transfer->thread, GW_THREAD_TRANSFER,
 			       transfer->load ? "gw-load" : "gw-save", work, transfer);
 }

@@ -32,6 +32,7 @@ struct gw_transfer {
 
 	pthread_t thread;
 	uint64_t begin_ns;
+	uint64_t device_ns; /* when the device's turn came; 0: it did not */
 	_Atomic uint64_t moved;
 	_Atomic bool done;
 
@@ -47,7 +48,7 @@ struct gw_transfer {
 	char reason[GW_ERROR_MAX];
 	bool whole;	    /* save: the stream is with the peer, up to its end */
 	bool device_loaded; /* the device's load() believes that it succeeded */
-	unsigned ms;
+	uint64_t end_ns;
 };
 
 /* Takes @fd over, also on failure. */

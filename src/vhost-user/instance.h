@@ -41,6 +41,7 @@ struct gw_ring {
 	bool in_op; /* the operation waits for it */
 	bool addr_set;
 	uint64_t desc, avail, used; /* as SET_VRING_ADDR gave them */
+	uint64_t stop_ns;	    /* since when */
 	const char *stop_reason;    /* why it is being stopped, for the status; NULL: it is not */
 };
 

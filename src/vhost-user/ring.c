@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "godwit/error.h"
 #include "vhost-user/ring.h"
 
@@ -174,6 +175,10 @@ static int stop_one(struct gw_ring *ring, const char *why)
 
 	if (!gw_queue_is_started(ring->queue))
 		return 0;
+	if (!ring->stop_reason)
+		ring->stop_ns = gw_clock_ns();
+	if (ring->instance->running)
+		gw_session_ring_stopping(ring->instance->session, true);
 	/* It may be stopping already, because the device has failed. */
 	result = ring->stop_reason ? -EINPROGRESS : gw_queue_stop(ring->queue, on_stopped, ring);
 	if (!ring->stop_reason)
@@ -236,6 +241,8 @@ int gw_ring_start(struct gw_ring *ring)
 		if_last_off(instance);
 		return err;
 	}
+	if (instance->running)
+		gw_session_ring_stopping(instance->session, false);
 	if (first && instance->listener)
 		instance->listener->activity(instance->listener_opaque, true);
 	return 0;

@@ -2,6 +2,7 @@
 /* vhost-user/status.c - what a back-end shows of itself on the control socket. */
 #include <errno.h>
 
+#include "base/clock.h"
 #include "control/control.h"
 #include "migration/report.h"
 #include "vhost-user/status.h"
@@ -41,10 +42,12 @@ static json_t *status_of_stops(const struct gw_instance *instance)
 		const struct gw_ring *ring = &instance->rings[i];
 
 		if (ring->stop_reason)
-			json_array_append_new(stops,
-					      json_pack("{s:i, s:s, s:i}", "ring", (int)ring->index,
-							"for", ring->stop_reason, "in_flight",
-							(int)gw_queue_in_flight(ring->queue)));
+			json_array_append_new(
+				stops, json_pack("{s:i, s:s, s:i, s:I}", "ring", (int)ring->index,
+						 "for", ring->stop_reason, "in_flight",
+						 (int)gw_queue_in_flight(ring->queue), "ms",
+						 (json_int_t)((gw_clock_ns() - ring->stop_ns) /
+							      GW_NS_PER_MS)));
 	}
 	return stops;
 }
@@ -56,6 +59,17 @@ static const char *result_name(int result)
 	return result ? "failed" : "ok";
 }
 
+static json_t *status_of_phases(const struct gw_transfer_info *info)
+{
+	if (info->load)
+		return json_pack("{s:I, s:I, s:I}", "open_us", (json_int_t)info->open_us, "load_us",
+				 (json_int_t)info->device_us, "start_us",
+				 (json_int_t)info->start_us);
+	return json_pack("{s:I, s:I, s:I, s:I}", "stop_us", (json_int_t)info->stop_us, "idle_us",
+			 (json_int_t)info->idle_us, "open_us", (json_int_t)info->open_us, "save_us",
+			 (json_int_t)info->device_us);
+}
+
 static json_t *status_of_transfer(const struct gw_session *session)
 {
 	struct gw_transfer_info info;
@@ -63,10 +77,10 @@ static json_t *status_of_transfer(const struct gw_session *session)
 	gw_session_last_transfer(session, &info);
 	if (!info.id[0] && !info.result)
 		return json_null();
-	return json_pack("{s:s, s:s, s:I, s:i, s:s, s:o}", "id", info.id, "direction",
+	return json_pack("{s:s, s:s, s:I, s:I, s:s, s:o, s:o}", "id", info.id, "direction",
 			 info.load ? "load" : "save", "bytes", (json_int_t)info.bytes, "ms",
-			 (int)info.ms, "result", result_name(info.result), "reason",
-			 gw_control_text(info.reason));
+			 (json_int_t)info.ms, "result", result_name(info.result), "reason",
+			 gw_control_text(info.reason), "phases", status_of_phases(&info));
 }
 
 /* What the device says of itself. */

@@ -30,9 +30,12 @@ STATUS = {
                 {"index": 1, "started": False, "enabled": False, "broken": True,
                  "in_flight": 0, "parked": 2, "base": 345},
             ],
-            "stopping": [{"ring": 0, "for": "GET_VRING_BASE", "in_flight": 3}],
+            "stopping": [{"ring": 0, "for": "GET_VRING_BASE", "in_flight": 3, "ms": 1500}],
+            "details": {"mounted": True, "inodes": 12345, "descriptor_limit": 7, "list": [1],
+                        "odd\x1b[2J": 1},
             "last_transfer": {"id": "00ff", "direction": "save", "bytes": 1234, "ms": 56,
-                              "result": "failed", "reason": "disk \x1b[2J full"},
+                              "result": "failed", "reason": "disk \x1b[2J full",
+                              "phases": {"stop_us": 40123, "save_us": 7}},
         }
     ],
 }
@@ -41,9 +44,14 @@ TEXT = """PATH: godwit-test 1.2, 1 connection
     model          godwit-project.org/virtio-fs
     ring 0         started, enabled, 3 in flight
     ring 1         stopped at 345, disabled, 0 in flight, 2 parked, broken
-    waiting        ring 0 drains for GET_VRING_BASE, 3 in flight
+    waiting        ring 0 drains for GET_VRING_BASE, 3 in flight, for 1500 ms
+    mounted        yes
+    inodes         12345
+    descriptor_limit 7
+    odd?[2J        1
     last save      failed, 1234 bytes in 56 ms, id 00ff
                    disk ?[2J full
+                   stop 40.123 ms, save 0.007 ms
 """
 
 
