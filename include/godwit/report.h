@@ -57,6 +57,17 @@ struct gw_metric {
 void gw_report_metric(struct gw_report *report, const struct gw_metric *metric, const char *labels,
 		      uint64_t value);
 
+/* How many of something took how long: @counts[i] up to @bounds_ns[i], the last one all others. */
+struct gw_histogram {
+	unsigned count; /* of bounds; there is one more of @counts */
+	const uint64_t *bounds_ns;
+	const uint64_t *counts;
+	uint64_t sum_ns;
+};
+/* The metric's name ends in _seconds. */
+void gw_report_histogram(struct gw_report *report, const struct gw_metric *metric,
+			 const char *labels, const struct gw_histogram *histogram);
+
 /* Nobody waits for it any more: come back soon. */
 bool gw_report_cancelled(const struct gw_report *report);
 

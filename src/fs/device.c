@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "fs/collector.h"
+#include "fs/counters.h"
 #include "fs/dispatch.h"
 #include "fs/foreign_virtiofsd.h"
 #include "fs/fuse_wire.h"
@@ -40,6 +41,7 @@ static void fs_destroy(void *dev)
 
 	fs_collector_free(fs->collector);
 	fs_pool_free(fs->pool);
+	fs_counters_free(fs->counters);
 	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);
 	fs_inodes_free(fs->inodes);
@@ -87,6 +89,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_handles_new(&fs->handles, fs);
 	if (ret == 0)
 		ret = fs_locks_new(&fs->locks);
+	if (ret == 0)
+		ret = fs_counters_new(&fs->counters, FS_POOL_THREADS_MAX);
 	if (ret == 0)
 		ret = fs_pool_new(&fs->pool, fs, fs->host->thread_pool_size);
 	if (ret == 0)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "fs/counters.h"
 #include "fs/dispatch.h"
 #include "fs/label.h"
 #include "fs/ops.h"
@@ -262,6 +263,7 @@ static int serve(struct fs_request *req)
 
 	if (ret != 0)
 		return ret;
+	fs_counters_working(req);
 	if (req->op->flags & FS_OP_POOL)
 		return fs_to_pool(req, req->op->run);
 	return req->op->run(req);
@@ -279,7 +281,9 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 	struct fs_request *req = NULL;
 	struct gw_elem *elem;
 	size_t bytes = 0;
+	uint64_t now = 0; /* one begins when the one before has ended */
 
+	fs_counters_of_queue(fs->counters, gw_queue_index(queue));
 	while ((elem = gw_queue_pop(queue))) {
 		int result;
 
@@ -291,15 +295,20 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 			continue;
 		}
 		req->elem = elem;
+		req->begin_ns = now ? now : gw_clock_ns();
 		result = serve(req);
-		if (result == FS_ASYNC)
+		if (result == FS_ASYNC) {
 			req = NULL; /* the pool's, perhaps answered already */
-		else
+			now = 0;
+		} else {
+			now = fs_counters_done(fs->counters, req, result);
 			fs_answer(req, result);
+		}
 		if (bytes >= FLUSH_BYTES) {
 			gw_queue_flush(queue);
 			bytes = 0;
 		}
 	}
+	fs_counters_working(NULL);
 	fs_pool_give(fs->pool, req);
 }

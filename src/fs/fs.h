@@ -98,6 +98,7 @@ struct fs_pool;	     /* pool.h */
 struct fs_xattrmap;  /* xattrmap.h */
 struct fs_locks;     /* locks.h */
 struct fs_collector; /* collector.h */
+struct fs_counters;  /* counters.h */
 
 struct fs {
 	const struct fs_host *host;
@@ -113,6 +114,7 @@ struct fs {
 	struct fs_handles *handles;
 	struct fs_pool *pool;
 	struct fs_collector *collector;
+	struct fs_counters *counters;
 	uint64_t features; /* negotiated virtio features */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/ops.c - the table of FUSE operations, one row each. */
 #include "base/checked.h"
+#include "fs/counters.h"
 #include "fs/ops.h"
 
 #define ARG(type)    .arg_size = sizeof(struct fuse_##type)
@@ -86,6 +87,7 @@ static const struct fs_op ops[] = {
 				     .flags = FS_OP_WRITES | FS_OP_POOL},
 };
 
+static_assert(GW_ARRAY_LEN(ops) <= FS_OPCODES_MAX, "each operation has a counter");
 static_assert(sizeof(struct fuse_setattr_in) == FS_ARG_MAX, "the longest fixed argument");
 
 const struct fs_op *fs_op_find(uint32_t opcode)

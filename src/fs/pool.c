@@ -5,6 +5,7 @@
 
 #include "base/cleanup.h"
 #include "base/thread.h"
+#include "fs/counters.h"
 #include "fs/dispatch.h"
 #include "fs/pool.h"
 #include "godwit/error.h"
@@ -22,6 +23,7 @@ struct fs_pool {
 	unsigned idle_count;
 	bool end;
 
+	atomic_uint numbered; /* threads that have a number */
 	unsigned threads;
 	pthread_t thread[];
 };
@@ -53,11 +55,15 @@ static void *pool_main(void *opaque)
 	struct fs_pool *pool = opaque;
 	struct fs_request *req;
 
+	fs_counters_of_pool(pool->fs->counters, atomic_fetch_add(&pool->numbered, 1));
 	while ((req = next_work(pool))) {
-		int result = req->work(req);
+		int result;
 
+		fs_counters_working(req);
+		result = req->work(req);
 		if (result != FS_ASYNC)
 			fs_finish(req, result);
+		fs_counters_working(NULL);
 	}
 	return NULL;
 }
@@ -206,6 +212,15 @@ void fs_finish(struct fs_request *req, int result)
 {
 	struct fs_pool *pool = req->fs->pool;
 
+	fs_counters_done(req->fs->counters, req, result);
 	fs_answer(req, result);
 	fs_pool_give(pool, req);
+}
+
+void fs_pool_waiting(struct fs_pool *pool, void (*fn)(void *opaque, const struct fs_request *req),
+		     void *opaque)
+{
+	GW_LOCK_SCOPE(&pool->lock);
+	for (const struct fs_request *req = pool->first; req; req = req->next)
+		fn(opaque, req);
 }

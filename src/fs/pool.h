@@ -23,6 +23,10 @@ void fs_pool_free(struct fs_pool *pool);
  * -EINTR. What runs already goes on. */
 void fs_pool_interrupt(struct fs_pool *pool, uint64_t unique);
 
+/* Calls @fn for each request that waits for a thread, under the pool's lock. */
+void fs_pool_waiting(struct fs_pool *pool, void (*fn)(void *opaque, const struct fs_request *req),
+		     void *opaque);
+
 /* A request object, or NULL. */
 struct fs_request *fs_pool_take(struct fs_pool *pool);
 void fs_pool_give(struct fs_pool *pool, struct fs_request *req);

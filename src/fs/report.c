@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/report.c - what the device tells who operates it; docs/control.md has the meaning of each. */
+#include <stdio.h>
+
 #include "base/checked.h"
+#include "base/clock.h"
+#include "fs/collect.h"
+#include "fs/counters.h"
 #include "fs/handles.h"
+#include "fs/ops.h"
+#include "fs/pool.h"
 #include "fs/report.h"
 #include "fs/table.h"
 
@@ -51,17 +58,137 @@ static const struct number numbers[] = {
 	 descriptor_limit},
 };
 
+/* -- requests ------------------------------------------------------------------------------ */
+
+/* What takes less is on its way; what takes longer, somebody may be waiting for. */
+#define SLOW_NS	 (10u * GW_NS_PER_MS)
+#define SLOW_MAX 16
+
+struct slow {
+	struct fs_working working;
+	bool waiting; /* for a thread */
+};
+
+/* The longest, as many as there is room for, longest first. */
+struct slow_list {
+	struct slow list[SLOW_MAX];
+	unsigned count;
+};
+
+static void note_slow(struct slow_list *slow, const struct fs_working *working, bool waiting)
+{
+	unsigned at = slow->count;
+
+	if (at == SLOW_MAX && slow->list[at - 1].working.begin_ns <= working->begin_ns)
+		return;
+	at -= at == SLOW_MAX;
+	for (; at && slow->list[at - 1].working.begin_ns > working->begin_ns; at--)
+		slow->list[at] = slow->list[at - 1];
+	slow->list[at] = (struct slow){*working, waiting};
+	slow->count = GW_MIN(slow->count + 1, (unsigned)SLOW_MAX);
+}
+
+static void note_working(void *opaque, const struct fs_working *working)
+{
+	note_slow(opaque, working, false);
+}
+
+static void note_waiting(void *opaque, const struct fs_request *req)
+{
+	const struct fs_working working = {req->in.opcode, req->in.nodeid, req->begin_ns};
+
+	if (working.begin_ns + SLOW_NS <= gw_clock_ns())
+		note_slow(opaque, &working, true);
+}
+
+static void tell_path(const struct fs *fs, uint64_t nodeid, struct gw_report *report)
+{
+	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(fs->inodes, nodeid);
+	char text[FS_DESCRIBE_MAX];
+
+	if (inode)
+		gw_report_text(report, "path", fs_describe(fs->inodes, inode, text));
+}
+
+/* What a stop waits for, among others. */
+static void tell_slow(const struct fs *fs, struct gw_report *report)
+{
+	struct slow_list slow = {.count = 0};
+	uint64_t now = gw_clock_ns();
+
+	fs_counters_working_since(fs->counters, SLOW_NS, note_working, &slow);
+	fs_pool_waiting(fs->pool, note_waiting, &slow);
+	gw_report_list(report, "slow_requests");
+	for (unsigned i = 0; i < slow.count; i++) {
+		const struct fs_working *working = &slow.list[i].working;
+		const struct fs_op *op = fs_op_find(working->opcode);
+
+		gw_report_object(report, NULL);
+		gw_report_text(report, "op", op ? op->name : "?");
+		gw_report_number(report, "inode", working->nodeid);
+		tell_path(fs, working->nodeid, report);
+		gw_report_number(report, "ms", (now - working->begin_ns) / GW_NS_PER_MS);
+		gw_report_flag(report, "waiting", slow.list[i].waiting);
+		gw_report_end(report);
+	}
+	gw_report_end(report);
+}
+
+static void tell_op(struct gw_report *report, const char *name, const struct fs_op_sums *sums)
+{
+	static const struct gw_metric seconds = {
+		"godwit_fs_request_seconds",
+		"Time from taking a request off its queue to its answer."};
+	static const struct gw_metric errors = {"godwit_fs_request_errors_total",
+						"Requests that were answered with an error.", true};
+	uint64_t bounds[FS_LATENCY_BUCKETS - 1];
+	const struct gw_histogram histogram = {FS_LATENCY_BUCKETS - 1, bounds, sums->latency,
+					       sums->ns};
+	char label[48];
+
+	for (unsigned i = 0; i < FS_LATENCY_BUCKETS - 1; i++)
+		bounds[i] = UINT64_C(1) << (FS_LATENCY_FIRST_LOG2 + 2 * i);
+	snprintf(label, sizeof(label), "op=\"%s\"", name);
+	gw_report_histogram(report, &seconds, label, &histogram);
+	gw_report_metric(report, &errors, label, sums->errors);
+}
+
+/* Those that were used. */
+static void tell_ops(const struct fs *fs, struct gw_report *report)
+{
+	static const struct gw_metric content = {
+		"godwit_fs_content_bytes_total",
+		"Content of files that the guest has read and written.", true};
+	uint64_t read, written;
+
+	for (unsigned i = 0; i < FS_OPCODES_MAX; i++) {
+		const struct fs_op *op = fs_op_find(i);
+		struct fs_op_sums sums;
+
+		fs_counters_op(fs->counters, i, &sums);
+		if (sums.requests)
+			tell_op(report, op ? op->name : "unknown", &sums);
+	}
+	fs_counters_content(fs->counters, &read, &written);
+	gw_report_metric(report, &content, "direction=\"read\"", read);
+	gw_report_metric(report, &content, "direction=\"write\"", written);
+}
+
+/* -- all ----------------------------------------------------------------------------------- */
+
 static void tell_status(const struct fs *fs, struct gw_report *report)
 {
 	gw_report_flag(report, "mounted", fs->session.initialised);
 	for (size_t i = 0; i < GW_ARRAY_LEN(numbers); i++)
 		gw_report_number(report, numbers[i].name, numbers[i].get(fs));
+	tell_slow(fs, report);
 }
 
 static void tell_stats(const struct fs *fs, struct gw_report *report)
 {
 	for (size_t i = 0; i < GW_ARRAY_LEN(numbers); i++)
 		gw_report_metric(report, &numbers[i].metric, NULL, numbers[i].get(fs));
+	tell_ops(fs, report);
 }
 
 int fs_report(void *dev, enum gw_report_kind kind, struct gw_report *report)

@@ -61,6 +61,7 @@ struct fs_request {
 		size_t len;
 	} label;
 
+	uint64_t begin_ns; /* when it was taken off the queue (counters.h) */
 	/* For handlers that go on in the pool: how much of the data is done. */
 	size_t done;
 

@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "control/control.h"
 #include "migration/report.h"
 
@@ -216,38 +217,103 @@ json_t *gw_report_json(const struct gw_report *report)
 /* -- metrics ------------------------------------------------------------------------------- */
 
 /* The metric's object {help, type, samples}, made when it is first seen. */
-static json_t *family_of(struct gw_report *report, const struct gw_metric *metric)
+static json_t *family_of(struct gw_report *report, const struct gw_metric *metric, const char *type)
 {
 	json_t *root = report->levels[0].value;
 	json_t *family = json_object_get(root, metric->name);
 
 	if (family)
 		return family;
-	family = json_pack("{s:s, s:s, s:[]}", "help", metric->help, "type",
-			   metric->counter ? "counter" : "gauge", "samples");
+	family = json_pack("{s:s, s:s, s:[]}", "help", metric->help, "type", type, "samples");
 	json_object_set_new(root, metric->name, family);
 	return family;
+}
+
+/* What stands in front of a value, as far as it is there. */
+struct labels {
+	const char *all[3];
+};
+
+static void put_sample(struct gw_report *report, json_t *family, const char *name,
+		       const struct labels *labels, const char *value)
+{
+	char sample[512];
+	const char *separator = "{";
+	int len = snprintf(sample, sizeof(sample), "%s", name);
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(labels->all); i++) {
+		if (!labels->all[i])
+			continue;
+		len += snprintf(sample + len, sizeof(sample) - (size_t)len, "%s%s", separator,
+				labels->all[i]);
+		len = GW_MIN(len, (int)sizeof(sample) - 1);
+		separator = ",";
+	}
+	snprintf(sample + len, sizeof(sample) - (size_t)len, "%s %s", *separator == ',' ? "}" : "",
+		 value);
+	if (is_full(report, strlen(sample)))
+		return;
+	report->bytes += strlen(sample);
+	if (json_array_append_new(json_object_get(family, "samples"), json_string(sample)))
+		report->failed = true;
+}
+
+static void put_count(struct gw_report *report, json_t *family, const char *name,
+		      const struct labels *labels, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
+	put_sample(report, family, name, labels, text);
 }
 
 void gw_report_metric(struct gw_report *report, const struct gw_metric *metric, const char *labels,
 		      uint64_t value)
 {
-	const char *common = report ? report->labels : NULL;
-	char sample[512];
-	json_t *samples;
-	bool both = common && labels;
+	const char *type = metric->counter ? "counter" : "gauge";
+
+	if (is_writable(report))
+		put_count(report, family_of(report, metric, type), metric->name,
+			  &(struct labels){{report->labels, labels}}, value);
+}
+
+static void put_buckets(struct gw_report *report, json_t *family, const char *name,
+			const char *labels, const struct gw_histogram *histogram)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i <= histogram->count; i++) {
+		char bound[32] = "le=\"+Inf\"";
+
+		if (i < histogram->count)
+			snprintf(bound, sizeof(bound), "le=\"%.9g\"",
+				 (double)histogram->bounds_ns[i] / GW_NS_PER_S);
+		count += histogram->counts[i];
+		put_count(report, family, name, &(struct labels){{report->labels, labels, bound}},
+			  count);
+	}
+}
+
+void gw_report_histogram(struct gw_report *report, const struct gw_metric *metric,
+			 const char *labels, const struct gw_histogram *histogram)
+{
+	const struct labels both = {{report ? report->labels : NULL, labels}};
+	char name[128], sum[32];
+	uint64_t count = 0;
+	json_t *family;
 
 	if (!is_writable(report))
 		return;
-	snprintf(sample, sizeof(sample), "%s%s%s%s%s%s %llu", metric->name,
-		 common || labels ? "{" : "", common ? common : "", both ? "," : "",
-		 labels ? labels : "", common || labels ? "}" : "", (unsigned long long)value);
-	samples = json_object_get(family_of(report, metric), "samples");
-	if (is_full(report, strlen(sample)))
-		return;
-	report->bytes += strlen(sample);
-	if (json_array_append_new(samples, json_string(sample)))
-		report->failed = true;
+	family = family_of(report, metric, "histogram");
+	snprintf(name, sizeof(name), "%s_bucket", metric->name);
+	put_buckets(report, family, name, labels, histogram);
+	for (unsigned i = 0; i <= histogram->count; i++)
+		count += histogram->counts[i];
+	snprintf(name, sizeof(name), "%s_sum", metric->name);
+	snprintf(sum, sizeof(sum), "%.9f", (double)histogram->sum_ns / GW_NS_PER_S);
+	put_sample(report, family, name, &both, sum);
+	snprintf(name, sizeof(name), "%s_count", metric->name);
+	put_count(report, family, name, &both, count);
 }
 
 static void print_family(FILE *out, const char *name, const json_t *family)

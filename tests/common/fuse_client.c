@@ -90,7 +90,7 @@ static void run_program(const struct fuse_client *client, const char *program, i
 	__attribute__((noreturn));
 static void run_program(const struct fuse_client *client, const char *program, int fd)
 {
-	char words[1024], text[4096], inherited[32];
+	char words[1024], text[4096], inherited[32], control[128];
 	char *argv[64], *word;
 	unsigned n = 0;
 
@@ -98,6 +98,9 @@ static void run_program(const struct fuse_client *client, const char *program, i
 	for (word = strtok(words, " "); word && n < 40; word = strtok(NULL, " "))
 		argv[n++] = word;
 	n += add_options(client, argv + n, text, sizeof(text));
+	snprintf(control, sizeof(control), "--control-socket=%s", client->control);
+	if (client->control[0])
+		argv[n++] = control;
 	snprintf(inherited, sizeof(inherited), "--fd=%d", dup(fd)); /* without close-on-exec */
 	argv[n++] = inherited;
 	argv[n] = NULL;
@@ -115,6 +118,7 @@ static void start_backend(struct fuse_client *client, int fd)
 		.host = &client->host,
 		.program = "fuse-test",
 		.version = "0",
+		.control_path = client->control[0] ? client->control : NULL,
 	};
 	const char *program = getenv(FUSE_PROGRAM);
 
@@ -209,6 +213,8 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.no_readdirplus = options->no_readdirplus,
 		.preserve_noatime = options->noatime,
 	};
+	if (options->control)
+		snprintf(client->control, sizeof(client->control), "%s.control", client->share);
 	start_frontend(client, options->socket);
 	if (!options->no_init)
 		OK(fuse_init(client, 7, FUSE_KERNEL_MINOR_VERSION,

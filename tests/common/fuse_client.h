@@ -36,6 +36,7 @@ struct fuse_options {
 	const char *xattrmap;
 	struct gw_texts uids, gids; /* translated */
 	bool readonly, no_readdirplus, noatime;
+	bool control;	     /* with a control socket, at client->control */
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */
@@ -75,6 +76,7 @@ struct fuse_slot {
 struct fuse_client {
 	char share[64];
 	bool own_share;
+	char control[80]; /* "": none */
 	struct fs_host host;
 	struct gw_loop *loop;
 	struct gw_backend *backend;

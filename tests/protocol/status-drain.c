@@ -53,7 +53,7 @@ static void take_base(struct gw_frontend *frontend)
 }
 
 /* The stop of ring 1; NULL if it is not stopping. The session is the caller's to release. */
-static const json_t *look(struct operator *operator, json_t **session)
+static const json_t *look(struct operator* operator, json_t ** session)
 {
 	const json_t *stops;
 
@@ -68,14 +68,14 @@ static const json_t *look(struct operator *operator, json_t **session)
 	return NULL;
 }
 
-static json_int_t expect_stop(struct operator *operator)
+static json_int_t expect_stop(struct operator* operator)
 {
 	const json_t *stop;
 	json_t *session;
 	json_int_t ms;
 
 	/* The message may still be on its way. */
-	while (!(stop = look(operator, &session))) {
+	while (!(stop = look(operator, & session))) {
 		json_decref(session);
 		sleep_ms(1);
 	}
@@ -98,7 +98,7 @@ static void a_long_drain_is_seen(void **state)
 	operator_open(&operator, peer.control);
 	frontend = start(&peer);
 	fill(&peer, frontend, echoes);
-	assert_null(look(&operator, &session));
+	assert_null(look(&operator, & session));
 	json_decref(session);
 	ask_base(frontend, 1);
 	expect_stop(&operator);
@@ -106,7 +106,7 @@ static void a_long_drain_is_seen(void **state)
 	assert_true(expect_stop(&operator) >= WAIT_MS);
 	atomic_store(&peer.script->hold, false);
 	take_base(frontend);
-	assert_null(look(&operator, &session));
+	assert_null(look(&operator, & session));
 	json_decref(session);
 	gw_frontend_free(frontend);
 	operator_close(&operator);
@@ -128,14 +128,14 @@ static void also_when_nobody_asks_any_more(void **state)
 	frontend = start(&peer);
 	fill(&peer, frontend, echoes);
 	gw_frontend_free(frontend);
-	while (!(stop = look(&operator, &session))) {
+	while (!(stop = look(&operator, & session))) {
 		json_decref(session);
 		sleep_ms(1);
 	}
 	assert_int_equal(json_integer_value(operator_at(stop, "in_flight")), HELD);
 	json_decref(session);
 	atomic_store(&peer.script->hold, false);
-	while (look(&operator, &session)) {
+	while (look(&operator, & session)) {
 		json_decref(session);
 		sleep_ms(1);
 	}

@@ -23,7 +23,7 @@ static json_int_t phase(const json_t *session, const char *name)
 }
 
 /* What each phase is made to last is what it is said to have lasted, at least. */
-static void save(const struct peer *peer, struct operator *operator, int fd)
+static void save(const struct peer *peer, struct operator* operator, int fd)
 {
 	struct gw_frontend *frontend = peer_frontend(peer);
 	struct echo echo;
@@ -53,7 +53,7 @@ static void save(const struct peer *peer, struct operator *operator, int fd)
 	gw_frontend_free(frontend);
 }
 
-static void load(const struct peer *peer, struct operator *operator, int fd)
+static void load(const struct peer *peer, struct operator* operator, int fd)
 {
 	struct gw_frontend_config config = peer_config(peer);
 	struct gw_frontend *frontend;

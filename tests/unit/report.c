@@ -154,6 +154,25 @@ static void test_metrics(void **state)
 				  "x_inodes{session=\"1\"} 0\n");
 }
 
+/* Buckets add up as they go, and the last one counts all. */
+static void test_histogram(void **state)
+{
+	static const struct gw_metric metric = {"x_seconds", "Time."};
+	static const uint64_t bounds[] = {4096, 2000000000}, counts[] = {1, 2, 3};
+	const struct gw_histogram histogram = {2, bounds, counts, 1500000000};
+	GW_AUTO_FREE char *text = NULL;
+
+	gw_report_histogram(report, &metric, "op=\"a\"", &histogram);
+	text = gw_report_exposition(report);
+	assert_string_equal(text, "# HELP x_seconds Time.\n"
+				  "# TYPE x_seconds histogram\n"
+				  "x_seconds_bucket{op=\"a\",le=\"4.096e-06\"} 1\n"
+				  "x_seconds_bucket{op=\"a\",le=\"2\"} 3\n"
+				  "x_seconds_bucket{op=\"a\",le=\"+Inf\"} 6\n"
+				  "x_seconds_sum{op=\"a\"} 1.500000000\n"
+				  "x_seconds_count{op=\"a\"} 6\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -167,6 +186,7 @@ int main(void)
 		TEST(test_without_a_report),
 		TEST(test_cancel),
 		TEST(test_metrics),
+		TEST(test_histogram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
