@@ -16,6 +16,7 @@ static const struct {
 } commands[] = {
 	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
 	{"status", gw_cli_status, "show what back-ends are doing"},
+	{"trace", gw_cli_trace, "show what a front-end and a back-end say"},
 };
 
 static void print_help(void)
