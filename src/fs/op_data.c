@@ -251,7 +251,7 @@ int fs_op_fallocate(struct fs_request *req)
 	if (in->offset > INT64_MAX || in->length > INT64_MAX - in->offset)
 		return -EFBIG;
 	handle->dirty = true;
-	fs_privs_drop(req->fs, handle->fd, false);
+	fs_privs_drop(req->fs, handle->fd, fs_privs_killed_by_user(req));
 	if (fallocate(handle->fd, (int)in->mode, (off_t)in->offset, (off_t)in->length) < 0)
 		return -errno;
 	return 0;
@@ -297,7 +297,7 @@ static int copy(struct fs_request *req, uint64_t limit, uint64_t *copied)
 	if (in->off_in > INT64_MAX || in->off_out > INT64_MAX)
 		return -EINVAL;
 	to->dirty = true;
-	fs_privs_drop(req->fs, to->fd, false);
+	fs_privs_drop(req->fs, to->fd, fs_privs_killed_by_user(req));
 	do {
 		ssize_t piece = copy_file_range(from->fd, &off_in, to->fd, &off_out,
 						GW_MIN(len - *copied, (uint64_t)COPY_PIECE),

@@ -71,6 +71,15 @@ static int open_inode(struct fs_inode *inode, int *flags)
 	return fd;
 }
 
+/* In an open that truncates: without the agreement the guest's kernel leaves it to nobody, since it
+ * takes the SETATTR that would follow for done (FUSE_ATOMIC_O_TRUNC). */
+static bool killed_by_truncation(const struct fs_request *req, uint32_t open_flags)
+{
+	if (fs_has(req->fs, FUSE_HANDLE_KILLPRIV_V2))
+		return open_flags & FUSE_OPEN_KILL_SUIDGID;
+	return fs_privs_killed_by_user(req);
+}
+
 static int open_existing(struct fs_request *req)
 {
 	const struct fuse_open_in *in = req->arg;
@@ -85,7 +94,7 @@ static int open_existing(struct fs_request *req)
 	if (fd < 0)
 		return fd;
 	if (flags & O_TRUNC)
-		fs_privs_drop(req->fs, fd, in->open_flags & FUSE_OPEN_KILL_SUIDGID);
+		fs_privs_drop(req->fs, fd, killed_by_truncation(req, in->open_flags));
 	ret = add_handle(req, inode, fd, (uint32_t)flags, &out);
 	return ret < 0 ? ret : fs_reply(req, &out, sizeof(out));
 }
@@ -234,7 +243,7 @@ static int create_existing(struct fs_request *req)
 		if (inode)
 			fd = open_as_user(req, inode, &flags);
 		if (fd >= 0 && flags & O_TRUNC) {
-			fs_privs_drop(fs, fd, in->open_flags & FUSE_OPEN_KILL_SUIDGID);
+			fs_privs_drop(fs, fd, killed_by_truncation(req, in->open_flags));
 			fs_inode_statx(inode, &stx); /* the size is another one now */
 		}
 	}

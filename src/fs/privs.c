@@ -36,6 +36,11 @@ void fs_privs_drop(const struct fs *fs, int fd, bool killed)
 	snprintf(name, sizeof(name), "%d", fd);
 	if (attribute && !fs_proc_enter(fs->proc_fd))
 		removexattr(name, attribute);
-	if (killed && fs_has(fs, FUSE_HANDLE_KILLPRIV_V2))
+	if (killed)
 		drop_set_id(fs, fd, name);
+}
+
+bool fs_privs_killed_by_user(const struct fs_request *req)
+{
+	return req->in.uid != 0;
 }
