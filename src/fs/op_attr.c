@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/attr.h"
 #include "fs/creds.h"
@@ -163,14 +164,26 @@ static const struct {
 	{FATTR_ATIME | FATTR_MTIME | FATTR_ATIME_NOW | FATTR_MTIME_NOW, set_times},
 };
 
+/* chown() of nobody to nobody asks for nothing of all this, and is one: it changes ctime, and takes
+ * set-id bits away. */
+static uint32_t bits_wanted(const struct fuse_setattr_in *in)
+{
+	uint32_t all = 0;
+
+	for (size_t i = 0; i < GW_ARRAY_LEN(setters); i++)
+		all |= setters[i].bits;
+	return in->valid & all ? in->valid : FATTR_UID;
+}
+
 static int setattr(struct fs_request *req)
 {
 	const struct fuse_setattr_in *in = req->arg;
 	__attribute__((cleanup(target_put))) struct target target = {.at = FS_AT_INIT};
+	uint32_t wanted = bits_wanted(in);
 	int ret = target_get(req, in, &target);
 
-	for (size_t i = 0; i < sizeof(setters) / sizeof(setters[0]) && ret == 0; i++) {
-		if (in->valid & setters[i].bits)
+	for (size_t i = 0; i < GW_ARRAY_LEN(setters) && ret == 0; i++) {
+		if (wanted & setters[i].bits)
 			ret = setters[i].set(req, in, &target);
 	}
 	return ret < 0 ? ret : reply_attr(req, target.at.inode);

@@ -180,6 +180,26 @@ static void test_set_owner(void **state)
 	assert_int_equal(attr.mode, S_IFREG | 0755);
 }
 
+/* chown(path, -1, -1) */
+static void test_set_nothing(void **state)
+{
+	const struct fuse_setattr_in in = {0};
+	uint64_t node = fuse_node(&client, 1, "file");
+	struct stat before, after;
+
+	(void)state;
+	assert_int_equal(chmod(share_path(&client, "file"), 06755), 0);
+	before = host_stat("file");
+	usleep(20000); /* more than a tick of the clock that file systems look at */
+	assert_true(fuse_setattr(&client, node, &in, NULL) > 0);
+	after = host_stat("file");
+	assert_true(after.st_ctim.tv_sec > before.st_ctim.tv_sec ||
+		    after.st_ctim.tv_nsec > before.st_ctim.tv_nsec);
+	assert_int_equal(after.st_mode & 07777, 0755);
+	assert_int_equal(after.st_uid, before.st_uid);
+	assert_int_equal(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+}
+
 static void test_access(void **state)
 {
 	struct fuse_access_in in = {.mask = R_OK};
@@ -221,6 +241,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_set_times, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_symlink_itself, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_set_owner, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_set_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_statfs, setup, teardown),
 	};
