@@ -75,16 +75,16 @@ class Expected:
 
     line: int
     configs: list[str]
+    all_but: bool
     case: str
     key: str
     reason: str
     sometimes: bool  # the row need not occur: it depends on what the reason says
-    used: set[str] = field(default_factory=set)
 
     def matches(self, config: str, name: str) -> bool:
         """Is the row about this case?"""
         here = any(fnmatch.fnmatchcase(config, pattern) for pattern in self.configs)
-        return here and fnmatch.fnmatchcase(name, self.case)
+        return here != self.all_but and fnmatch.fnmatchcase(name, self.case)
 
 
 def load_expected(path: Path = EXPECTED) -> list[Expected]:
@@ -97,10 +97,17 @@ def load_expected(path: Path = EXPECTED) -> list[Expected]:
         words = left.split()
         if not colon or len(words) < 3 or not reason.strip():
             raise OutputError(f"{path.name}:{number}: not 'CONFIGS CASE ANSWERS :: reason'")
-        sometimes = words[0].startswith("?")
-        configs = words[0].lstrip("?").split(",")
+        where = words[0].lstrip("?")
         rows.append(
-            Expected(number, configs, words[1], " ".join(words[2:]), reason.strip(), sometimes)
+            Expected(
+                line=number,
+                configs=where.lstrip("!").split(","),
+                all_but=where.startswith("!"),
+                case=words[1],
+                key=" ".join(words[2:]),
+                reason=reason.strip(),
+                sometimes=words[0].startswith("?"),
+            )
         )
     return rows
 

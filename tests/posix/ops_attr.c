@@ -143,7 +143,7 @@ static void do_same(char **arg, unsigned count)
 	say(same ? "same" : "other");
 }
 
-/* statx PATH: which of what one may ask for is there. */
+/* statx PATH [MASK]: which of what one may ask for is there. */
 static void do_statx(char **arg, unsigned count)
 {
 	struct target t = target_of(arg[0]);
@@ -154,7 +154,7 @@ static void do_statx(char **arg, unsigned count)
 	    0)
 		say_result(-1);
 	else
-		say("%x", stx.stx_mask & (STATX_BASIC_STATS | STATX_BTIME));
+		say("%x", stx.stx_mask & ask);
 }
 
 /* Attributes of the kind that chattr sets. */

@@ -92,6 +92,7 @@ static void do_exec(char **arg, unsigned count)
 	if (pipe2(report, O_CLOEXEC) < 0 || fflush(stdout) != 0 || (pid = fork()) < 0)
 		bad_case("no child: %s", strerror(errno));
 	if (pid == 0) {
+		dup2(report[0], STDERR_FILENO); /* what it says there is nobody's */
 		execv(arg[0], (char *const[]){arg[0], NULL});
 		_exit(write(report[1], &errno, sizeof(errno)) < 0);
 	}

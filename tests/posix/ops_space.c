@@ -68,12 +68,17 @@ static unsigned map_number(const char *word)
 	return (unsigned)(word[1] - '0');
 }
 
+/* NULL where there could be no mapping; it says so. */
 static char *map_at(const char *word, const char *offset, size_t len)
 {
 	unsigned n = map_number(word);
 	size_t at = (size_t)number_of(offset);
 
-	if (!maps[n].start || at > maps[n].len || len > maps[n].len - at)
+	if (!maps[n].start) {
+		say("unmapped");
+		return NULL;
+	}
+	if (at > maps[n].len || len > maps[n].len - at)
 		bad_case("%s has no %zu bytes at %zu", word, len, at);
 	return maps[n].start + at;
 }
@@ -125,7 +130,11 @@ static void do_poke(char **arg, unsigned count)
 {
 	size_t len = strlen(arg[2]);
 
-	memcpy(map_at(arg[0], arg[1], len), arg[2], len);
+	char *at = map_at(arg[0], arg[1], len);
+
+	if (!at)
+		return;
+	memcpy(at, arg[2], len);
 	say_result((long long)len);
 }
 
@@ -134,7 +143,10 @@ static void do_peek(char **arg, unsigned count)
 {
 	size_t len = (size_t)number_of(arg[2]);
 
-	say_data(map_at(arg[0], arg[1], len), len);
+	const char *at = map_at(arg[0], arg[1], len);
+
+	if (at)
+		say_data(at, len);
 }
 
 static const struct flag sync_flags[] = {

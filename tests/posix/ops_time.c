@@ -102,9 +102,8 @@ static void do_order(char **arg, unsigned count)
 	if (ask(arg[0], &stx) < 0)
 		say_result(-1);
 	else
-		say("a%cm m%cc c%cb", relation(&stx.stx_atime, &stx.stx_mtime),
-		    relation(&stx.stx_mtime, &stx.stx_ctime),
-		    relation(&stx.stx_ctime, &stx.stx_btime));
+		say("a%cm m%cc", relation(&stx.stx_atime, &stx.stx_mtime),
+		    relation(&stx.stx_mtime, &stx.stx_ctime));
 }
 
 /* One is as old as the other? */

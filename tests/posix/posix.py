@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "vm"))
 import cases
 import compare
 import guest
-from machine import Config, DaemonError, Lab, Skip, default_daemon
+from machine import Config, DaemonError, Lab, Machine, Skip, default_daemon
 from qemu import QemuError
 from vmtest import limit_time
 
@@ -34,11 +34,12 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "writeback": ("--xattr", "--writeback"),
     "always": ("--xattr", "--cache=always"),
     "never": ("--xattr", "--cache=never"),
-    "metadata": ("--xattr", "--cache=metadata"),
+    "metadata": ("--xattr", "--cache=metadata", "--allow-mmap"),
     "acl": ("--xattr", "--posix-acl"),
-    "direct": ("--xattr", "--allow-direct-io"),
+    "direct": ("--xattr", "--allow-direct-io", "--preserve-noatime"),
     "killpriv": ("--xattr", "--killpriv-v2"),
     "locks": ("--xattr", "--posix-lock", "--flock"),
+    "mapped": ("--xattr", "--xattrmap=:map:trusted.:user.guest.:"),
 }
 
 
@@ -96,17 +97,29 @@ class Host:
         self._dir.cleanup()
 
 
+# What decides more than the file system does has to be as it is here.
+SETTINGS = [
+    f"/proc/sys/fs/protected_{what}" for what in ("hardlinks", "symlinks", "fifos", "regular")
+]
+
+
+def prepare(machine: Machine) -> list[str]:
+    """The guest's kernel gets the host's settings and clock; what did not work."""
+    commands = [f"set {path} {Path(path).read_text().strip()}" for path in SETTINGS]
+    return [text for line in (*commands, "clock") for text in machine.guest.ask(line).failed]
+
+
 def run_in_guest(lab: Lab) -> dict[str, list[str]]:
     """All cases on the share."""
     machine = lab.machine("A")
     (lab.share / "t").mkdir(mode=0o755)
-    clock = machine.guest.ask("clock")
+    failed = prepare(machine)
     words = [f"/{PROGRAM}", *unprivileged(), f"/{CASES}", f"{guest.SHARE}/t"]
     ran = machine.guest.ask(f"run {guest.SHARE}/output {' '.join(words)}", RUN_TIMEOUT)
     output = lab.share / "output"
     text = output.read_text(errors="surrogateescape") if output.exists() else ""
-    if clock.failed or ran.failed:
-        raise RunError("; ".join([*clock.failed, *ran.failed, text[-400:]]))
+    if failed or ran.failed:
+        raise RunError("; ".join([*failed, *ran.failed, text[-400:]]))
     complaints = lab.kernel_complaints()
     if complaints:
         raise RunError("the guest's kernel: " + "; ".join(complaints))

@@ -59,8 +59,9 @@ struct worker {
 };
 extern const struct worker log_worker, churn_worker;
 
-/* Other programs; both say what came of it. */
+/* Other programs, and what they need; each says what came of it. */
 void program_run(char *line);
+void program_set(char *line);
 void program_set_clock(void);
 
 void workload_start(void);

@@ -165,6 +165,11 @@ static void do_run(char *args)
 	program_run(args);
 }
 
+static void do_set(char *args)
+{
+	program_set(args);
+}
+
 static void do_clock(char *args)
 {
 	program_set_clock();
@@ -179,9 +184,9 @@ static const struct {
 	const char *name;
 	void (*run)(char *args);
 } commands[] = {
-	{"prepare", do_prepare}, {"work", do_work},	    {"report", do_report},
-	{"stop", do_stop},	 {"verify", do_verify},	    {"run", do_run},
-	{"clock", do_clock},	 {"poweroff", do_poweroff},
+	{"prepare", do_prepare}, {"work", do_work},	{"report", do_report},
+	{"stop", do_stop},	 {"verify", do_verify}, {"run", do_run},
+	{"set", do_set},	 {"clock", do_clock},	{"poweroff", do_poweroff},
 };
 
 static void obey(char *line)

@@ -75,6 +75,19 @@ void program_run(char *line)
 		channel_say("ok run %s", words[1]);
 }
 
+/* PATH VALUE: a setting of the guest's kernel. */
+void program_set(char *line)
+{
+	char *words[WORDS_MAX];
+	unsigned int count = split(line, words);
+	int fd = count == 2 ? open(words[0], O_WRONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0 || write(fd, words[1], strlen(words[1])) < 0)
+		channel_say("fail set %s: %s", count ? words[0] : "nothing", strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
 /* To the host's, as the share's files tell it: in some modes the guest sets times, in others the
  * host does, and the two are compared. */
 void program_set_clock(void)
