@@ -150,7 +150,7 @@ def judge(
                 if not row.sometimes
             ]
         else:
-            row = next((r for r in rows if r.key in ("*", difference.key())), None)
+            row = next((r for r in rows if fnmatch.fnmatchcase(difference.key(), r.key)), None)
             if row is None:
                 verdict.unexpected.append(difference)
             else:
