@@ -82,6 +82,8 @@ void gw_queue_stopped(struct gw_queue *queue);
 bool gw_queue_stopping(const struct gw_queue *queue);
 
 unsigned gw_queue_index(const struct gw_queue *queue);
+/* How many descriptors its ring has, once it is started. */
+unsigned gw_queue_size(const struct gw_queue *queue);
 /* The device's own pointer for this queue; NULL at start. Queue's thread. */
 void gw_queue_set_data(struct gw_queue *queue, void *data);
 void *gw_queue_data(const struct gw_queue *queue);

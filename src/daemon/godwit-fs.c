@@ -73,6 +73,8 @@ static const struct gw_option options[] = {
 	 GW_OPTION_FLAG, .rare = true},
 	{"flock", NULL, "flock() of the guest is one here", AT(host.policy.flock), GW_OPTION_FLAG,
 	 .rare = true},
+	{"lock-wait", NULL, "and who wants to wait for one waits", AT(host.policy.lock_wait),
+	 GW_OPTION_FLAG, .rare = true},
 	{"preserve-noatime", NULL, "O_NOATIME of the guest is one here", AT(host.preserve_noatime),
 	 GW_OPTION_FLAG, .rare = true},
 	{"no-readdirplus", NULL, "list directories without attributes", AT(host.no_readdirplus),

@@ -20,6 +20,7 @@
 #include "fs/root.h"
 #include "fs/session.h"
 #include "fs/table.h"
+#include "fs/waits.h"
 #include "fs/xattrmap.h"
 #include "godwit/error.h"
 
@@ -42,6 +43,7 @@ static void fs_destroy(void *dev)
 	fs_collector_free(fs->collector);
 	fs_pool_free(fs->pool);
 	fs_counters_free(fs->counters);
+	fs_waits_free(fs->waits);
 	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);
 	fs_inodes_free(fs->inodes);
@@ -92,6 +94,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 	if (ret == 0)
 		ret = fs_counters_new(&fs->counters, FS_POOL_THREADS_MAX);
 	if (ret == 0)
+		ret = fs_waits_new(&fs->waits);
+	if (ret == 0)
 		ret = fs_pool_new(&fs->pool, fs, fs->host->thread_pool_size);
 	if (ret == 0)
 		ret = fs_collector_new(&fs->collector, fs);
@@ -127,6 +131,16 @@ static int fs_config_get(void *dev, size_t offset, void *buf, size_t len)
 	memcpy(config.tag, fs->host->tag, strlen(fs->host->tag));
 	memcpy(buf, (const char *)&config + offset, len);
 	return 0;
+}
+
+static int fs_queue_start(void *dev, struct gw_queue *queue)
+{
+	return fs_waits_queue_start(dev, queue);
+}
+
+static void fs_queue_stop(void *dev, struct gw_queue *queue)
+{
+	fs_waits_queue_stop(dev, queue);
 }
 
 static void fs_queue_ready(void *dev, struct gw_queue *queue)
@@ -185,7 +199,9 @@ const struct gw_device_ops fs_device_ops = {
 	.destroy = fs_destroy,
 	.negotiated = fs_negotiated,
 	.config_get = fs_config_get,
+	.queue_start = fs_queue_start,
 	.queue_ready = fs_queue_ready,
+	.queue_stop = fs_queue_stop,
 	.reset = fs_reset,
 	.adopt = fs_adopt,
 	.prepare = fs_prepare,

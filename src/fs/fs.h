@@ -50,6 +50,7 @@ struct fs_policy {
 	bool direct_io;		/* O_DIRECT of the guest is one on the host */
 	bool mmap;		/* files that are read and written directly can be mapped shared */
 	bool posix_lock, flock; /* locks of the guest are locks on the host */
+	bool lock_wait;		/* and are waited for */
 	bool killpriv;		/* set-id bits are taken away here, when the guest says so */
 };
 
@@ -99,6 +100,7 @@ struct fs_xattrmap;  /* xattrmap.h */
 struct fs_locks;     /* locks.h */
 struct fs_collector; /* collector.h */
 struct fs_counters;  /* counters.h */
+struct fs_waits;     /* waits.h */
 
 struct fs {
 	const struct fs_host *host;
@@ -107,6 +109,7 @@ struct fs {
 	struct fs_xattrmap *xattrmap;
 	struct fs_idmap uids, gids;
 	struct fs_locks *locks;
+	struct fs_waits *waits;
 	int root_fd; /* O_PATH of the share */
 	int proc_fd; /* O_PATH of /proc/self/fd, taken at start */
 	struct fs_session session;

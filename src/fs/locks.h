@@ -24,6 +24,8 @@ struct fs_handle;
 struct fs_inode;
 struct fs_loading;
 struct fs_locks;
+struct fs_request;
+struct fuse_file_lock;
 struct gw_state_writer;
 
 int fs_locks_new(struct fs_locks **locks);
@@ -37,9 +39,14 @@ int fs_lock_set(struct fs *fs, struct fs_inode *inode, uint64_t owner, uint64_t 
 		const struct fs_range *range);
 /* All that the owner has on the inode. */
 void fs_lock_drop(struct fs *fs, const struct fs_inode *inode, uint64_t owner);
-/* As a type of fcntl(2); F_UNLCK. Never waits: -EAGAIN, and then what was held is gone, too
- * (flock(2) does not convert at once). */
+/* As a type of fcntl(2); F_UNLCK. Never waits: -EAGAIN, and then what was held is gone, too, since
+ * flock(2) gives it up before it asks for another kind. */
 int fs_flock_set(struct fs_handle *handle, int type);
+
+/* What the guest's kernel means by its range. -EINVAL. */
+int fs_lock_parse(const struct fuse_file_lock *lk, struct fs_range *range);
+/* Would the request, of a lock of an owner, wait for somebody who waits for that owner? */
+bool fs_lock_closes_circle(const struct fs_request *req);
 
 /* For who shows them: whose range it is, or the whole file's for flock(2). */
 struct fs_lock_info {

@@ -57,6 +57,9 @@ static const struct gw_param params[] = {
 	 .type = GW_PARAM_BOOL},
 	{.name = "posix-lock", .doc = "POSIX locks are locks on the host.", .type = GW_PARAM_BOOL},
 	{.name = "flock", .doc = "Locks of flock() are locks on the host.", .type = GW_PARAM_BOOL},
+	{.name = "lock-wait",
+	 .doc = "Who wants to wait for a lock on the host waits.",
+	 .type = GW_PARAM_BOOL},
 	{.name = "submounts",
 	 .doc = "Mounts inside the share are mounts in the guest, with device numbers of their "
 		"own.",
@@ -124,6 +127,7 @@ static const struct setting {
 	{"direct-mmap", offsetof(struct fs_policy, mmap)},
 	{"posix-lock", offsetof(struct fs_policy, posix_lock)},
 	{"flock", offsetof(struct fs_policy, flock)},
+	{"lock-wait", offsetof(struct fs_policy, lock_wait)},
 	{"killpriv-v2", offsetof(struct fs_policy, killpriv)},
 };
 

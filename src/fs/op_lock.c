@@ -5,9 +5,9 @@
 #include "fs/handle.h"
 #include "fs/locks.h"
 #include "fs/ops.h"
+#include "fs/waits.h"
 
-/* What the guest's kernel means by its range, checked. */
-static int parse(const struct fuse_file_lock *lk, struct fs_range *range)
+int fs_lock_parse(const struct fuse_file_lock *lk, struct fs_range *range)
 {
 	if (lk->start > INT64_MAX || lk->end > INT64_MAX || lk->start > lk->end)
 		return -EINVAL;
@@ -39,7 +39,7 @@ int fs_op_getlk(struct fs_request *req)
 	int ret = check(req, handle);
 
 	if (ret == 0)
-		ret = parse(&in->lk, &range);
+		ret = fs_lock_parse(&in->lk, &range);
 	if (ret == 0)
 		ret = fs_lock_get(req->fs, handle->inode, in->owner, &range);
 	if (ret < 0)
@@ -60,19 +60,34 @@ int fs_op_setlk(struct fs_request *req)
 	int ret = check(req, handle);
 
 	if (ret == 0)
-		ret = parse(&in->lk, &range);
+		ret = fs_lock_parse(&in->lk, &range);
 	if (ret < 0)
 		return ret;
-	if (in->lk_flags & FUSE_LK_FLOCK)
-		return fs_flock_set(handle, (int)in->lk.type);
-	return fs_lock_set(req->fs, handle->inode, in->owner, in->fh, &range);
+	ret = in->lk_flags & FUSE_LK_FLOCK
+		      ? fs_flock_set(handle, (int)in->lk.type)
+		      : fs_lock_set(req->fs, handle->inode, in->owner, in->fh, &range);
+	if (ret == 0 && in->lk.type != F_WRLCK)
+		fs_waits_wake(req->fs, req->in.nodeid);
+	return ret;
 }
 
-/* To wait for somebody else's lock would keep a thread for as long as that one likes; a lock that
- * is given back is not waited for. */
+/* The host's kernel looks for no circles among locks of open file descriptions. */
+static int lock_or_wait(struct fs_request *req)
+{
+	const struct fuse_lk_in *in = req->arg;
+	int ret = fs_op_setlk(req);
+
+	if (ret == -EAGAIN && !(in->lk_flags & FUSE_LK_FLOCK) && fs_lock_closes_circle(req))
+		return -EDEADLK;
+	return ret;
+}
+
+/* A lock that is given back is not waited for. */
 int fs_op_setlkw(struct fs_request *req)
 {
 	const struct fuse_lk_in *in = req->arg;
 
-	return in->lk.type == F_UNLCK ? fs_op_setlk(req) : -EOPNOTSUPP;
+	if (in->lk.type == F_UNLCK)
+		return fs_to_pool(req, fs_op_setlk);
+	return req->fs->policy.lock_wait ? fs_wait(req, lock_or_wait) : -EOPNOTSUPP;
 }

@@ -9,6 +9,7 @@
 #include "fs/attr.h"
 #include "fs/ops.h"
 #include "fs/pool.h"
+#include "fs/waits.h"
 
 /* How many of a BATCH_FORGET are copied at once. */
 #define FORGET_CHUNK 64
@@ -65,7 +66,8 @@ int fs_op_interrupt(struct fs_request *req)
 {
 	const struct fuse_interrupt_in *in = req->arg;
 
-	fs_pool_interrupt(req->fs->pool, in->unique);
+	if (!fs_waits_interrupt(req->fs, in->unique))
+		fs_pool_interrupt(req->fs->pool, in->unique);
 	return FS_NO_REPLY;
 }
 

@@ -14,6 +14,7 @@
 #include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/privs.h"
+#include "fs/waits.h"
 
 /*
  * What of the guest's open flags the host's open gets. Not O_APPEND: WRITE appends by itself
@@ -322,10 +323,14 @@ int fs_op_release(struct fs_request *req)
 	const struct fuse_release_in *in = req->arg;
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(req->fs->handles, in->fh);
 
+	int ret;
+
 	/* A request that still has it must not keep others from the lock. */
 	if (handle && handle->flock)
 		fs_flock_set(handle, F_UNLCK);
-	return fs_handle_release(req->fs->handles, in->fh);
+	ret = fs_handle_release(req->fs->handles, in->fh);
+	fs_waits_wake(req->fs, req->in.nodeid);
+	return ret;
 }
 
 /* close() is where network file systems write back and tell of errors; a copy can be closed for
@@ -351,7 +356,9 @@ int fs_op_flush(struct fs_request *req)
 
 	if (!handle)
 		return -EBADF;
-	if (fs_has(req->fs, FUSE_POSIX_LOCKS))
+	if (fs_has(req->fs, FUSE_POSIX_LOCKS)) {
 		fs_lock_drop(req->fs, handle->inode, in->lock_owner);
+		fs_waits_wake(req->fs, req->in.nodeid);
+	}
 	return handle->dirty ? fs_to_pool(req, flush) : 0;
 }

@@ -55,7 +55,7 @@ static const struct fs_op ops[] = {
 	[FUSE_FSYNCDIR] = {"FSYNCDIR", fs_op_fsync, ARG(fsync_in), .flags = FS_OP_POOL},
 	[FUSE_GETLK] = {"GETLK", fs_op_getlk, ARG(lk_in), ANSWER(lk_out), .flags = FS_OP_POOL},
 	[FUSE_SETLK] = {"SETLK", fs_op_setlk, ARG(lk_in), .flags = FS_OP_POOL},
-	[FUSE_SETLKW] = {"SETLKW", fs_op_setlkw, ARG(lk_in), .flags = FS_OP_POOL},
+	[FUSE_SETLKW] = {"SETLKW", fs_op_setlkw, ARG(lk_in)},
 	[FUSE_ACCESS] = {"ACCESS", fs_op_access, ARG(access_in)},
 	[FUSE_CREATE] = {"CREATE", fs_op_create, ARG(create_in),
 			 .answer = sizeof(struct fuse_entry_out) + sizeof(struct fuse_open_out),

@@ -2,7 +2,10 @@
 /* fs/pool.c - threads for what would block a queue, and the store of request objects. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
+#include "base/checked.h"
+#include "base/clock.h"
 #include "base/cleanup.h"
 #include "base/thread.h"
 #include "fs/counters.h"
@@ -22,6 +25,8 @@ struct fs_pool {
 	struct fs_request *idle;
 	unsigned idle_count;
 	bool end;
+	uint64_t due;  /* of a tick, 0: none */
+	bool is_timed; /* one of the threads that wait does so until then */
 
 	atomic_uint numbered; /* threads that have a number */
 	unsigned threads;
@@ -34,19 +39,57 @@ static void request_free(struct fs_request *req)
 	free(req);
 }
 
-static struct fs_request *next_work(struct fs_pool *pool)
+uint64_t fs_pool_now(void)
 {
-	struct fs_request *req;
+	return gw_clock_ns() / GW_NS_PER_MS;
+}
 
-	GW_LOCK_SCOPE(&pool->lock);
-	while (!pool->first && !pool->end)
+/* One thread looks at the clock for all. Who takes work instead hands that on. */
+static void wait_for_work(struct fs_pool *pool)
+{
+	struct timespec until = {.tv_sec = (time_t)(pool->due / 1000),
+				 .tv_nsec = (long)(pool->due % 1000) * 1000000};
+
+	if (!pool->due || pool->is_timed) {
 		pthread_cond_wait(&pool->wake, &pool->lock);
-	req = pool->first;
+		return;
+	}
+	pool->is_timed = true;
+	pthread_cond_timedwait(&pool->wake, &pool->lock, &until);
+	pool->is_timed = false;
+}
+
+/* A tick is due before all else: it is short, and the line may be long. */
+static bool take_tick(struct fs_pool *pool)
+{
+	if (!pool->due || pool->end || fs_pool_now() < pool->due)
+		return false;
+	pool->due = 0;
+	return true;
+}
+
+static struct fs_request *take_first(struct fs_pool *pool)
+{
+	struct fs_request *req = pool->first;
+
 	if (!req)
 		return NULL;
 	pool->first = req->next;
 	if (!pool->first)
 		pool->last = &pool->first;
+	if (pool->due && !pool->is_timed)
+		pthread_cond_signal(&pool->wake);
+	return req;
+}
+
+/* NULL and false: the end. */
+static struct fs_request *next_work(struct fs_pool *pool, bool *tick)
+{
+	struct fs_request *req = NULL;
+
+	GW_LOCK_SCOPE(&pool->lock);
+	while (!(*tick = take_tick(pool)) && !(req = take_first(pool)) && !pool->end)
+		wait_for_work(pool);
 	return req;
 }
 
@@ -54,11 +97,16 @@ static void *pool_main(void *opaque)
 {
 	struct fs_pool *pool = opaque;
 	struct fs_request *req;
+	bool tick;
 
 	fs_counters_of_pool(pool->fs->counters, atomic_fetch_add(&pool->numbered, 1));
-	while ((req = next_work(pool))) {
+	while ((req = next_work(pool, &tick)) || tick) {
 		int result;
 
+		if (tick) {
+			fs_waits_tick(pool->fs);
+			continue;
+		}
 		fs_counters_working(req);
 		result = req->work(req);
 		if (result != FS_ASYNC)
@@ -66,6 +114,19 @@ static void *pool_main(void *opaque)
 		fs_counters_working(NULL);
 	}
 	return NULL;
+}
+
+/* 0, which is in the past, but not "none". All are woken: one that looks at the clock already would
+ * wake too late. */
+void fs_pool_at(struct fs_pool *pool, uint64_t due)
+{
+	GW_LOCK_SCOPE(&pool->lock);
+
+	due = GW_MAX(due, UINT64_C(1));
+	if (pool->due && pool->due <= due)
+		return;
+	pool->due = due;
+	pthread_cond_broadcast(&pool->wake);
 }
 
 static int start_threads(struct fs_pool *pool, unsigned count)
@@ -84,6 +145,16 @@ static int start_threads(struct fs_pool *pool, unsigned count)
 	return 0;
 }
 
+static void make_cond(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int fs_pool_new(struct fs_pool **out, struct fs *fs, unsigned threads)
 {
 	unsigned count = threads ? threads : FS_POOL_THREADS_DEFAULT;
@@ -99,7 +170,7 @@ int fs_pool_new(struct fs_pool **out, struct fs *fs, unsigned threads)
 	pool->fs = fs;
 	pool->last = &pool->first;
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->wake, NULL);
+	make_cond(&pool->wake);
 	ret = start_threads(pool, count);
 	if (ret < 0) {
 		fs_pool_free(pool);
@@ -206,6 +277,16 @@ void fs_pool_interrupt(struct fs_pool *pool, uint64_t unique)
 
 	if (req)
 		fs_finish(req, -EINTR);
+}
+
+void fs_park(struct fs_request *req)
+{
+	struct gw_elem *elem = req->elem;
+
+	free(gw_take_ptr(req->spill));
+	req->elem = NULL;
+	gw_park(elem);
+	fs_pool_give(req->fs->pool, req);
 }
 
 void fs_finish(struct fs_request *req, int result)

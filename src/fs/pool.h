@@ -26,6 +26,11 @@ void fs_pool_interrupt(struct fs_pool *pool, uint64_t unique);
 /* Calls @fn for each request that waits for a thread, under the pool's lock. */
 void fs_pool_waiting(struct fs_pool *pool, void (*fn)(void *opaque, const struct fs_request *req),
 		     void *opaque);
+/* Milliseconds of a clock that never goes back. */
+uint64_t fs_pool_now(void);
+/* A thread of the pool will call fs_waits_tick() at @due, or before. */
+void fs_pool_at(struct fs_pool *pool, uint64_t due);
+void fs_waits_tick(struct fs *fs); /* waits.c */
 
 /* A request object, or NULL. */
 struct fs_request *fs_pool_take(struct fs_pool *pool);

@@ -30,18 +30,19 @@ int fs_ranges_with(const struct fs_ranges *ranges, const struct fs_range *change
 	if (!next->at)
 		return -ENOLCK;
 	for (unsigned i = 0; i < ranges->count; i++) {
-		struct fs_range old = ranges->at[i], before = old, after = old;
+		struct fs_range old = ranges->at[i], part = old;
 
-		before.end = GW_MIN(old.end, change->start - 1);
-		after.start = GW_MAX(old.start, change->end + 1);
+		part.end = GW_MIN(old.end, change->start - 1);
 		if (old.start < change->start)
-			append(next, before);
+			append(next, part);
 		if (old.end <= change->end)
 			continue;
 		if (!placed)
 			append(next, *change);
 		placed = true;
-		append(next, after);
+		part = old;
+		part.start = GW_MAX(old.start, change->end + 1);
+		append(next, part);
 	}
 	if (!placed)
 		append(next, *change);

@@ -32,6 +32,17 @@ typedef int fs_op_fn(struct fs_request *req);
 /* The longest fixed argument, which the rows of ops.c are checked against. */
 #define FS_ARG_MAX 88
 
+/* Of a request that waits for somebody (waits.c). */
+struct fs_wait {
+	struct fs_request *next;
+	fs_op_fn *attempt;
+	uint64_t due; /* as fs_pool_now() tells the time */
+	unsigned delay_ms;
+	bool busy;  /* an attempt is under way */
+	bool woken; /* meanwhile something was given back */
+	int ended;  /* meanwhile it was to end with this */
+};
+
 /*
  * The dispatcher has checked against the operation's row (ops.c) before a handler runs: the fixed
  * argument is there whole, names are there, end in NUL, and (where they name a directory entry)
@@ -64,6 +75,7 @@ struct fs_request {
 	uint64_t begin_ns; /* when it was taken off the queue (counters.h) */
 	/* For handlers that go on in the pool: how much of the data is done. */
 	size_t done;
+	struct fs_wait wait;
 
 	/* The dispatcher's and the pool's own. */
 	size_t written; /* of elem->in; 0: no answer was put yet */
@@ -83,6 +95,8 @@ int fs_reply_data(struct fs_request *req, size_t len);
 size_t fs_reply_room(const struct fs_request *req);
 /* End an FS_ASYNC request with @result as a handler would return it. Any thread. */
 void fs_finish(struct fs_request *req, int result);
+/* It stays open across a stop instead, and comes again when the guest goes on. Any thread. */
+void fs_park(struct fs_request *req);
 /* Go on with @work in the pool; what a handler returns. */
 int fs_to_pool(struct fs_request *req, fs_op_fn *work);
 

@@ -6,6 +6,7 @@
 #include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/session.h"
+#include "fs/waits.h"
 #include "godwit/error.h"
 
 /* As many requests at once as the rings hold: the guest's default of 12 would starve read-ahead. */
@@ -131,6 +132,7 @@ int fs_session_check(const struct fs *fs, uint64_t flags, uint32_t minor)
 void fs_session_end(struct fs *fs)
 {
 	fs->session.initialised = false;
+	fs_waits_end(fs, -ECONNABORTED);
 	fs_locks_clear(fs->locks);
 	fs_handles_clear(fs->handles);
 	fs_inodes_clear(fs->inodes);

@@ -294,6 +294,11 @@ unsigned gw_queue_index(const struct gw_queue *queue)
 	return queue->index;
 }
 
+unsigned gw_queue_size(const struct gw_queue *queue)
+{
+	return queue->num;
+}
+
 void gw_queue_set_data(struct gw_queue *queue, void *data)
 {
 	queue->data = data;

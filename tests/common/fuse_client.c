@@ -68,6 +68,8 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--posix-lock");
 	if (host->policy.flock)
 		ADD("--flock");
+	if (host->policy.lock_wait)
+		ADD("--lock-wait");
 	if (host->preserve_noatime)
 		ADD("--preserve-noatime");
 	if (host->no_readdirplus)
@@ -175,7 +177,7 @@ static void start_frontend(struct fuse_client *client, const char *socket)
 		.fd = find_backend(client, socket),
 		.timeout_ms = TIMEOUT_MS,
 		.queues = client->queues,
-		.queue_size = 128,
+		.queue_size = client->ring,
 		.memory_size =
 			(size_t)client->queues * (2 * FUSE_BIG_ROOM + 2 * FUSE_SLOTS * FUSE_ROOM) +
 			(4u << 20),
@@ -192,6 +194,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 
 	memset(client, 0, sizeof(*client));
 	client->queues = queues + 1;
+	client->ring = options->ring ? options->ring : 128;
 	if (options->share) {
 		snprintf(client->share, sizeof(client->share), "%s", options->share);
 	} else {
@@ -234,6 +237,9 @@ static void take_slots(struct fuse_client *to, const struct fuse_client *from)
 				.out = here + (slot->out - there),
 				.in = here + (slot->in - there),
 				.room = slot->room,
+				/* An answer that is still to come goes to the one it was asked
+				 * with, and uses its memory. */
+				.call = slot->call,
 			};
 		}
 	}

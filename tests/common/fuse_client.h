@@ -40,6 +40,7 @@ struct fuse_options {
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */
+	unsigned ring;	     /* descriptors of each, 0: 128 */
 	const char *share;   /* an existing directory, NULL: a new one that goes away at the end */
 	const char *socket;  /* of a back-end in a process of its own, NULL: one in this process */
 };
@@ -83,7 +84,7 @@ struct fuse_client {
 	pthread_t thread;
 	pid_t program; /* 0: the back-end is in this process */
 	struct gw_frontend *frontend;
-	unsigned queues;
+	unsigned queues, ring;
 	struct fuse_slot slots[FUSE_QUEUES_MAX][FUSE_SLOTS];
 	atomic_uint_fast64_t unique;
 	struct fuse_init_out init;

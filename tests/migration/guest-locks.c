@@ -57,7 +57,11 @@ static void begin(void)
 {
 	uint64_t node;
 
-	fuse_start(&from, &(struct fuse_options){.policy = {.posix_lock = true, .flock = true}});
+	fuse_start(&from, &(struct fuse_options){.policy = {
+							 .posix_lock = true,
+							 .flock = true,
+							 .lock_wait = true,
+						 }});
 	share_file(&from, "file", "content");
 	assert_int_equal(chmod(share_path(&from, "file"), 0666), 0);
 	node = fuse_node(&from, 1, "file");
@@ -220,6 +224,96 @@ static void test_cancelled(void **state)
 	fuse_stop(&from);
 }
 
+struct wish {
+	struct fuse_lk_in in;
+	struct fuse_call call;
+};
+
+static void begin_wait(struct wish *wish, uint64_t fh, uint64_t owner, uint32_t flags)
+{
+	*wish = (struct wish){.in = {.fh = fh,
+				     .owner = owner,
+				     .lk = {.start = 0, .end = 9, .type = F_WRLCK},
+				     .lk_flags = flags}};
+	wish->call = (struct fuse_call){
+		.opcode = FUSE_SETLKW, .arg = &wish->in, .arg_len = sizeof(wish->in)};
+	fuse_begin(&from, 1, &wish->call);
+}
+
+static int end_wait(struct fuse_client *client, struct wish *wish)
+{
+	fuse_wait(client, 1, &wish->call);
+	return wish->call.result;
+}
+
+static void assert_waits(struct fuse_client *client, const struct wish *wish)
+{
+	struct fuse_attr attr;
+
+	usleep(20000);
+	assert_true(fuse_getattr(client, 1, &attr) > 0);
+	assert_false(wish->call.done);
+}
+
+/* Who waits goes on waiting there: for somebody who moved along, and for somebody else. */
+static void test_waits_move(void **state)
+{
+	struct wish posix, whole, third;
+	int fd;
+
+	(void)state;
+	begin();
+	fd = open(share_path(&from, "file"), O_RDWR | O_CLOEXEC);
+	assert_int_equal(lock(&from, other.fh, 1, F_UNLCK, 0, INT64_MAX, FUSE_LK_FLOCK), 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	begin_wait(&posix, file.fh, 3, 0);
+	begin_wait(&whole, other.fh, 1, FUSE_LK_FLOCK);
+	begin_wait(&third, file.fh, 4, 0);
+	assert_waits(&from, &posix);
+	assert_int_equal(fuse_move(&to, &from, FS_ON_ERROR_ABORT), 0);
+	assert_waits(&to, &posix);
+	assert_waits(&to, &whole);
+	close(fd);
+	assert_int_equal(end_wait(&to, &whole), 0);
+	assert_false(posix.call.done || third.call.done);
+	assert_int_equal(lock(&to, file.fh, 1, F_UNLCK, 0, 9, 0), 0);
+	while (!posix.call.done && !third.call.done)
+		fuse_wait(&to, 1, NULL);
+	assert_waits(&to, posix.call.done ? &third : &posix);
+	assert_int_equal(lock(&to, file.fh, posix.call.done ? 3 : 4, F_UNLCK, 0, 9, 0), 0);
+	assert_int_equal(end_wait(&to, &posix), 0);
+	assert_int_equal(end_wait(&to, &third), 0);
+	fuse_stop(&to);
+	fuse_stop(&from);
+}
+
+/* And here, if there it is refused. */
+static void test_waits_stay(void **state)
+{
+	int stream = memfd_create("state", MFD_CLOEXEC);
+	struct fs_host host;
+	struct wish wish;
+	int fd;
+
+	(void)state;
+	begin();
+	host = from.host;
+	begin_wait(&wish, file.fh, 3, 0);
+	assert_waits(&from, &wish);
+	fuse_save(&from, stream);
+	fd = rival(F_WRLCK, 30, 1);
+	assert_true(fd >= 0);
+	assert_true(fuse_load(&to, &from, NULL, &host, stream) < 0);
+	close(fd);
+	fuse_resume(&from);
+	assert_waits(&from, &wish);
+	assert_held(true);
+	assert_int_equal(flush(&from, file.fh, 1), 0);
+	assert_int_equal(end_wait(&from, &wish), 0);
+	close(stream);
+	fuse_stop(&from);
+}
+
 /* Loaded, and not wanted. */
 static void test_reset_after_load(void **state)
 {
@@ -237,9 +331,10 @@ static void test_reset_after_load(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_move),	  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_lost),	  cmocka_unit_test(test_no_room),
-		cmocka_unit_test(test_cancelled), cmocka_unit_test(test_reset_after_load),
+		cmocka_unit_test(test_move),	   cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_lost),	   cmocka_unit_test(test_no_room),
+		cmocka_unit_test(test_cancelled),  cmocka_unit_test(test_reset_after_load),
+		cmocka_unit_test(test_waits_move), cmocka_unit_test(test_waits_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
