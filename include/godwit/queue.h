@@ -68,6 +68,16 @@ void gw_elem_push(struct gw_elem *elem, size_t written);
  */
 void gw_park(struct gw_elem *elem);
 
+/*
+ * Between these two a device does what may block, for the element that it popped last: the queue is
+ * not touched meanwhile, other than by gw_elem_push() and gw_park() on other threads. If it takes
+ * long (some 50 ms), another thread goes on with the queue and calls the device for it. Then enter
+ * returns false: this thread is the queue's no longer. It may end its element, as any thread may,
+ * and leaves the callback. On the queue's thread, from queue_ready.
+ */
+void gw_queue_leave(struct gw_queue *queue);
+bool gw_queue_enter(struct gw_queue *queue);
+
 /* Publish and notify what was pushed so far, in the middle of a batch. Queue's thread. */
 void gw_queue_flush(struct gw_queue *queue);
 

@@ -16,6 +16,7 @@ struct block {
 	/* The request that is worked on; begin_ns 0: none. */
 	_Atomic uint64_t begin_ns, nodeid;
 	_Atomic uint32_t opcode;
+	_Atomic bool taken; /* by a thread that serves a queue */
 };
 
 struct fs_counters {
@@ -48,29 +49,55 @@ void fs_counters_free(struct fs_counters *counters)
 	free(counters);
 }
 
-/* One thread is one block's at a time, so nobody else makes it. Without memory its counts go where
- * the others' go. */
-static void take_block(struct fs_counters *counters, unsigned index)
+/* NULL without memory: then the thread's counts go where the others' go. */
+static struct block *block_at(struct fs_counters *counters, unsigned index)
 {
-	struct block *block = atomic_load_explicit(&counters->blocks[index], memory_order_acquire);
+	struct block *there = atomic_load_explicit(&counters->blocks[index], memory_order_acquire);
+	struct block *block;
 
-	if (!block) {
-		block = aligned_alloc(64, sizeof(*block));
-		if (block)
-			memset(block, 0, sizeof(*block));
-		atomic_store_explicit(&counters->blocks[index], block, memory_order_release);
-	}
-	mine = block;
+	if (there)
+		return there;
+	block = aligned_alloc(64, sizeof(*block));
+	if (!block)
+		return NULL;
+	memset(block, 0, sizeof(*block));
+	/* Two threads may have the same thought. */
+	if (atomic_compare_exchange_strong(&counters->blocks[index], &there, block))
+		return block;
+	free(block);
+	return there;
 }
 
+static bool take(struct block *block)
+{
+	if (!block || atomic_exchange_explicit(&block->taken, true, memory_order_acquire))
+		return false;
+	mine = block;
+	return true;
+}
+
+/* While a queue's thread hangs in a request, whoever goes on with the queue takes the block of a
+ * queue that is not there. */
 void fs_counters_of_queue(struct fs_counters *counters, unsigned queue)
 {
-	take_block(counters, queue);
+	mine = NULL;
+	if (take(block_at(counters, queue)))
+		return;
+	for (unsigned i = QUEUES_MAX; i-- && !take(block_at(counters, i));)
+		;
+}
+
+void fs_counters_leave_queue(void)
+{
+	fs_counters_working(NULL);
+	if (mine)
+		atomic_store_explicit(&mine->taken, false, memory_order_release);
+	mine = NULL;
 }
 
 void fs_counters_of_pool(struct fs_counters *counters, unsigned thread)
 {
-	take_block(counters, QUEUES_MAX + thread);
+	mine = block_at(counters, QUEUES_MAX + thread);
 }
 
 /* The block's own thread. */

@@ -35,6 +35,7 @@ void fs_counters_free(struct fs_counters *counters); /* NULL is allowed */
 
 /* From here on this thread is that queue's, or that thread of the pool. */
 void fs_counters_of_queue(struct fs_counters *counters, unsigned queue);
+void fs_counters_leave_queue(void); /* the end of that */
 void fs_counters_of_pool(struct fs_counters *counters, unsigned thread);
 
 /* This thread works on @req from now on, or (NULL) on none. */

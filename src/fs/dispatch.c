@@ -285,6 +285,7 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 
 	fs_counters_of_queue(fs->counters, gw_queue_index(queue));
 	while ((elem = gw_queue_pop(queue))) {
+		bool mine;
 		int result;
 
 		bytes += elem->in_len + elem->out_len;
@@ -296,7 +297,9 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 		}
 		req->elem = elem;
 		req->begin_ns = now ? now : gw_clock_ns();
+		gw_queue_leave(queue);
 		result = serve(req);
+		mine = gw_queue_enter(queue);
 		if (result == FS_ASYNC) {
 			req = NULL; /* the pool's, perhaps answered already */
 			now = 0;
@@ -304,11 +307,13 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 			now = fs_counters_done(fs->counters, req, result);
 			fs_answer(req, result);
 		}
+		if (!mine)
+			break;
 		if (bytes >= FLUSH_BYTES) {
 			gw_queue_flush(queue);
 			bytes = 0;
 		}
 	}
-	fs_counters_working(NULL);
+	fs_counters_leave_queue();
 	fs_pool_give(fs->pool, req);
 }

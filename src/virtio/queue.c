@@ -32,6 +32,7 @@ int gw_queue_new(struct gw_queue **out, struct gw_loop *loop, const struct gw_qu
 	queue->kick = queue->call.fd = queue->err.fd = queue->epoll = -1;
 	queue->change_post = (struct gw_post){.fn = on_changed, .opaque = queue};
 	queue->stop_post = (struct gw_post){.fn = on_stopped, .opaque = queue};
+	gw_relief_init(queue);
 	queue->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (queue->wake < 0) {
 		int err = errno;
@@ -56,6 +57,7 @@ void gw_queue_free(struct gw_queue *queue)
 	gw_queue_use_drop(queue->use);
 	gw_dirty_unref(queue->log);
 	gw_inflight_unref(queue->inflight);
+	gw_relief_fini(queue);
 	free(queue);
 }
 
@@ -220,7 +222,7 @@ static void on_stopped(void *opaque)
 	gw_queue_done *done = queue->stop_done;
 	void *done_opaque = queue->stop_opaque;
 
-	pthread_join(queue->thread, NULL);
+	gw_relief_end(queue);
 	gw_queue_tear_down(queue);
 	queue->started = queue->stop_asked = false;
 	if (queue->change_sent && !atomic_load(&queue->change_applied))

@@ -47,6 +47,30 @@ enum {
 	GW_REQUEST_BREAK = 1 << 2,
 };
 
+/* Threads that one queue can have stuck before its other requests wait, too. */
+#define GW_RELIEF_MAX 32
+
+/* Who serves the queue while its thread is stuck (queue_relief.c). */
+struct gw_relief {
+	_Atomic uint64_t duty;
+	_Atomic bool watched; /* the control thread looks at it */
+
+	/* The control thread's. */
+	struct gw_post watch_post;
+	struct gw_source *timer;
+	uint64_t seen; /* duty, at the last look */
+	bool told;
+	unsigned count;
+	pthread_t threads[GW_RELIEF_MAX]; /* besides the first */
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	/* Under the lock. */
+	unsigned spare; /* threads that wait, or are about to */
+	bool turn;	/* one of them is to take over */
+	bool end;
+};
+
 /* NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): in the order of ownership */
 struct gw_queue {
 	struct gw_loop *loop;
@@ -61,6 +85,7 @@ struct gw_queue {
 	void *change_opaque, *stop_opaque;
 	pthread_t thread;
 	struct gw_post change_post, stop_post;
+	struct gw_relief relief;
 
 	/* Between the threads. */
 	_Atomic unsigned requests;
@@ -124,6 +149,18 @@ void gw_queue_watch_kick(struct gw_queue *queue);
 void gw_queue_drop_kick(struct gw_queue *queue);
 /* The ring is unusable: log @why, signal err, pop nothing any more. Queue's thread. */
 void gw_queue_break(struct gw_queue *queue, const char *why);
+
+/* Serves until the queue is drained, by whoever's turn it is. */
+void gw_queue_serve(struct gw_queue *queue);
+
+/* queue_relief.c */
+void gw_relief_init(struct gw_queue *queue);
+void gw_relief_fini(struct gw_queue *queue);
+/* The queue is drained: all of its threads end. */
+void gw_relief_end(struct gw_queue *queue);
+/* Until this thread is to serve the queue (@relieved: again); false: there is nothing to do any
+ * more. */
+bool gw_queue_await_turn(struct gw_queue *queue, bool relieved);
 
 /* queue_elem.c: elements in and out, on the queue's thread. */
 bool gw_queue_may_pop(struct gw_queue *queue);

@@ -72,6 +72,12 @@ static void wait_for_event(struct gw_queue *queue)
 	}
 }
 
+/* The queue is another thread's by now (queue_relief.c): hands off. */
+static bool is_relieved(const struct gw_queue *queue)
+{
+	return gw_queue_current != queue;
+}
+
 static bool has_work(struct gw_queue *queue)
 {
 	return queue->parked.next < queue->parked.end || queue->ring.ops->more(&queue->ring);
@@ -96,6 +102,8 @@ static bool look_at_ring(struct gw_queue *queue)
 		ring->ops->quiet(ring);
 		if (queue->ops.ready)
 			queue->ops.ready(queue->opaque, queue);
+		if (is_relieved(queue))
+			return false;
 		gw_queue_flush(queue);
 	}
 	if (!gw_queue_may_pop(queue))
@@ -159,6 +167,36 @@ static void wait_for_callers(struct gw_queue *queue)
 		sched_yield();
 }
 
+/* False: another thread goes on. */
+static bool serve(struct gw_queue *queue)
+{
+	for (;;) {
+		bool again;
+
+		serve_requests(queue);
+		gw_queue_flush(queue);
+		if (is_drained(queue))
+			return true;
+		again = look_at_ring(queue);
+		if (is_relieved(queue))
+			return false;
+		if (!again)
+			wait_for_event(queue);
+	}
+}
+
+void gw_queue_serve(struct gw_queue *queue)
+{
+	while (!serve(queue)) {
+		if (!gw_queue_await_turn(queue, true))
+			return;
+	}
+	queue->base = queue->ring.ops->base(&queue->ring);
+	gw_park_forget_handed_out(queue);
+	wait_for_callers(queue);
+	gw_loop_post_embedded(queue->loop, &queue->stop_post);
+}
+
 void *gw_queue_main(void *opaque)
 {
 	struct gw_queue *queue = opaque;
@@ -167,17 +205,6 @@ void *gw_queue_main(void *opaque)
 	if (queue->call_owed)
 		queue->call_owed = !gw_bell_ring(&queue->call);
 	start_device(queue);
-	for (;;) {
-		serve_requests(queue);
-		gw_queue_flush(queue);
-		if (is_drained(queue))
-			break;
-		if (!look_at_ring(queue))
-			wait_for_event(queue);
-	}
-	queue->base = queue->ring.ops->base(&queue->ring);
-	gw_park_forget_handed_out(queue);
-	wait_for_callers(queue);
-	gw_loop_post_embedded(queue->loop, &queue->stop_post);
+	gw_queue_serve(queue);
 	return NULL;
 }
