@@ -15,6 +15,9 @@
 #define DRAIN_MS 1000
 /* A session that may not end yet is waited for; neither a time-out nor an order tells us. */
 #define END_POLL_MS 500
+/* After the last disconnect: what has not ended by then hangs in storage, and nobody waits for it.
+ */
+#define LINGER_MS 5000
 
 /*
  * Seats.
@@ -138,6 +141,44 @@ static bool is_quiet(const struct gw_backend *backend)
 	return !backend->dialogs;
 }
 
+static bool hangs(const struct gw_backend *backend)
+{
+	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
+		enum gw_transfer_state transfer = gw_session_transfer_state(seat->session);
+
+		if (seat->releasing || transfer == GW_TRANSFER_SAVING ||
+		    transfer == GW_TRANSFER_LOADING)
+			return true;
+	}
+	return false;
+}
+
+/* A dead front-end leaves no process behind, whatever its requests wait for. */
+static void lingered(void *opaque)
+{
+	struct gw_backend *backend = opaque;
+
+	if (backend->dialogs || !hangs(backend))
+		return;
+	gw_error("vhost-user: requests of a front-end that is gone hang; ending without them");
+	gw_loop_quit(backend->loop, 0);
+}
+
+static void linger(struct gw_backend *backend)
+{
+	int err = 0;
+
+	if (backend->config.reconnect || backend->freeing || backend->dialogs)
+		return;
+	if (backend->linger_timer)
+		err = gw_timer_restart(backend->linger_timer, LINGER_MS);
+	else
+		err = gw_loop_add_timer(backend->loop, LINGER_MS, lingered, backend,
+					&backend->linger_timer);
+	if (err)
+		gw_error("vhost-user: requests that hang will keep it: %s", gw_last_error());
+}
+
 static void maybe_end(void *opaque);
 
 static void look_again(struct gw_backend *backend)
@@ -200,6 +241,7 @@ static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
 			seat_is_free(seat, 0);
 	}
 	gw_dialog_free(dialog);
+	linger(backend);
 	maybe_end(backend);
 }
 
@@ -377,6 +419,8 @@ void gw_backend_free(struct gw_backend *backend)
 	while (backend->door_count)
 		gw_door_free(backend->doors[--backend->door_count]);
 	gw_source_remove(backend->end_timer);
+	gw_source_remove(backend->linger_timer);
+	backend->linger_timer = NULL;
 	gw_control_free(backend->control);
 	backend->control = NULL;
 	drain(backend);

@@ -33,7 +33,7 @@ struct gw_backend {
 	unsigned door_count;
 	struct gw_dialog *dialogs; /* in the order of coming */
 	struct gw_seat *seats;
-	struct gw_source *end_timer;
+	struct gw_source *end_timer, *linger_timer;
 	bool freeing;
 	bool timed_out;
 };

@@ -226,8 +226,12 @@ class Program(unittest.TestCase):
         self.start("--socket-path", self.path, "--control-socket", control,
                    "--num-request-queues", "2")
         self.await_sockets(control)
-        ran = subprocess.run([GODWIT, "status", "--json", control], capture_output=True, text=True,
-                             timeout=30, check=False)
+        deadline = time.monotonic() + 20
+        while True:  # there is a moment between the name and the first connection
+            ran = subprocess.run([GODWIT, "status", "--json", control], capture_output=True,
+                                 text=True, timeout=30, check=False)
+            if ran.returncode == 0 or time.monotonic() > deadline:
+                break
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertEqual(json.loads(ran.stdout)["status"]["program"], "godwit-fs")
         self.assertFalse(os.path.exists(self.path + ".control"))
