@@ -11,6 +11,7 @@ enum gw_thread_kind {
 	GW_THREAD_QUEUE,    /* serves one virtqueue while it is started */
 	GW_THREAD_POOL,	    /* does what would block a queue */
 	GW_THREAD_TRANSFER, /* saves or loads a device's state */
+	GW_THREAD_WATCH,    /* hears what others do to what is shared */
 	GW_THREAD_KINDS,
 };
 

@@ -14,6 +14,7 @@
 #include "daemon/daemon.h"
 #include "daemon/seccomp.h"
 #include "fs/model.h"
+#include "fs/watch.h"
 #include "godwit/error.h"
 
 #define POOL_SIZE_MAX 256
@@ -26,6 +27,7 @@ struct fs_daemon {
 	struct gw_sandbox sandbox;
 	unsigned nofile; /* NOFILE_UNSET: not given */
 	bool verify, confirm;
+	bool watch;
 	bool no_killpriv, announce_submounts, no_announce_submounts;
 };
 static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the host");
@@ -83,6 +85,8 @@ static const struct gw_option options[] = {
 	 AT(announce_submounts), GW_OPTION_FLAG, .rare = true},
 	{"no-announce-submounts", NULL, "they are plain directories", AT(no_announce_submounts),
 	 GW_OPTION_FLAG, .rare = true},
+	{"watch", NULL, "notice what others change in the directory", AT(watch), GW_OPTION_FLAG,
+	 .rare = true},
 	{"readonly", NULL, "the guest may not change anything", AT(host.readonly), GW_OPTION_FLAG},
 	{"sandbox", "MODE", "namespace, chroot, none [namespace]", AT(sandbox.mode), GW_OPTION_WORD,
 	 .words = gw_sandbox_words},
@@ -194,6 +198,14 @@ static int set_nofile(unsigned wanted)
 	return 0;
 }
 
+static int open_watch(struct fs_daemon *fs)
+{
+	int fd = fs_watch_open(fs->host.shared_dir);
+
+	fs->host.watch_fd = fd;
+	return fd < 0 ? fd : 0;
+}
+
 static int prepare(void *opaque)
 {
 	struct fs_daemon *fs = opaque;
@@ -202,6 +214,8 @@ static int prepare(void *opaque)
 	fs->sandbox.share = fs->host.shared_dir;
 	fs->sandbox.readonly = fs->host.readonly;
 	fs->sandbox.no_handles = fs->host.handles == FS_HANDLES_NEVER;
+	if (!err && fs->watch)
+		err = open_watch(fs);
 	return err ? err : set_nofile(fs->nofile);
 }
 

@@ -18,6 +18,7 @@ extern const char *const gw_seccomp_words[];
 #define GW_KIND_CONTROL	 GW_KIND(GW_THREAD_CONTROL)
 #define GW_KIND_WORKER	 (GW_KIND(GW_THREAD_QUEUE) | GW_KIND(GW_THREAD_POOL))
 #define GW_KIND_TRANSFER GW_KIND(GW_THREAD_TRANSFER)
+#define GW_KIND_WATCH	 GW_KIND(GW_THREAD_WATCH)
 /* Not a kind: for all threads, if the log goes to syslog. */
 #define GW_KIND_SYSLOG GW_KIND(GW_THREAD_KINDS)
 

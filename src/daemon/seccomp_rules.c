@@ -18,7 +18,9 @@
 #include "base/checked.h"
 #include "daemon/seccomp.h"
 
-#define ALL  (GW_KIND_CONTROL | GW_KIND_WORKER | GW_KIND_TRANSFER)
+#define ALL (GW_KIND_CONTROL | GW_KIND_WORKER | GW_KIND_TRANSFER)
+/* The thread of --watch reads events, writes to the log, and sleeps. */
+#define EACH (ALL | GW_KIND_WATCH)
 #define MOVE (GW_KIND_CONTROL | GW_KIND_TRANSFER)
 #define CTRL GW_KIND_CONTROL
 
@@ -46,7 +48,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	/* Descriptors. AT_FDCWD is negative: nothing is opened by a path from the root. Libraries
 	 * that try (malloc reads a setting) are told that it may not be. */
 	{"openat", ALL, 0, NEGATIVE, 0},
-	{"openat", ALL, 0, NEGATIVE, NEGATIVE, EACCES},
+	{"openat", EACH, 0, NEGATIVE, NEGATIVE, EACCES},
 	{"openat2", ALL, 0, NEGATIVE, 0},
 	{"close", ALL},
 	{"fcntl", ALL, 1, WHOLE, F_DUPFD_CLOEXEC},
@@ -63,8 +65,8 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"name_to_handle_at", ALL},
 
 	/* Content. */
-	{"read", ALL},
-	{"write", ALL},
+	{"read", EACH},
+	{"write", EACH},
 	{"pread64", MOVE},
 	{"pwrite64", MOVE},
 	{"preadv2", ALL},
@@ -123,19 +125,19 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"getegid", CTRL},
 
 	/* Memory: never to be executed. */
-	{"mmap", ALL, 2, PROT_EXEC, 0},
-	{"mprotect", ALL, 2, PROT_EXEC, 0},
-	{"munmap", ALL},
-	{"mremap", ALL},
-	{"madvise", ALL},
-	{"brk", ALL},
+	{"mmap", EACH, 2, PROT_EXEC, 0},
+	{"mprotect", EACH, 2, PROT_EXEC, 0},
+	{"munmap", EACH},
+	{"mremap", EACH},
+	{"madvise", EACH},
+	{"brk", EACH},
 
 	/* Waiting. */
-	{"futex", ALL},
-	{NAME_POLL, ALL},
-	{"sched_yield", ALL},
+	{"futex", EACH},
+	{NAME_POLL, EACH},
+	{"sched_yield", EACH},
 	{"setpriority", MOVE, 0, WHOLE, PRIO_PROCESS},
-	{"clock_gettime", ALL},
+	{"clock_gettime", EACH},
 	{"restart_syscall", CTRL},
 	{"epoll_create1", CTRL},
 	{"epoll_ctl", GW_KIND_WORKER | CTRL},
@@ -155,15 +157,15 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"rseq", CTRL},
 	{"prctl", CTRL, 0, WHOLE, PR_SET_NAME},
 	{"seccomp", CTRL, 0, WHOLE, SECCOMP_SET_MODE_FILTER},
-	{"rt_sigprocmask", ALL},
+	{"rt_sigprocmask", EACH},
 	{"rt_sigaction", CTRL},
-	{"rt_sigreturn", ALL},
+	{"rt_sigreturn", EACH},
 	{"sigaltstack", CTRL},
 	{"getpid", CTRL},
 	{"gettid", CTRL},
 	{"tgkill", CTRL, 2, WHOLE, SIGABRT},
 	{"tgkill", CTRL, 2, WHOLE, SIGBUS},
-	{"exit", ALL},
+	{"exit", EACH},
 	{"exit_group", CTRL},
 	{"prlimit64", MOVE, 0, WHOLE, 0},
 
@@ -174,7 +176,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"recvfrom", CTRL},
 	{"sendto", CTRL | GW_KIND_SYSLOG},
 	/* syslog(3) would connect again after an error. */
-	{"socket", ALL, 0, 0, 0, EACCES},
+	{"socket", EACH, 0, 0, 0, EACCES},
 	{"shutdown", CTRL},
 	{"getsockopt", MOVE},
 	{"socketpair", CTRL, 0, WHOLE, AF_UNIX},

@@ -2,6 +2,7 @@
 /* fs/attr.c - attributes as the guest gets them, and for how long it may believe them. */
 #include "fs/attr.h"
 #include "fs/request.h"
+#include "fs/watch.h"
 
 /* Linux 5.8, which a C library may be older than. */
 #ifndef STATX_ATTR_MOUNT_ROOT
@@ -22,9 +23,29 @@ static const struct fs_cache_policy policies[] = {
 			       .dir_flags = FOPEN_KEEP_CACHE | FOPEN_CACHE_DIR},
 };
 
-const struct fs_cache_policy *fs_cache_policy(const struct fs *fs)
+/* Nothing is kept: the guest asks each time, and reads again when it opens. */
+static const struct fs_cache_policy doubtful[] = {
+	[FS_CACHE_AUTO] = {.valid = 0},
+	[FS_CACHE_ALWAYS] = {.valid = 0},
+	[FS_CACHE_NEVER] = {.file_flags = FOPEN_DIRECT_IO},
+	[FS_CACHE_METADATA] = {.file_flags = FOPEN_DIRECT_IO},
+};
+
+const struct fs_cache_policy *fs_cache_policy(const struct fs *fs, struct fs_inode *inode)
 {
-	return &policies[fs->policy.cache];
+	return fs_watch_doubts(fs, inode) ? &doubtful[fs->policy.cache]
+					  : &policies[fs->policy.cache];
+}
+
+/* The same by its id; the guest has just been given a reference. */
+static uint64_t attr_valid(const struct fs *fs, uint64_t nodeid)
+{
+	FS_AUTO_INODE struct fs_inode *inode = NULL;
+
+	if (!fs->watch || fs_changed_quiet(fs_watch_changed(fs->watch)))
+		return policies[fs->policy.cache].valid;
+	inode = fs_inode_get(fs->inodes, nodeid);
+	return inode ? fs_cache_policy(fs, inode)->valid : 0;
 }
 
 /* The 32-bit form of a device number that FUSE uses: 12 bits of major, 20 of minor. */
@@ -83,15 +104,13 @@ void fs_statx_fill(const struct fs *fs, struct fuse_statx *out, const struct sta
 	};
 }
 
-void fs_entry_fill(const struct fs *fs, struct fuse_entry_out *entry, uint64_t nodeid,
-		   const struct statx *stx)
+void fs_entry_fill(const struct fs *fs, struct fs_inode *parent, struct fuse_entry_out *entry,
+		   uint64_t nodeid, const struct statx *stx)
 {
-	uint64_t valid = fs_cache_policy(fs)->valid;
-
 	*entry = (struct fuse_entry_out){
 		.nodeid = nodeid,
-		.entry_valid = valid,
-		.attr_valid = valid,
+		.entry_valid = fs_cache_policy(fs, parent)->valid,
+		.attr_valid = attr_valid(fs, nodeid),
 	};
 	fs_attr_fill(fs, &entry->attr, stx);
 	/* Of the share's own root nobody asks for an entry. */
@@ -100,8 +119,9 @@ void fs_entry_fill(const struct fs *fs, struct fuse_entry_out *entry, uint64_t n
 		entry->attr.flags = FUSE_ATTR_SUBMOUNT;
 }
 
-void fs_attr_out_fill(const struct fs *fs, struct fuse_attr_out *out, const struct statx *stx)
+void fs_attr_out_fill(const struct fs *fs, struct fs_inode *inode, struct fuse_attr_out *out,
+		      const struct statx *stx)
 {
-	*out = (struct fuse_attr_out){.attr_valid = fs_cache_policy(fs)->valid};
+	*out = (struct fuse_attr_out){.attr_valid = fs_cache_policy(fs, inode)->valid};
 	fs_attr_fill(fs, &out->attr, stx);
 }

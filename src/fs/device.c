@@ -21,6 +21,7 @@
 #include "fs/session.h"
 #include "fs/table.h"
 #include "fs/waits.h"
+#include "fs/watch.h"
 #include "fs/xattrmap.h"
 #include "godwit/error.h"
 
@@ -44,6 +45,7 @@ static void fs_destroy(void *dev)
 	fs_pool_free(fs->pool);
 	fs_counters_free(fs->counters);
 	fs_waits_free(fs->waits);
+	fs_watch_free(fs->watch);
 	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);
 	fs_inodes_free(fs->inodes);
@@ -99,6 +101,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_pool_new(&fs->pool, fs, fs->host->thread_pool_size);
 	if (ret == 0)
 		ret = fs_collector_new(&fs->collector, fs);
+	if (ret == 0 && fs->host->watch_fd)
+		ret = fs_watch_new(&fs->watch, fs->host->watch_fd);
 	if (ret < 0) {
 		fs_destroy(fs);
 		return ret;

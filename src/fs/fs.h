@@ -66,6 +66,7 @@ struct fs_host {
 	/* For a process that has shut itself in: O_PATH descriptors of the share and of
 	 * /proc/self/fd, borrowed; 0 where they can be opened by their paths. */
 	int root_fd, proc_fd;
+	int watch_fd;	 /* of fs_watch_open(), borrowed; 0: none */
 	const char *tag; /* NULL: no configuration space is offered */
 	unsigned num_request_queues;
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
@@ -101,6 +102,7 @@ struct fs_locks;     /* locks.h */
 struct fs_collector; /* collector.h */
 struct fs_counters;  /* counters.h */
 struct fs_waits;     /* waits.h */
+struct fs_watch;     /* watch.h */
 
 struct fs {
 	const struct fs_host *host;
@@ -118,7 +120,8 @@ struct fs {
 	struct fs_pool *pool;
 	struct fs_collector *collector;
 	struct fs_counters *counters;
-	uint64_t features; /* negotiated virtio features */
+	struct fs_watch *watch; /* NULL: others' changes are not watched */
+	uint64_t features;	/* negotiated virtio features */
 };
 
 extern const struct gw_device_ops fs_device_ops;

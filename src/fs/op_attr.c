@@ -24,7 +24,7 @@ static int reply_attr(struct fs_request *req, struct fs_inode *inode)
 
 	if (ret < 0)
 		return ret;
-	fs_attr_out_fill(req->fs, &out, &stx);
+	fs_attr_out_fill(req->fs, inode, &out, &stx);
 	return fs_reply(req, &out, sizeof(out));
 }
 
@@ -39,7 +39,7 @@ int fs_op_getattr(struct fs_request *req)
 int fs_op_statx(struct fs_request *req)
 {
 	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(req->fs->inodes, req->in.nodeid);
-	struct fuse_statx_out out = {.attr_valid = fs_cache_policy(req->fs)->valid};
+	struct fuse_statx_out out = {0};
 	struct statx stx;
 	int ret;
 
@@ -48,6 +48,7 @@ int fs_op_statx(struct fs_request *req)
 	ret = fs_inode_statx(inode, &stx);
 	if (ret < 0)
 		return ret;
+	out.attr_valid = fs_cache_policy(req->fs, inode)->valid;
 	fs_statx_fill(req->fs, &out.stat, &stx);
 	return fs_reply(req, &out, sizeof(out));
 }

@@ -17,12 +17,13 @@ int fs_op_opendir(struct fs_request *req)
 {
 	struct fs *fs = req->fs;
 	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(fs->inodes, req->in.nodeid);
-	struct fuse_open_out out = {.open_flags = fs_cache_policy(fs)->dir_flags};
+	struct fuse_open_out out = {0};
 	struct fs_dir *dir;
 	int fd, ret;
 
 	if (!inode)
 		return -ESTALE;
+	out.open_flags = fs_cache_policy(fs, inode)->dir_flags;
 	fd = fs_inode_open(inode, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return fd;
@@ -83,7 +84,7 @@ static void fill_entry(struct listing *listing, const struct fs_listed *entry,
 		return;
 	if (fs_inode_lookup(fs->inodes, listing->inode, entry->name, &nodeid, &stx) < 0)
 		return;
-	fs_entry_fill(fs, &plus->entry_out, nodeid, &stx);
+	fs_entry_fill(fs, listing->inode, &plus->entry_out, nodeid, &stx);
 	plus->dirent.ino = stx.stx_ino;
 	plus->dirent.type = (stx.stx_mode & S_IFMT) >> 12;
 }

@@ -28,7 +28,7 @@ int fs_op_lookup(struct fs_request *req)
 	ret = fs_inode_lookup(fs->inodes, parent, req->name, &nodeid, &stx);
 	if (ret < 0)
 		return ret;
-	fs_entry_fill(fs, &entry, nodeid, &stx);
+	fs_entry_fill(fs, parent, &entry, nodeid, &stx);
 	return fs_reply(req, &entry, sizeof(entry));
 }
 

@@ -26,7 +26,7 @@ static int reply_entry(struct fs_request *req, struct fs_inode *parent)
 
 	if (ret < 0)
 		return ret;
-	fs_entry_fill(fs, &entry, nodeid, &stx);
+	fs_entry_fill(fs, parent, &entry, nodeid, &stx);
 	return fs_reply(req, &entry, sizeof(entry));
 }
 

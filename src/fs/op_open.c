@@ -56,7 +56,7 @@ static int add_handle(struct fs_request *req, struct fs_inode *inode, int fd, ui
 {
 	uint32_t kept = flags & ~(uint32_t)FLAGS_ONCE;
 
-	*out = (struct fuse_open_out){.open_flags = fs_cache_policy(req->fs)->file_flags};
+	*out = (struct fuse_open_out){.open_flags = fs_cache_policy(req->fs, inode)->file_flags};
 	return fs_handle_add(req->fs->handles, inode, fd, kept, NULL, &out->fh);
 }
 
@@ -185,8 +185,8 @@ static int create_new(struct fs_request *req, int parent, const char *name, int 
 }
 
 /* Entry and open file in one answer. Takes @fd over. */
-static int reply_created(struct fs_request *req, uint64_t nodeid, const struct statx *stx, int fd,
-			 int flags)
+static int reply_created(struct fs_request *req, struct fs_inode *parent, uint64_t nodeid,
+			 const struct statx *stx, int fd, int flags)
 {
 	struct fs *fs = req->fs;
 	struct {
@@ -206,7 +206,7 @@ static int reply_created(struct fs_request *req, uint64_t nodeid, const struct s
 		fs_inode_forget(fs->inodes, nodeid, 1);
 		return ret;
 	}
-	fs_entry_fill(fs, &out.entry, nodeid, stx);
+	fs_entry_fill(fs, parent, &out.entry, nodeid, stx);
 	return fs_reply(req, &out, sizeof(out));
 }
 
@@ -252,7 +252,7 @@ static int create_existing(struct fs_request *req)
 		fs_inode_forget(fs->inodes, nodeid, 1);
 		return fd;
 	}
-	return reply_created(req, nodeid, &stx, fd, flags);
+	return reply_created(req, parent, nodeid, &stx, fd, flags);
 }
 
 static int create_read_only(struct fs_request *req, uint32_t flags)
@@ -291,7 +291,7 @@ int fs_op_create(struct fs_request *req)
 	ret = fs_inode_lookup_fd(fs->inodes, parent.inode, req->name, fd, &nodeid, &stx);
 	if (ret < 0)
 		return ret;
-	return reply_created(req, nodeid, &stx, gw_take_fd(&fd), flags);
+	return reply_created(req, parent.inode, nodeid, &stx, gw_take_fd(&fd), flags);
 }
 
 /* The guest's kernel sends a name with it that means nothing. */
@@ -315,7 +315,7 @@ int fs_op_tmpfile(struct fs_request *req)
 	ret = fs_inode_lookup_fd(fs->inodes, parent.inode, NULL, fd, &nodeid, &stx);
 	if (ret < 0)
 		return ret;
-	return reply_created(req, nodeid, &stx, gw_take_fd(&fd), flags);
+	return reply_created(req, parent.inode, nodeid, &stx, gw_take_fd(&fd), flags);
 }
 
 int fs_op_release(struct fs_request *req)

@@ -11,6 +11,7 @@
 #include "fs/pool.h"
 #include "fs/report.h"
 #include "fs/table.h"
+#include "fs/watch.h"
 
 /*
  * One table for both: what a status shows and what is measured over time. Counters that other parts
@@ -45,6 +46,24 @@ static uint64_t descriptor_limit(const struct fs *fs)
 	return fs->inodes->fds.limit;
 }
 
+static uint64_t count_watched(const struct fs *fs)
+{
+	struct fs_watch_stats stats = {0};
+
+	if (fs->watch)
+		fs_watch_stats(fs->watch, &stats);
+	return stats.changes;
+}
+
+static uint64_t count_watch_overflows(const struct fs *fs)
+{
+	struct fs_watch_stats stats = {0};
+
+	if (fs->watch)
+		fs_watch_stats(fs->watch, &stats);
+	return stats.overflows;
+}
+
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
 	{"handles",
@@ -56,6 +75,12 @@ static const struct number numbers[] = {
 	{"descriptor_limit",
 	 {"godwit_fs_descriptor_limit", "And how many there may be."},
 	 descriptor_limit},
+	{"watched_changes",
+	 {"godwit_fs_watched_changes_total", "Changes by others that --watch heard of.", true},
+	 count_watched},
+	{"watch_overflows",
+	 {"godwit_fs_watch_overflows_total", "Times at which it missed some.", true},
+	 count_watch_overflows},
 };
 
 /* -- requests ------------------------------------------------------------------------------ */

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include "fs/model.h"
+#include "fs/watch.h"
 #include "fuse_client.h"
 
 #define TIMEOUT_MS 20000
@@ -74,6 +75,8 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--preserve-noatime");
 	if (host->no_readdirplus)
 		ADD("--no-readdirplus");
+	if (client->watch)
+		ADD("--watch");
 	if (host->policy.xattr)
 		ADD("--xattr");
 	if (host->xattrmap)
@@ -188,6 +191,16 @@ static void start_frontend(struct fuse_client *client, const char *socket)
 	make_slots(client);
 }
 
+/* A program makes its own. */
+static void start_watch(struct fuse_client *client)
+{
+	if (!client->watch || getenv(FUSE_PROGRAM))
+		return;
+	client->host.watch_fd = fs_watch_open(client->share);
+	if (client->host.watch_fd < 0)
+		fail_msg("%s", gw_last_error());
+}
+
 void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 {
 	unsigned queues = options->queues ? options->queues : 1;
@@ -218,6 +231,8 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 	};
 	if (options->control)
 		snprintf(client->control, sizeof(client->control), "%s.control", client->share);
+	client->watch = options->watch;
+	start_watch(client);
 	start_frontend(client, options->socket);
 	if (!options->no_init)
 		OK(fuse_init(client, 7, FUSE_KERNEL_MINOR_VERSION,
@@ -327,6 +342,8 @@ void fuse_stop(struct fuse_client *client)
 	gw_frontend_free(client->frontend);
 	if (client->loop || client->program)
 		end_backend(client);
+	if (client->watch && client->host.watch_fd)
+		close(client->host.watch_fd);
 	if (client->own_share)
 		nftw(client->share, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -37,6 +37,7 @@ struct fuse_options {
 	struct gw_texts uids, gids; /* translated */
 	bool readonly, no_readdirplus, noatime;
 	bool control;	     /* with a control socket, at client->control */
+	bool watch;	     /* for what others change; takes root */
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */
@@ -79,6 +80,7 @@ struct fuse_client {
 	bool own_share;
 	char control[80]; /* "": none */
 	struct fs_host host;
+	bool watch;
 	struct gw_loop *loop;
 	struct gw_backend *backend;
 	pthread_t thread;
