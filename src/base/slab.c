@@ -197,6 +197,7 @@ uint32_t gw_slab_alloc(struct gw_slab *slab, size_t size)
 	if (!chunk)
 		return 0;
 	granule = take(chunk);
+	atomic_fetch_add_explicit(&slab->used, size, memory_order_relaxed);
 	if (!has_room(chunk))
 		remove_partial(slab, chunk);
 	return chunk->number << GRANULE_BITS | granule;
@@ -216,6 +217,7 @@ void gw_slab_free(struct gw_slab *slab, uint32_t ref)
 	*granule_at(chunk, granule) = chunk->freed;
 	chunk->freed = granule;
 	ASAN_POISON_MEMORY_REGION(granule_at(chunk, granule), chunk->size);
+	atomic_fetch_sub_explicit(&slab->used, chunk->size, memory_order_relaxed);
 	if (!--chunk->used && !is_only_partial(slab, chunk))
 		end_chunk(slab, chunk);
 }

@@ -32,6 +32,7 @@ struct gw_slab {
 	uint32_t lowest;				/* all numbers below it are taken */
 	struct gw_slab_chunk *partial[GW_SLAB_CLASSES]; /* chunks with room */
 	_Atomic uint64_t bytes;				/* in chunks, touched or not */
+	_Atomic uint64_t used;				/* in objects */
 };
 
 /* 0 or -ENOMEM. gw_slab_fini() may follow in both cases, and ends all objects. */

@@ -114,6 +114,10 @@ static const struct gw_option options[] = {
 	 GW_OPTION_WORD, .words = handles_words, .rare = true},
 	{"rlimit-nofile", "N", "open files, 0: as it is [a million, or allowed]", AT(nofile),
 	 GW_OPTION_NUMBER, .max = NOFILE_MAX},
+	{"inode-limit", "N", "inodes that the guest may have cached [any]", AT(host.inode_limit),
+	 GW_OPTION_NUMBER, .max = FS_INODE_LIMIT_MAX, .rare = true},
+	{"inode-memory", "MIB", "memory that they may take [any]", AT(host.inode_memory),
+	 GW_OPTION_NUMBER, .max = FS_INODE_MEMORY_MAX, .rare = true},
 	{NULL},
 };
 

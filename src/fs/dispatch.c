@@ -264,6 +264,9 @@ static int serve(struct fs_request *req)
 	if (ret != 0)
 		return ret;
 	fs_counters_working(req);
+	/* Else the file would be there, and the guest be told that it is not. */
+	if (req->op->flags & FS_OP_CREATES && fs_inodes_full(req->fs->inodes))
+		return -ENOMEM;
 	if (req->op->flags & FS_OP_POOL)
 		return fs_to_pool(req, req->op->run);
 	return req->op->run(req);

@@ -16,6 +16,8 @@
 #define FS_REQUEST_QUEUES_MAX	  64
 #define FS_REQUEST_QUEUES_DEFAULT 4
 #define FS_NAME_MAX		  255
+#define FS_INODE_LIMIT_MAX	  ((1u << 26) - 1) /* no more can be (slots.h) */
+#define FS_INODE_MEMORY_MAX	  (1u << 20)	   /* MiB */
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };
@@ -83,6 +85,7 @@ struct fs_host {
 	bool no_readdirplus;
 	bool preserve_noatime;
 	unsigned fd_limit; /* descriptors this device may hold, 0: from RLIMIT_NOFILE */
+	unsigned inode_limit, inode_memory; /* inodes cached, MiB that they take; 0: any */
 };
 
 /* What FUSE INIT agreed on, and what must come along when the device moves (session.h). */

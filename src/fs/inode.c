@@ -104,7 +104,7 @@ static int know(struct fs_inodes *inodes, unsigned mount, const struct statx *st
 		struct fs_inode **inode)
 {
 	GW_AUTO_FD int ours = fd;
-	struct fs_inode *fresh = fs_slot_new(&inodes->slots);
+	struct fs_inode *fresh = fs_inodes_full(inodes) ? NULL : fs_slot_new(&inodes->slots);
 	int result;
 
 	if (!fresh) {

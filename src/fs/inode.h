@@ -119,6 +119,17 @@ void fs_inodes_charge(struct fs_inodes *inodes, int count);
 bool fs_inodes_may_open(const struct fs_inodes *inodes);
 bool fs_inodes_relieve(struct fs_inodes *inodes, int result);
 
+/*
+ * What the operator allows the guest to have cached (limits.c). Where that is used up, what would
+ * make an inode known is answered with ENOMEM, and everything else goes on; FORGET makes room.
+ */
+bool fs_inodes_full(const struct fs_inodes *inodes);	 /* no more, please */
+bool fs_inodes_overfull(const struct fs_inodes *inodes); /* there are more already */
+/* Bytes that inodes, their names and handles take. */
+uint64_t fs_inodes_bytes(const struct fs_inodes *inodes);
+/* Why a state is not loaded: -ENOMEM with a sentence that names the limit. */
+int fs_inodes_refuse(const struct fs_inodes *inodes);
+
 /* Counts for the status; racy snapshots. */
 struct fs_inode_stats {
 	uint64_t inodes, descriptors;

@@ -28,6 +28,11 @@ static uint64_t count_inodes(const struct fs *fs)
 	return atomic_load_explicit(&fs->inodes->slots.alive, memory_order_relaxed);
 }
 
+static uint64_t count_bytes(const struct fs *fs)
+{
+	return fs_inodes_bytes(fs->inodes);
+}
+
 static uint64_t count_handles(const struct fs *fs)
 {
 	return fs_handles_count(fs->handles);
@@ -66,6 +71,7 @@ static uint64_t count_watch_overflows(const struct fs *fs)
 
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
+	{"inode_bytes", {"godwit_fs_inode_bytes", "Memory that these take."}, count_bytes},
 	{"handles",
 	 {"godwit_fs_handles", "Files and directories that the guest has open."},
 	 count_handles},

@@ -80,6 +80,11 @@ static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *rec
 /* @inode is a slot just adopted under @id, or NULL with errno. */
 static struct fs_inode *new_inode(struct fs_inode *inode, uint64_t id)
 {
+	if (inode && fs_inodes_overfull(fs_table_of(inode))) {
+		fs_inodes_refuse(fs_table_of(inode));
+		fs_slot_free(&inode->slot);
+		return NULL;
+	}
 	if (!inode) {
 		gw_fail(errno, "load: inode id %#llx: %s", (unsigned long long)id,
 			errno == EEXIST ? "its slot is taken by another one" : strerror(errno));

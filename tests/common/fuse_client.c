@@ -73,6 +73,10 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--lock-wait");
 	if (host->preserve_noatime)
 		ADD("--preserve-noatime");
+	if (host->inode_limit)
+		ADD("--inode-limit=%u", host->inode_limit);
+	if (host->inode_memory)
+		ADD("--inode-memory=%u", host->inode_memory);
 	if (host->no_readdirplus)
 		ADD("--no-readdirplus");
 	if (client->watch)
@@ -221,6 +225,8 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.tag = "test",
 		.num_request_queues = queues,
 		.thread_pool_size = options->threads,
+		.inode_limit = options->inode_limit,
+		.inode_memory = options->inode_memory,
 		.policy = options->policy,
 		.xattrmap = options->xattrmap,
 		.translate_uid = options->uids,
