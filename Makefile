@@ -24,7 +24,7 @@ endif
 
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all demo check check-all check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
+.PHONY: all demo check check-all check-long check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
 .PHONY: check-fs format clean help
 .PHONY: check-interop format clean help
 all: $(BUILD)/build.ninja
@@ -77,6 +77,13 @@ check-deb: deps-check deb all
 	@scripts/run-tests $(BUILD) --suite packaging --suite install
 	@python3 tests/packaging/deb.py $(BUILD)/deb
 
+# What make check does with fewer: damaged states, and a million inodes with 1,024 descriptors.
+FS = $(abspath $(BUILD))/src/daemon/godwit-fs --sandbox=none
+check-long: all
+	@$(BUILD)/tests/migration/migration-damaged $(firstword $(FS)) 10000
+	@FUSE_PROGRAM='$(FS)' $(BUILD)/tests/migration/migration-few-descriptors 1000000
+	@FUSE_PROGRAM='$(FS) --inode-file-handles=never' $(BUILD)/tests/migration/migration-few-descriptors 1000000
+
 lint: deps-lint all
 	@scripts/lint $(BUILD)
 
@@ -109,6 +116,7 @@ help:
 	@echo 'make check        run the tests (SANITIZE=1: under ASan and UBSan)'
 	@echo 'make check-fs     file system behaviour: guest against host'
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
+	@echo 'make check-long   a million inodes, ten thousand damaged states'
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
 	@echo 'make check-interop test other makes of back-ends (VIRTIOFSD, PASST, QEMU_STORAGE_DAEMON)'
 	@echo 'make bench        measure against virtiofsd (VIRTIOFSD=path)'

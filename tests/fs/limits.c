@@ -165,8 +165,8 @@ static void test_a_state_of_more_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_known_files_are_served), TEST(test_nothing_is_made),
-		TEST(test_forgetting_makes_room),  TEST(test_memory),
+		TEST(test_known_files_are_served),     TEST(test_nothing_is_made),
+		TEST(test_forgetting_makes_room),      TEST(test_memory),
 		TEST(test_a_state_of_more_is_refused),
 	};
 
