@@ -8,7 +8,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "state/reader.h"
+#include "state/walk.h"
 
 #define BYTES_SHOWN 64 /* of a byte string; its length is always told */
 
@@ -22,8 +22,6 @@ static_assert(GW_ARRAY_LEN(type_names) == GW_FIELD_BYTES + 1, "a name for each f
 struct dump {
 	FILE *out;
 	const struct gw_layout *const *layouts;
-	struct gw_description *seen[GW_WIRE_LAYOUTS_MAX];
-	unsigned count;
 };
 
 static bool is_printable(uint8_t c)
@@ -76,9 +74,10 @@ static void show_value(FILE *out, const struct gw_field *field, const struct gw_
 		fprintf(out, "%" PRIu64, value->number);
 }
 
-static void show_header(FILE *out, const struct gw_state_header *header)
+static void show_header(void *opaque, const struct gw_state_header *header)
 {
 	static const uint8_t no_ticket[GW_STATE_ID_LEN];
+	FILE *out = ((struct dump *)opaque)->out;
 
 	fprintf(out, "implementation: %s\ntransfer: ", header->implementation);
 	show_hex(out, header->id, sizeof(header->id));
@@ -98,15 +97,6 @@ static void show_header(FILE *out, const struct gw_state_header *header)
 		fprintf(out, "prerequisites: %s\n", header->prerequisites);
 }
 
-static const struct gw_description *find(const struct dump *dump, uint16_t type)
-{
-	for (unsigned i = 0; i < dump->count; i++) {
-		if (dump->seen[i]->layout.type == type)
-			return dump->seen[i];
-	}
-	return NULL;
-}
-
 /* How what this build knows of the layout compares. */
 static const char *compare(const struct dump *dump, const struct gw_description *theirs)
 {
@@ -118,8 +108,10 @@ static const char *compare(const struct dump *dump, const struct gw_description 
 	return dump->layouts ? ", not known here" : "";
 }
 
-static void show_layout(const struct dump *dump, const struct gw_description *d)
+static void show_layout(void *opaque, const struct gw_description *d)
 {
+	const struct dump *dump = opaque;
+
 	fprintf(dump->out, "layout 0x%x %s%s%s:", d->layout.type, d->name,
 		d->layout.optional ? ", optional" : "", compare(dump, d));
 	for (const struct gw_field *f = d->fields; f->name; f++)
@@ -127,114 +119,57 @@ static void show_layout(const struct dump *dump, const struct gw_description *d)
 	fputc('\n', dump->out);
 }
 
-static int on_layout(struct dump *dump, const struct gw_record *record)
+static void show_object(void *opaque, const struct gw_layout *layout, bool deleted,
+			const struct gw_value *values)
 {
-	GW_AUTO_FREE struct gw_description *d = malloc(sizeof(*d));
-	int err;
+	const struct dump *dump = opaque;
 
-	if (!d)
-		return gw_fail(ENOMEM, "dump: no memory");
-	err = gw_description_decode(record->payload, d);
-	if (err)
-		return gw_fail_in(err, "layout record");
-	if (find(dump, d->layout.type) || dump->count == GW_WIRE_LAYOUTS_MAX)
-		return gw_fail(EBADMSG, "record type 0x%x is described twice, or too many are",
-			       d->layout.type);
-	show_layout(dump, d);
-	dump->seen[dump->count++] = gw_take_ptr(d);
-	return 0;
+	fprintf(dump->out, "%s%s", layout->name, deleted ? " deleted" : "");
+	for (unsigned i = 0; layout->fields[i].name; i++)
+		if (!deleted || layout->fields[i].key)
+			show_value(dump->out, &layout->fields[i], &values[i]);
+	fputc('\n', dump->out);
 }
 
-static int show_object(FILE *out, const struct gw_layout *layout, struct gw_cursor *in,
-		       uint64_t *previous)
+static void show_other(void *opaque, const struct gw_record *record, enum gw_phase phase)
 {
-	enum gw_wire_op op;
-	int err = gw_op_decode(in, &op);
+	const struct dump *dump = opaque;
 
-	if (err)
-		return err;
-	fprintf(out, "%s%s", layout->name, op == GW_WIRE_DELETE ? " deleted" : "");
-	for (const struct gw_field *f = layout->fields; f->name && !err; f++) {
-		struct gw_value value = {0};
-
-		if (op == GW_WIRE_DELETE && !f->key)
-			continue;
-		err = gw_field_decode(in, f, &previous[f - layout->fields], &value);
-		if (!err)
-			show_value(out, f, &value);
-	}
-	fputc('\n', out);
-	return err ? gw_fail_in(err, "%s", layout->name) : 0;
-}
-
-static int on_objects(struct dump *dump, const struct gw_record *record)
-{
-	const struct gw_description *d = find(dump, record->type);
-	uint64_t previous[GW_WIRE_FIELDS_MAX] = {0};
-	struct gw_cursor in = record->payload;
-	int err = 0;
-
-	if (!d)
-		return gw_fail(EBADMSG, "record type 0x%x was not described", record->type);
-	while (in.at < in.end && !err)
-		err = show_object(dump->out, &d->layout, &in, previous);
-	return err;
-}
-
-static int on_record(struct dump *dump, const struct gw_state_reader *reader,
-		     const struct gw_record *record)
-{
-	if (record->type >= GW_WIRE_OBJECTS)
-		return on_objects(dump, record);
 	switch (record->type) {
-	case GW_WIRE_LAYOUT:
-		return on_layout(dump, record);
 	case GW_WIRE_PHASE:
-		fprintf(dump->out, "phase %s\n",
-			gw_reader_phase(reader) == GW_PHASE_STOPPED ? "stopped" : "running");
-		return 0;
+		fprintf(dump->out, "phase %s\n", phase == GW_PHASE_STOPPED ? "stopped" : "running");
+		break;
 	case GW_WIRE_MAC:
 		fprintf(dump->out, "mac, not verified\n");
-		return 0;
+		break;
 	case GW_WIRE_FD:
 		fprintf(dump->out, "descriptor\n");
-		return 0;
+		break;
 	default:
 		fprintf(dump->out, "record 0x%x, %zu bytes%s\n", record->type,
 			(size_t)(record->payload.end - record->payload.at),
 			record->optional ? ", optional" : "");
-		return 0;
 	}
 }
 
-static int show_stream(struct dump *dump, struct gw_state_reader *reader)
+static void show_end(void *opaque, const struct gw_state_reader *reader)
 {
-	struct gw_record record;
-	int err;
+	const struct dump *dump = opaque;
 
-	show_header(dump->out, gw_state_reader_header(reader));
-	while (!(err = gw_reader_next(reader, &record))) {
-		err = on_record(dump, reader, &record);
-		if (err)
-			return gw_fail_in(err, "record at byte %" PRIu64, record.at);
-	}
-	if (err != -ENODATA)
-		return err;
 	fprintf(dump->out, "end, complete: %" PRIu64 " bytes\n", gw_state_reader_bytes(reader));
-	return 0;
 }
 
 int gw_state_dump(int fd, const struct gw_layout *const *layouts, FILE *out)
 {
+	static const struct gw_state_visitor visitor = {
+		.header = show_header,
+		.layout = show_layout,
+		.object = show_object,
+		.other = show_other,
+		.end = show_end,
+	};
 	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
 	struct dump dump = {.out = out, .layouts = layouts};
-	struct gw_state_reader *reader = NULL;
-	int err = gw_state_reader_new(&reader, &channel);
 
-	if (!err)
-		err = show_stream(&dump, reader);
-	gw_state_reader_free(reader);
-	for (unsigned i = 0; i < dump.count; i++)
-		free(dump.seen[i]);
-	return err;
+	return gw_state_walk(&channel, &visitor, &dump);
 }
