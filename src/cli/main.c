@@ -15,6 +15,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
+	{"state", gw_cli_state, "look into device states in files"},
 	{"status", gw_cli_status, "show what back-ends are doing"},
 	{"trace", gw_cli_trace, "show what a front-end and a back-end say"},
 };

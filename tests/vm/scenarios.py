@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -211,7 +212,9 @@ def damaged(lab: Lab, checks: str = "") -> Outcome:
     with _saved(story) as file:
         # After the memory comes the state of devices; a name that the guest uses is in there.
         at = _last_position(file, b"checks")
+        _state_verify(story, file, good=True)
         _flip_bit(file, at)
+        _state_verify(story, file, good=False)
         target = lab.machine("B", incoming=True)
         try:
             migration.restore(target, file)
@@ -223,6 +226,19 @@ def damaged(lab: Lab, checks: str = "") -> Outcome:
         _flip_bit(file, at)
         _restore(story, "C", file)
     return story.verify()
+
+
+def _state_verify(story: Story, file: Path, good: bool) -> None:
+    """What `godwit state verify` ($GODWIT) says of a VM's file, as far as it is there to ask."""
+    if "GODWIT" not in os.environ:
+        return
+    ran = subprocess.run(
+        [os.environ["GODWIT"], "state", "verify", str(file)],
+        capture_output=True, text=True, check=False,
+    )
+    story.say(f"godwit state verify: {(ran.stdout + ran.stderr).strip()}")
+    if (ran.returncode == 0) != good:
+        raise Lost(f"godwit state verify of a {'good' if good else 'damaged'} state: {ran.returncode}")
 
 
 def _last_position(file: Path, text: bytes) -> int:
