@@ -17,10 +17,11 @@
 #include "fs/watch.h"
 #include "godwit/error.h"
 
-#define POOL_SIZE_MAX 256
-#define NOFILE_UNSET  UINT_MAX
-#define NOFILE_WANTED 1000000	/* more does not help anybody */
-#define NOFILE_MAX    (1 << 30) /* what the kernel's nr_open may be at most */
+#define POOL_SIZE_MAX	  256
+#define VERIFY_BUDGET_MAX (24 * 60 * 60 * 1000) /* a day: nobody waits for longer */
+#define NOFILE_UNSET	  UINT_MAX
+#define NOFILE_WANTED	  1000000   /* more does not help anybody */
+#define NOFILE_MAX	  (1 << 30) /* what the kernel's nr_open may be at most */
 
 struct fs_daemon {
 	struct fs_host host;
@@ -40,6 +41,7 @@ static const char *const negotiation_words[] = {"never", "auto", "always", NULL}
 static const char *const migration_mode_words[] = {"auto", "find-paths", "file-handles", NULL};
 static const char *const state_format_words[] = {"godwit", "virtiofsd-v2", NULL};
 static const char *const on_error_words[] = {"abort", "guest-error", NULL};
+static const char *const verify_words[] = {"open", "all", "none", NULL};
 
 #define AT(member) offsetof(struct fs_daemon, member)
 static const struct gw_option options[] = {
@@ -108,6 +110,11 @@ static const struct gw_option options[] = {
 	 AT(host.state_format), GW_OPTION_WORD, .words = state_format_words, .rare = true},
 	{"migration-on-error", "WHAT", "abort, guest-error: inodes not found [abort]",
 	 AT(host.on_error), GW_OPTION_WORD, .words = on_error_words},
+	{"migration-verify", "WHAT", "open, all, none: what a load proves [open]", AT(host.verify),
+	 GW_OPTION_WORD, .words = verify_words, .rare = true},
+	{"migration-verify-budget", "MS", "time for proving every inode [1000]",
+	 AT(host.verify_budget), GW_OPTION_NUMBER, .min = 1, .max = VERIFY_BUDGET_MAX,
+	 .rare = true},
 	{"migration-verify-handles", NULL, "always done", AT(verify), GW_OPTION_FLAG, .rare = true},
 	{"migration-confirm-paths", NULL, "always done", AT(confirm), GW_OPTION_FLAG, .rare = true},
 	{"inode-file-handles", "WHEN", "never, prefer, mandatory [prefer]", AT(host.handles),

@@ -19,14 +19,10 @@ typedef int staged_fn(struct fs_loading *loading, struct fs_inode *inode);
 
 static int each_staged(struct fs_loading *loading, staged_fn *fn)
 {
-	uint32_t at = FS_ROOT_ID + 1;
-	struct fs_inode *inode;
 	int err = 0;
 
-	while (!err && (inode = fs_slots_next(&loading->inodes->slots, &at))) {
-		if (fs_inode_has(inode, FS_INODE_STAGED))
-			err = fn(loading, inode);
-	}
+	for (size_t i = 0; i < loading->staged_count && !err; i++)
+		err = fn(loading, fs_staged_at(loading, i));
 	return err;
 }
 
@@ -158,89 +154,39 @@ static int adopt_newborns(struct fs_loading *loading)
 	return 0;
 }
 
-/*
- * Where the inode should be, is it there? One system call, if its parent was looked for before and
- * no handle has to be compared.
- */
-static int is_there(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
-		    const char *name)
-{
-	const struct fs_evidence expected = {
-		.type = (mode_t)inode->type << 12, .ino = inode->ino, .btime = inode->btime};
-	FS_AUTO_PATHFD struct fs_fd dir = FS_PATHFD_INIT;
-	GW_AUTO_FD int fd = -1;
-	struct statx stx;
-	int err = fs_inode_fd(parent, &dir);
-
-	if (!err)
-		err = fs_statx_at(dir.fd, name, &stx);
-	if (err)
-		return err;
-	if (!fs_mount_learn(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, -1, &stx))
-		return -ESTALE;
-	if (!fs_fhandle_is_known(inode))
-		return 0;
-	do {
-		fd = fs_open_beneath(dir.fd, name, O_PATH, 0);
-	} while (fs_inodes_relieve(inodes, fd));
-	return fd < 0 ? fd : fs_inode_prove(inodes, inode, fd);
-}
-
-static int find_by_names(struct fs_inodes *inodes, struct fs_inode *inode)
-{
-	struct fs_name_copy *names;
-	unsigned count;
-	int err = fs_names_copy(inodes, inode, &names, &count);
-	int found = err ? err : -ENOENT;
-
-	for (unsigned i = 0; !err && i < count && found; i++)
-		found = is_there(inodes, inode, names[i].parent, names[i].name);
-	if (!err)
-		fs_names_copy_free(names, count);
-	return found;
-}
-
 int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const char *what)
 {
+	bool tolerated = loading->fs->host->on_error == FS_ON_ERROR_GUEST;
 	char text[FS_DESCRIBE_MAX];
 
+	if (tolerated && loading->lost++)
+		return 0;
 	gw_fail(-err, "load: %s: inode %llu (host's number %llu) %s: %s",
 		fs_describe(loading->inodes, inode, text), (unsigned long long)fs_inode_id(inode),
 		(unsigned long long)inode->ino, what,
 		err == -ESTALE ? "another file is in its place" : strerror(-err));
-	if (loading->fs->host->on_error == FS_ON_ERROR_ABORT)
+	if (!tolerated)
 		return err;
-	if (!loading->lost++)
-		gw_warn("%s; the guest will get errors for it (and for others that are missing)",
-			gw_last_error());
+	gw_warn("%s; the guest will get errors for it (and for others that are missing)",
+		gw_last_error());
 	return 0;
 }
 
-static int prove(struct fs_loading *loading, struct fs_inode *inode)
+/* A handle that promises nothing here is no evidence. */
+static void judge_handle(struct fs_inodes *inodes, struct fs_inode *inode)
 {
-	int err;
-
-	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED) || fs_inode_has(inode, FS_INODE_LOST))
-		return 0;
-	err = find_by_names(loading->inodes, inode);
-	if (!err) {
-		fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
-		return 0;
-	}
-	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
-		return gw_fail(-err, "load: inodes: %s", strerror(-err));
-	/* Marked first, so that nobody takes a stranger for it from here on. */
-	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
-	return fs_miss(loading, inode, err, "is not to be found");
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) && !inodes->mounts[inode->mount].portable)
+		fs_fhandle_forget(inode);
 }
 
-/* Now it is who it says, and others can be compared with it. The guest's look-ups become references
- * before the staging's own goes. */
+/* From here on others are compared with it. The guest's look-ups become references before the
+ * staging's own goes. */
 static int index_inode(struct fs_loading *loading, struct fs_inode *inode)
 {
 	uint64_t lookups = inode->lookups;
 	int err;
 
+	judge_handle(loading->inodes, inode);
 	inode->lookups = 0;
 	err = fs_identity_adopt(loading->inodes, inode, lookups);
 	if (err)
@@ -248,85 +194,6 @@ static int index_inode(struct fs_loading *loading, struct fs_inode *inode)
 			       (unsigned long long)fs_inode_id(inode));
 	fs_unstage(inode);
 	return 0;
-}
-
-/*
- * Handles.
- */
-
-/* What an open of a file that exists may be told. Truncating and creating happened at the source.
- */
-#define FLAGS_ALLOWED (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME | O_DIRECTORY)
-
-/* The owner of a file opens it although its mode forbids that: the bit is added for a moment. */
-static int open_as_owner(struct fs_inode *inode, int flags)
-{
-	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-	int proc = fs_table_of(inode)->fs->proc_fd;
-	struct statx stx;
-	char name[16];
-	int opened;
-
-	if (fs_inode_fd(inode, &fd) || fs_statx_fd(fd.fd, &stx))
-		return -EACCES;
-	snprintf(name, sizeof(name), "%d", fd.fd);
-	if (fchmodat(proc, name, (stx.stx_mode & 07777) | S_IRUSR | S_IWUSR, 0) < 0)
-		return -EACCES;
-	opened = fs_inode_open(inode, flags);
-	if (fchmodat(proc, name, stx.stx_mode & 07777, 0) < 0)
-		gw_warn("load: mode %o of inode %llu could not be put back: %s",
-			stx.stx_mode & 07777, (unsigned long long)fs_inode_id(inode),
-			strerror(errno));
-	return opened;
-}
-
-static int open_file(struct fs_inode *inode, uint32_t flags, bool readonly)
-{
-	int wanted = (int)flags & FLAGS_ALLOWED;
-	int fd;
-
-	/* The host's policy is not the source's to give. */
-	if (readonly && (wanted & O_ACCMODE) != O_RDONLY)
-		return -EROFS;
-	fd = fs_inode_open(inode, wanted);
-	if (fd == -EPERM && wanted & O_NOATIME)
-		fd = fs_inode_open(inode, wanted & ~O_NOATIME);
-	return fd == -EACCES ? open_as_owner(inode, wanted) : fd;
-}
-
-static int adopt_handle(struct fs_loading *loading, struct fs_open *open)
-{
-	struct fs_handle *handle = &open->handle;
-	struct fs_inode *inode = handle->inode;
-	int err = inode == loading->inodes->root ? 0 : prove(loading, inode);
-	bool lost = !err && fs_inode_has(inode, FS_INODE_LOST); /* known by now */
-	int fd = err || lost ? -1 : open_file(inode, handle->flags, loading->fs->host->readonly);
-
-	loading->lost += lost;
-	if (!err && !lost && fd < 0)
-		err = fs_miss(loading, inode, fd, "cannot be opened again");
-	if (err)
-		return err;
-	handle->flags &= FLAGS_ALLOWED;
-	fs_handle_adopt(open, fd < 0 ? -1 : fd);
-	return 0;
-}
-
-static int adopt_handles(struct fs_loading *loading)
-{
-	struct fs_open *open;
-	uint32_t at = 0;
-	int err = 0;
-
-	while (!err && (open = fs_slots_next(&loading->handles->slots, &at))) {
-		if (!open->slot.id)
-			continue;
-		if (open->handle.inode)
-			err = adopt_handle(loading, open);
-		else
-			fs_slot_free(&open->slot); /* taken back */
-	}
-	return err;
 }
 
 int fs_adopt_all(struct fs_loading *loading)
@@ -338,11 +205,13 @@ int fs_adopt_all(struct fs_loading *loading)
 	if (!err)
 		err = each_staged(loading, check_tree);
 	if (!err)
-		err = adopt_newborns(loading);
-	if (!err && loading->resolve == FS_RESOLVE_ALL)
-		err = each_staged(loading, prove);
+		err = fs_verify_mounts(loading);
 	if (!err)
-		err = adopt_handles(loading);
+		err = adopt_newborns(loading);
+	if (!err)
+		err = fs_verify_inodes(loading);
+	if (!err)
+		err = fs_reopen_handles(loading);
 	if (!err)
 		err = fs_locks_adopt(loading);
 	if (!err)

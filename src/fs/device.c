@@ -17,6 +17,7 @@
 #include "fs/pool.h"
 #include "fs/records.h"
 #include "fs/report.h"
+#include "fs/resolver.h"
 #include "fs/root.h"
 #include "fs/session.h"
 #include "fs/table.h"
@@ -42,6 +43,7 @@ static void fs_destroy(void *dev)
 	struct fs *fs = dev;
 
 	fs_collector_free(fs->collector);
+	fs_resolver_free(fs->resolver);
 	fs_pool_free(fs->pool);
 	fs_counters_free(fs->counters);
 	fs_waits_free(fs->waits);
@@ -93,6 +95,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_handles_new(&fs->handles, fs);
 	if (ret == 0)
 		ret = fs_locks_new(&fs->locks);
+	if (ret == 0)
+		ret = fs_resolver_new(&fs->resolver);
 	if (ret == 0)
 		ret = fs_counters_new(&fs->counters, FS_POOL_THREADS_MAX);
 	if (ret == 0)
@@ -156,6 +160,7 @@ static void fs_reset(void *dev)
 {
 	struct fs *fs = dev;
 
+	fs_resolver_stop(fs->resolver);
 	fs_session_end(fs);
 	fs->session = (struct fs_session){.initialised = false};
 	fs->features = 0;
@@ -173,9 +178,12 @@ static int fs_adopt(void *dev, const struct gw_params *adopted)
 
 static void fs_run(void *dev, enum gw_why why)
 {
+	struct fs *fs = dev;
+
 	/* Whatever it was before, if it was saved and goes on here. */
-	(void)why;
-	fs_locks_retake(dev);
+	fs_locks_retake(fs);
+	if (why != GW_RUN_FRESH)
+		fs_resolver_start(fs->resolver, fs);
 }
 
 /* Files may be open on both sides, so nobody has to be told more. */

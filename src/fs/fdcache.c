@@ -296,6 +296,15 @@ void fs_inodes_charge(struct fs_inodes *inodes, int count)
 		keep_limit(inodes);
 }
 
+bool fs_fdcache_has_room(const struct fs_inodes *inodes)
+{
+	const struct fs_fdcache *fds = &inodes->fds;
+	uint32_t held = atomic_load_explicit(&fds->cached, memory_order_relaxed) +
+			atomic_load_explicit(&fds->charged, memory_order_relaxed);
+
+	return held < fds->limit / 2;
+}
+
 bool fs_inodes_may_open(const struct fs_inodes *inodes)
 {
 	uint32_t open = atomic_load_explicit(&inodes->fds.charged, memory_order_relaxed);

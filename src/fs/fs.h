@@ -18,6 +18,7 @@
 #define FS_NAME_MAX		  255
 #define FS_INODE_LIMIT_MAX	  ((1u << 26) - 1) /* no more can be (slots.h) */
 #define FS_INODE_MEMORY_MAX	  (1u << 20)	   /* MiB */
+#define FS_VERIFY_BUDGET_DEFAULT  1000 /* ms */
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };
@@ -36,6 +37,9 @@ enum fs_migration_mode { FS_MIGRATION_AUTO, FS_MIGRATION_PATHS, FS_MIGRATION_HAN
 enum fs_state_format { FS_STATE_GODWIT, FS_STATE_VIRTIOFSD_V2 };
 /* What a missing inode does to a load. */
 enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
+/* What a load proves before it says yes: what is open and a sample of the rest, every inode, or
+ * nothing beyond what opening proves anyway. */
+enum fs_verify { FS_VERIFY_OPEN, FS_VERIFY_ALL, FS_VERIFY_NONE };
 
 /* What a word or switch of the command line says if it was not given. */
 #define FS_UNSET (-1)
@@ -73,6 +77,8 @@ struct fs_host {
 	unsigned num_request_queues;
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
 	enum fs_on_error on_error;
+	enum fs_verify verify;
+	unsigned verify_budget; /* ms for proving every inode; 0: the default */
 	enum fs_migration_mode migration_mode;
 	enum fs_state_format state_format;
 	struct fs_policy policy;
@@ -106,6 +112,7 @@ struct fs_collector; /* collector.h */
 struct fs_counters;  /* counters.h */
 struct fs_waits;     /* waits.h */
 struct fs_watch;     /* watch.h */
+struct fs_resolver;  /* resolver.h */
 
 struct fs {
 	const struct fs_host *host;
@@ -123,6 +130,7 @@ struct fs {
 	struct fs_pool *pool;
 	struct fs_collector *collector;
 	struct fs_counters *counters;
+	struct fs_resolver *resolver;
 	struct fs_watch *watch; /* NULL: others' changes are not watched */
 	uint64_t features;	/* negotiated virtio features */
 };

@@ -10,7 +10,9 @@
 
 #define FIRST_BUCKETS 16u
 
-enum same { SAME_NO, SAME_YES, SAME_UNSURE };
+/* Unsure: what was found must be open to tell. Untold: what the stream says is not enough to tell;
+ * the record has to be looked for where it says it is. */
+enum same { SAME_NO, SAME_YES, SAME_UNSURE, SAME_UNTOLD };
 
 static uint64_t hash_of(unsigned mount, uint64_t ino)
 {
@@ -75,11 +77,39 @@ static void grow(struct fs_inodes *inodes, struct fs_identities_shard *shard)
 }
 
 /*
+ * What came out of a stream and was not looked for yet is who it says by evidence that tells it
+ * from the next file of the same number: a birth time, or a handle that means the same here. What
+ * was looked for in vain, because the host moved it, is found again in the same way.
+ */
+static enum same is_as_told(struct fs_inodes *inodes, struct fs_inode *inode,
+			    const struct statx *stx, int fd)
+{
+	struct fs_fhandle handle;
+	bool counts = atomic_load(&inodes->mounts[inode->mount].portable) &&
+		      fs_fhandle_recall(inode, &handle);
+	const struct fs_evidence expected = {
+		.type = (mode_t)inode->type << 12,
+		.ino = inode->ino,
+		.btime = inode->btime,
+		.handle = counts ? &handle : NULL,
+	};
+
+	if (counts && fd < 0)
+		return SAME_UNSURE;
+	if (!fs_evidence_fits(&expected, fd, stx))
+		return SAME_NO;
+	if (counts || (inode->btime && fs_btime(stx)))
+		return SAME_YES;
+	return fs_inode_has(inode, FS_INODE_LOST) ? SAME_NO : SAME_UNTOLD;
+}
+
+/*
  * As long as a descriptor is held, the number cannot have gone to another file, whatever its birth
  * time says (overlayfs changes it at copy-up). Else the birth time tells, else the handle, for
  * which what was found must be open.
  */
-static enum same is_same(struct fs_inode *inode, const struct statx *stx, int fd)
+static enum same is_same(struct fs_inodes *inodes, struct fs_inode *inode, const struct statx *stx,
+			 int fd)
 {
 	uint64_t btime = fs_btime(stx);
 	struct fs_fhandle handle;
@@ -89,6 +119,8 @@ static enum same is_same(struct fs_inode *inode, const struct statx *stx, int fd
 		.handle = &handle,
 	};
 
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED))
+		return is_as_told(inodes, inode, stx, fd);
 	if (fs_fdcache_holds(inode)) {
 		if (inode->btime != btime) {
 			inode->btime = btime;
@@ -105,9 +137,46 @@ static enum same is_same(struct fs_inode *inode, const struct statx *stx, int fd
 	return fs_evidence_fits(&expected, fd, stx) ? SAME_YES : SAME_NO;
 }
 
+/* Under the shard's lock: it was looked for, with success. */
+static void settle(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	uint16_t before;
+
+	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED))
+		return;
+	before = atomic_fetch_and(&inode->flags, (uint16_t) ~(FS_INODE_UNRESOLVED | FS_INODE_LOST));
+	if (!(before & FS_INODE_INDEXED))
+		return;
+	atomic_fetch_add(&inodes->lazy.resolved, 1);
+	if (!(before & FS_INODE_LOST))
+		atomic_fetch_sub(&inodes->lazy.unresolved, 1);
+}
+
+void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED))
+		return;
+	GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+	settle(inodes, inode);
+}
+
+bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+
+	/* Somebody who met it elsewhere may have been faster. */
+	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED) || fs_inode_has(inode, FS_INODE_LOST))
+		return false;
+	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	atomic_fetch_sub(&inodes->lazy.unresolved, 1);
+	atomic_fetch_add(&inodes->lazy.stale, 1);
+	return true;
+}
+
 /* Under the shard's lock. */
 static struct fs_inode *find(struct fs_inodes *inodes, struct fs_identities_shard *shard,
-			     uint64_t hash, unsigned mount, const struct statx *stx, int fd)
+			     uint64_t hash, unsigned mount, const struct statx *stx, int fd,
+			     struct fs_inode **untold)
 {
 	uint32_t index = shard->buckets[hash & shard->mask];
 
@@ -116,11 +185,16 @@ static struct fs_inode *find(struct fs_inodes *inodes, struct fs_identities_shar
 		if (inode->ino != stx->stx_ino || inode->mount != mount ||
 		    inode->type != (stx->stx_mode & S_IFMT) >> 12)
 			continue;
-		switch (is_same(inode, stx, fd)) {
+		switch (is_same(inodes, inode, stx, fd)) {
 		case SAME_YES:
-			if (fs_slot_try_pin(&inode->slot))
-				return inode;
-			break; /* dying: as if it were gone */
+			if (!fs_slot_try_pin(&inode->slot))
+				break; /* dying: as if it were gone */
+			settle(inodes, inode);
+			return inode;
+		case SAME_UNTOLD:
+			if (fd >= 0 && untold && fs_slot_try_pin(&inode->slot))
+				*untold = inode;
+			return NULL;
 		case SAME_UNSURE:
 			return NULL;
 		case SAME_NO:
@@ -152,12 +226,12 @@ static void insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, 
 }
 
 struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, const struct statx *stx,
-				  int fd)
+				  int fd, struct fs_inode **untold)
 {
 	uint64_t hash = hash_of(mount, stx->stx_ino);
 	struct fs_identities_shard *shard = shard_of(inodes, hash);
 	GW_LOCK_SCOPE(&shard->lock);
-	struct fs_inode *inode = find(inodes, shard, hash, mount, stx, fd);
+	struct fs_inode *inode = find(inodes, shard, hash, mount, stx, fd, untold);
 
 	if (inode)
 		count_lookup(inode, 1);
@@ -170,7 +244,7 @@ struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fres
 	uint64_t hash = hash_of(fresh->mount, fresh->ino);
 	struct fs_identities_shard *shard = shard_of(inodes, hash);
 	GW_LOCK_SCOPE(&shard->lock);
-	struct fs_inode *inode = find(inodes, shard, hash, fresh->mount, stx, fd);
+	struct fs_inode *inode = find(inodes, shard, hash, fresh->mount, stx, fd, NULL);
 
 	if (!inode) {
 		inode = fresh;
@@ -196,20 +270,34 @@ static bool is_taken(struct fs_inodes *inodes, const struct fs_identities_shard 
 	return false;
 }
 
+/* Under the shard's lock. What is lost and could not be told from another file stays outside. */
+static int adopt(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint64_t hash,
+		 struct fs_inode *inode)
+{
+	bool lost = fs_inode_has(inode, FS_INODE_LOST);
+	bool taken = is_taken(inodes, shard, hash, inode);
+
+	if (taken && !lost)
+		return -EEXIST;
+	if (lost)
+		atomic_fetch_add(&inodes->lazy.stale, 1);
+	else if (fs_inode_has(inode, FS_INODE_UNRESOLVED))
+		atomic_fetch_add(&inodes->lazy.unresolved, 1);
+	if (!taken && (!lost || inode->btime || fs_fhandle_is_known(inode)))
+		insert(inodes, shard, hash, inode);
+	return 0;
+}
+
 int fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups)
 {
 	uint64_t hash = hash_of(inode->mount, inode->ino);
 	struct fs_identities_shard *shard = shard_of(inodes, hash);
 	GW_LOCK_SCOPE(&shard->lock);
+	int err = adopt(inodes, shard, hash, inode);
 
-	if (!fs_inode_has(inode, FS_INODE_LOST)) {
-		if (is_taken(inodes, shard, hash, inode))
-			return -EEXIST;
-		insert(inodes, shard, hash, inode);
-	}
-	if (lookups)
+	if (!err && lookups)
 		count_lookup(inode, lookups);
-	return 0;
+	return err;
 }
 
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
@@ -225,6 +313,8 @@ void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
 		at = &((struct fs_inode *)fs_slot_at(&inodes->slots, *at))->slot.link;
 	*at = inode->slot.link;
 	shard->count--;
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) && !fs_inode_has(inode, FS_INODE_LOST))
+		atomic_fetch_sub(&inodes->lazy.unresolved, 1);
 	fs_inode_unmark(inode, FS_INODE_INDEXED);
 }
 

@@ -125,6 +125,28 @@ static int know(struct fs_inodes *inodes, unsigned mount, const struct statx *st
 	return 0;
 }
 
+/*
+ * NULL: nobody that is known. A record out of a stream that could be this one, and could as well be
+ * a file that was here before it, is looked for first: it is what its own names lead to, and while
+ * its descriptor is held no other file can have its number.
+ */
+static int who_is(struct fs_inodes *inodes, unsigned mount, const struct statx *stx, int fd,
+		  struct fs_inode **inode)
+{
+	FS_AUTO_INODE struct fs_inode *untold = NULL;
+	FS_AUTO_PATHFD struct fs_fd held = FS_PATHFD_INIT;
+	int err;
+
+	*inode = fs_identity_find(inodes, mount, stx, fd, &untold);
+	if (!untold)
+		return 0;
+	err = fs_inode_fd(untold, &held);
+	if (err && err != -ESTALE)
+		return err;
+	*inode = fs_identity_find(inodes, mount, stx, fd, NULL);
+	return 0;
+}
+
 /* Who the name leads to, by its descriptor: what statx() alone said may have changed meanwhile. */
 static int look_closely(struct fs_inodes *inodes, struct fs_inode *parent, int fd,
 			struct statx *stx, struct fs_inode **inode)
@@ -138,13 +160,13 @@ static int look_closely(struct fs_inodes *inodes, struct fs_inode *parent, int f
 	err = fs_mount_get(inodes, stx, parent->mount, &mount);
 	if (err)
 		return err;
-	if (mount && S_ISDIR(stx->stx_mode) && fs_mount_fd(inodes, mount) < 0)
+	if (mount && S_ISDIR(stx->stx_mode))
 		fs_mount_offer(inodes, mount, fd);
-	*inode = fs_identity_find(inodes, mount, stx, fd);
-	if (!*inode)
+	err = who_is(inodes, mount, stx, fd, inode);
+	if (!err && !*inode)
 		return know(inodes, mount, stx, gw_take_fd(&ours), inode);
 	fs_mount_put(inodes, mount);
-	return 0;
+	return err;
 }
 
 /* One system call for what is known. */
@@ -161,7 +183,7 @@ static int look_up(struct fs_inodes *inodes, struct fs_inode *parent, const char
 		err = fs_mount_get(inodes, stx, parent->mount, &mount);
 	if (err)
 		return err;
-	*inode = fs_identity_find(inodes, mount, stx, -1);
+	*inode = fs_identity_find(inodes, mount, stx, -1, NULL);
 	fs_mount_put(inodes, mount);
 	if (*inode)
 		return 0;
@@ -276,6 +298,9 @@ void fs_inode_stats(const struct fs_inodes *inodes, struct fs_inode_stats *stats
 {
 	stats->inodes = atomic_load_explicit(&inodes->slots.alive, memory_order_relaxed);
 	stats->descriptors = atomic_load_explicit(&inodes->fds.cached, memory_order_relaxed);
+	stats->unresolved = atomic_load_explicit(&inodes->lazy.unresolved, memory_order_relaxed);
+	stats->resolved = atomic_load_explicit(&inodes->lazy.resolved, memory_order_relaxed);
+	stats->stale = atomic_load_explicit(&inodes->lazy.stale, memory_order_relaxed);
 }
 
 /*

@@ -133,6 +133,7 @@ int fs_inodes_refuse(const struct fs_inodes *inodes);
 /* Counts for the status; racy snapshots. */
 struct fs_inode_stats {
 	uint64_t inodes, descriptors;
+	uint64_t unresolved, resolved, stale; /* of a stream; stats.h */
 };
 void fs_inode_stats(const struct fs_inodes *inodes, struct fs_inode_stats *stats);
 

@@ -5,11 +5,9 @@
 #include "fs/collector.h"
 #include "fs/load.h"
 #include "fs/locks.h"
+#include "fs/resolver.h"
 #include "godwit/error.h"
-
-/* Correct before fast: with FS_RESOLVE_OPEN a file that is missing would be known only when the
- * guest comes for it. */
-#define RESOLVE FS_RESOLVE_ALL
+#include "state/stream.h"
 
 static void swap_in(struct fs_loading *loading)
 {
@@ -17,15 +15,16 @@ static void swap_in(struct fs_loading *loading)
 	const struct gw_fs_session_v1 *session = &loading->session;
 	struct fs_inodes *inodes = fs->inodes;
 	struct fs_handles *handles = fs->handles;
-
 	struct fs_locks *locks = fs->locks;
 
+	fs_resolver_stop(fs->resolver);
 	fs->locks = loading->locks;
 	loading->locks = locks;
 	fs->inodes = loading->inodes;
 	fs->handles = loading->handles;
 	loading->inodes = inodes;
 	loading->handles = handles;
+	loading->staged_count = 0; /* they are in the other table */
 	fs->session.minor = session->minor;
 	fs->session.flags = session->flags;
 	fs->session.max_write = session->max_write;
@@ -45,10 +44,24 @@ static int stage_all(struct fs_loading *loading, struct gw_state_reader *reader)
 	return fs_stage_virtiofsd(loading, &bytes);
 }
 
+/* Whoever made the stream could have put any handle of the file system into it. */
+static bool trusts_handles(const struct fs *fs, const struct gw_state_reader *reader)
+{
+	switch (fs->host->migration_mode) {
+	case FS_MIGRATION_AUTO:
+		return gw_state_reader_is_signed(reader);
+	case FS_MIGRATION_HANDLES:
+		return true;
+	case FS_MIGRATION_PATHS:
+		break;
+	}
+	return false;
+}
+
 int fs_load(void *dev, struct gw_state_reader *reader)
 {
 	struct fs *fs = dev;
-	struct fs_loading loading = {.fs = fs, .resolve = RESOLVE};
+	struct fs_loading loading = {.fs = fs, .missed_lock = PTHREAD_MUTEX_INITIALIZER};
 	int err = fs_inodes_new(&loading.inodes, fs);
 
 	if (!err)
@@ -57,6 +70,8 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 		err = fs_locks_new(&loading.locks);
 	if (!err)
 		err = stage_all(&loading, reader);
+	if (!err)
+		loading.inodes->trusts_handles = trusts_handles(fs, reader);
 	if (!err)
 		err = fs_adopt_all(&loading);
 	if (!err) {

@@ -8,15 +8,14 @@
 #include "fs/records.h"
 #include "fs/table.h"
 
-/* How much of the cache is looked for before the guest goes on. */
-enum fs_resolve {
-	FS_RESOLVE_ALL,	 /* every inode: what is missing is known before CHECK is answered */
-	FS_RESOLVE_OPEN, /* what is open; the rest when it is first used */
+/* Something that was not found; told once all hands are done. */
+struct fs_missed {
+	struct fs_inode *inode;
+	int err;
 };
 
 struct fs_loading {
 	struct fs *fs;
-	enum fs_resolve resolve;
 	struct fs_inodes *inodes;
 	struct fs_handles *handles;
 	struct fs_locks *locks;
@@ -24,10 +23,19 @@ struct fs_loading {
 	bool has_session;
 	struct gw_fs_inode_v1 root; /* its evidence */
 	bool has_root;
+	/* Those that came, as slots, for walks; the root is none of them. */
+	uint32_t *staged;
+	size_t staged_count, staged_room;
+	bool has_mounts; /* one beside the share's own */
 	struct fs_newborn *newborns;
 	size_t newborn_count, newborn_room;
 	uint64_t content_bytes;
-	uint64_t lost; /* inodes and handles that the guest will get errors for */
+	uint32_t *reopened; /* handles, as slots */
+	pthread_mutex_t missed_lock;
+	struct fs_missed *missed;
+	size_t missed_count, missed_room;
+	const uint32_t *sample; /* while it is looked at */
+	uint64_t lost;		/* inodes and handles that the guest will get errors for */
 };
 
 /* stage.c: objects as they come. */
@@ -43,6 +51,22 @@ void fs_unstage(struct fs_inode *inode);
 int fs_adopt_all(struct fs_loading *loading);
 /* Something that the guest knows is not there: the operator's choice. @err, or 0 to go on. */
 int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const char *what);
+static inline struct fs_inode *fs_staged_at(const struct fs_loading *loading, size_t i)
+{
+	return fs_slot_at(&loading->inodes->slots, loading->staged[i]);
+}
+
+/* verify.c: what the operator wants proven is looked for, by many hands. */
+int fs_verify_mounts(struct fs_loading *loading);
+int fs_verify_inodes(struct fs_loading *loading);
+
+/* reopen.c: what the guest has open is opened again, by many hands. */
+int fs_reopen_handles(struct fs_loading *loading);
+
+/* many.c: @fn for each of @count, side by side, until @deadline (CLOCK_MONOTONIC, ns; 0: none). */
+typedef void fs_each_fn(struct fs_loading *loading, size_t i);
+void fs_each(struct fs_loading *loading, size_t count, uint64_t deadline, fs_each_fn *fn);
+uint64_t fs_now(void);
 
 /* load_virtiofsd.c: what virtiofsd says, found in this share and staged. */
 int fs_stage_virtiofsd(struct fs_loading *loading, const struct gw_bytes *bytes);

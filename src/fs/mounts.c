@@ -186,13 +186,17 @@ void fs_mount_offer(struct fs_inodes *inodes, unsigned mount, int fd)
 {
 	struct fs_mount *at = &inodes->mounts[mount];
 	bool never = inodes->fs->host->handles == FS_HANDLES_NEVER;
-	GW_AUTO_FD int ours = never ? -1 : open_for_handles(inodes, fd);
+	GW_AUTO_FD int ours = -1;
 	struct statfs sfs;
-	GW_LOCK_SCOPE(&inodes->mounts_lock);
 
+	if (atomic_load_explicit(&at->offered, memory_order_relaxed) ||
+	    atomic_exchange(&at->offered, true))
+		return;
+	ours = never ? -1 : open_for_handles(inodes, fd);
+	GW_LOCK_SCOPE(&inodes->mounts_lock);
 	at->portable = !fstatfs(fd, &sfs) && fs_fhandle_is_portable((uint64_t)sfs.f_type);
 	if (at->fd < 0)
-		at->fd = gw_take_fd(&ours);
+		__atomic_store_n(&at->fd, gw_take_fd(&ours), __ATOMIC_RELAXED);
 }
 
 int fs_mount_fd(struct fs_inodes *inodes, unsigned mount)

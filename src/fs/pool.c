@@ -16,12 +16,21 @@
 /* More idle objects than this are given back to the system. */
 #define IDLE_MAX 256
 
+/* What is done by many, once. */
+struct shared_work {
+	void (*fn)(void *opaque);
+	void *opaque;
+	unsigned wanted, running; /* helpers that may still come; that came */
+};
+
 struct fs_pool {
 	struct fs *fs;
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
+	pthread_cond_t helped;
 	/* Under the lock. */
 	struct fs_request *first, **last;
+	struct shared_work *shared;
 	struct fs_request *idle;
 	unsigned idle_count;
 	bool end;
@@ -39,6 +48,25 @@ static void request_free(struct fs_request *req)
 	free(req);
 }
 
+static bool is_help_wanted(const struct fs_pool *pool)
+{
+	return pool->shared && pool->shared->wanted;
+}
+
+/* pool->lock is held, but not over the work itself. */
+static void help(struct fs_pool *pool)
+{
+	struct shared_work *work = pool->shared;
+
+	work->wanted--;
+	work->running++;
+	pthread_mutex_unlock(&pool->lock);
+	work->fn(work->opaque);
+	pthread_mutex_lock(&pool->lock);
+	if (!--work->running)
+		pthread_cond_signal(&pool->helped);
+}
+
 uint64_t fs_pool_now(void)
 {
 	return gw_clock_ns() / GW_NS_PER_MS;
@@ -50,6 +78,10 @@ static void wait_for_work(struct fs_pool *pool)
 	struct timespec until = {.tv_sec = (time_t)(pool->due / 1000),
 				 .tv_nsec = (long)(pool->due % 1000) * 1000000};
 
+	if (is_help_wanted(pool)) {
+		help(pool);
+		return;
+	}
 	if (!pool->due || pool->is_timed) {
 		pthread_cond_wait(&pool->wake, &pool->lock);
 		return;
@@ -171,6 +203,7 @@ int fs_pool_new(struct fs_pool **out, struct fs *fs, unsigned threads)
 	pool->last = &pool->first;
 	pthread_mutex_init(&pool->lock, NULL);
 	make_cond(&pool->wake);
+	pthread_cond_init(&pool->helped, NULL);
 	ret = start_threads(pool, count);
 	if (ret < 0) {
 		fs_pool_free(pool);
@@ -197,8 +230,40 @@ void fs_pool_free(struct fs_pool *pool)
 		request_free(req);
 	}
 	pthread_cond_destroy(&pool->wake);
+	pthread_cond_destroy(&pool->helped);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);
+}
+
+/* One at a time: whoever comes second has no help. */
+static bool ask_for_help(struct fs_pool *pool, struct shared_work *work)
+{
+	GW_LOCK_SCOPE(&pool->lock);
+	if (pool->shared)
+		return false;
+	pool->shared = work;
+	pthread_cond_broadcast(&pool->wake);
+	return true;
+}
+
+/* Who has not come yet is not waited for. */
+static void end_help(struct fs_pool *pool, struct shared_work *work)
+{
+	GW_LOCK_SCOPE(&pool->lock);
+	work->wanted = 0;
+	while (work->running)
+		pthread_cond_wait(&pool->helped, &pool->lock);
+	pool->shared = NULL;
+}
+
+void fs_pool_share(struct fs_pool *pool, unsigned helpers, void (*fn)(void *opaque), void *opaque)
+{
+	struct shared_work work = {.fn = fn, .opaque = opaque, .wanted = helpers};
+	bool helped = pool && helpers && ask_for_help(pool, &work);
+
+	fn(opaque);
+	if (helped)
+		end_help(pool, &work);
 }
 
 struct fs_request *fs_pool_take(struct fs_pool *pool)

@@ -69,6 +69,21 @@ static uint64_t count_watch_overflows(const struct fs *fs)
 	return stats.overflows;
 }
 
+static uint64_t count_unresolved(const struct fs *fs)
+{
+	return atomic_load_explicit(&fs->inodes->lazy.unresolved, memory_order_relaxed);
+}
+
+static uint64_t count_resolved(const struct fs *fs)
+{
+	return atomic_load_explicit(&fs->inodes->lazy.resolved, memory_order_relaxed);
+}
+
+static uint64_t count_stale(const struct fs *fs)
+{
+	return atomic_load_explicit(&fs->inodes->lazy.stale, memory_order_relaxed);
+}
+
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
 	{"inode_bytes", {"godwit_fs_inode_bytes", "Memory that these take."}, count_bytes},
@@ -87,6 +102,15 @@ static const struct number numbers[] = {
 	{"watch_overflows",
 	 {"godwit_fs_watch_overflows_total", "Times at which it missed some.", true},
 	 count_watch_overflows},
+	{"unresolved",
+	 {"godwit_fs_unresolved_inodes", "Inodes that moved here and were not looked for yet."},
+	 count_unresolved},
+	{"resolved",
+	 {"godwit_fs_resolved_inodes", "Inodes that were looked for since the move, and found."},
+	 count_resolved},
+	{"stale",
+	 {"godwit_fs_stale_inodes", "Inodes that were not found where they moved from."},
+	 count_stale},
 };
 
 /* -- requests ------------------------------------------------------------------------------ */

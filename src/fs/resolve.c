@@ -3,11 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "fs/collect.h"
 #include "fs/open.h"
 #include "fs/table.h"
+#include "godwit/device.h"
+#include "godwit/error.h"
+#include "godwit/report.h"
 
 /* A path longer than PATH_MAX is walked in pieces, each of which is one more call deep. Host-side
  * renames can also make recorded names run in a circle, which ends here. */
@@ -15,17 +20,38 @@
 
 static _Thread_local unsigned pieces;
 
+bool fs_is_gone(int err)
+{
+	switch (-err) {
+	case ENOENT:
+	case ENOTDIR:
+	case ESTALE:
+	case ELOOP:	   /* a symbolic link has taken a directory's place */
+	case EXDEV:	   /* what is there now leads out of the share */
+	case ENAMETOOLONG: /* here names are shorter */
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * A handle out of a stream could open anything on the file system: it is evidence, until what it
+ * describes has been found in the share (and it with that), unless the stream was signed or the
+ * operator trusts it.
+ */
+static bool may_open_handle(const struct fs_inodes *inodes, const struct fs_inode *inode)
+{
+	return !fs_inode_has(inode, FS_INODE_UNRESOLVED) || inodes->trusts_handles;
+}
+
 static int open_by_handle(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	struct fs_fhandle handle;
 	int mount_fd = fs_mount_fd(inodes, inode->mount);
 	int fd;
 
-	/* A handle out of a stream could open anything on the file system: it is evidence, until
-	 * what it describes has been found in the share (and it with that). Opening it before,
-	 * where the stream is signed or the operator trusts it, is not done. */
-	if (mount_fd < 0 || fs_inode_has(inode, FS_INODE_UNRESOLVED) ||
-	    !fs_fhandle_recall(inode, &handle))
+	if (mount_fd < 0 || !may_open_handle(inodes, inode) || !fs_fhandle_recall(inode, &handle))
 		return -EOPNOTSUPP;
 	do {
 		fd = fs_fhandle_open(mount_fd, &handle);
@@ -115,60 +141,175 @@ static int open_named(struct fs_inodes *inodes, struct fs_inode *parent, const c
 }
 
 /* A handle that came out of a stream counts only where the file system promises that handles mean
- * the same everywhere, and is forgotten elsewhere. */
+ * the same everywhere; adopt.c drops the others. */
 static bool meaningful_handle(struct fs_inodes *inodes, struct fs_inode *inode,
 			      const struct statx *stx, int fd, struct fs_fhandle *handle)
 {
 	if (fs_inode_has(inode, FS_INODE_UNRESOLVED)) {
-		if (S_ISDIR(stx->stx_mode) && fs_mount_fd(inodes, inode->mount) < 0)
+		if (inode->mount && S_ISDIR(stx->stx_mode))
 			fs_mount_offer(inodes, inode->mount, fd);
-		if (!inodes->mounts[inode->mount].portable)
-			fs_fhandle_forget(inode);
+		if (!atomic_load(&inodes->mounts[inode->mount].portable))
+			return false;
 	}
 	return fs_fhandle_recall(inode, handle);
 }
 
+/* Type, number, birth; a mount that is not known yet becomes known by the first inode that fits. */
+static bool fits(struct fs_inodes *inodes, struct fs_inode *inode, const struct statx *stx)
+{
+	const struct fs_evidence expected = {
+		.type = (mode_t)inode->type << 12, .ino = inode->ino, .btime = inode->btime};
+
+	return fs_evidence_fits(&expected, -1, stx) && fs_mount_learn(inodes, inode->mount, stx);
+}
+
 int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
 {
-	struct fs_evidence expected = {
-		.type = (mode_t)inode->type << 12, .ino = inode->ino, .btime = inode->btime};
+	struct fs_evidence expected = {.type = (mode_t)inode->type << 12, .ino = inode->ino};
 	struct fs_fhandle handle;
 	struct statx stx;
 	int err = fs_statx_fd(fd, &stx);
 
 	if (err)
 		return err;
-	if (!fs_mount_learn(inodes, inode->mount, &stx) || !fs_evidence_fits(&expected, fd, &stx))
+	if (!fits(inodes, inode, &stx))
 		return -ESTALE;
 	expected.handle = &handle;
 	if (meaningful_handle(inodes, inode, &stx, fd, &handle) &&
 	    !fs_evidence_fits(&expected, fd, &stx))
 		return -ESTALE;
-	fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
+	fs_identity_confirm(inodes, inode);
 	return 0;
 }
 
-/* By its names, all of them: any may have become wrong behind our back. */
-static int open_by_path(struct fs_inodes *inodes, struct fs_inode *inode)
+/* Of what went wrong at one name and at another: what says that it may well be there counts most,
+ * then another file in its place. */
+static int worse(int before, int err)
 {
-	struct fs_name_copy *copies;
+	return before == -ENOENT || (before == -ESTALE && !fs_is_gone(err)) ? err : before;
+}
+
+typedef int named_fn(struct fs_inodes *inodes, struct fs_inode *inode,
+		     const struct fs_name_copy *name);
+
+/* By its names, all of them: any may have become wrong behind our back. */
+static int by_names(struct fs_inodes *inodes, struct fs_inode *inode, named_fn *fn)
+{
+	struct fs_name_copy *names;
 	unsigned count;
-	int result = fs_names_copy(inodes, inode, &copies, &count);
+	int result = fs_names_copy(inodes, inode, &names, &count);
 
 	if (result)
 		return result;
-	result = -ESTALE;
+	result = -ENOENT;
 	for (unsigned i = 0; i < count && result < 0; i++) {
-		GW_AUTO_FD int fd = open_named(inodes, fs_inode_pin(copies[i].parent),
-					       copies[i].name, copies[i].len);
+		int found = fn(inodes, inode, &names[i]);
 
-		if (fd >= 0 && !fs_inode_prove(inodes, inode, fd))
-			result = gw_take_fd(&fd);
-		else if (fd == -ENOMEM || fd == -EMFILE || fd == -ENFILE)
-			result = fd;
+		result = found < 0 ? worse(result, found) : found;
 	}
-	fs_names_copy_free(copies, count);
+	fs_names_copy_free(names, count);
 	return result;
+}
+
+static int open_at(struct fs_inodes *inodes, struct fs_inode *inode,
+		   const struct fs_name_copy *name)
+{
+	GW_AUTO_FD int fd = open_named(inodes, fs_inode_pin(name->parent), name->name, name->len);
+	int err = fd < 0 ? fd : fs_inode_prove(inodes, inode, fd);
+
+	return err ? err : gw_take_fd(&fd);
+}
+
+/* Does this path of the kernel's lead, below the share, to what @stx says? */
+static bool leads_there(struct fs_inodes *inodes, const char *path, const struct statx *stx)
+{
+	GW_AUTO_FD int fd = fs_open_beneath(inodes->fs->root_fd, path, O_PATH, 0);
+	struct statx found;
+
+	return fd >= 0 && !fs_statx_fd(fd, &found) && found.stx_ino == stx->stx_ino &&
+	       found.stx_dev_major == stx->stx_dev_major &&
+	       found.stx_dev_minor == stx->stx_dev_minor;
+}
+
+/*
+ * Even who is trusted with handles has no business outside the share. The kernel knows the path of
+ * every directory, and that of a file which somebody has looked up lately. It says "/" for other
+ * files, and inside a mount namespace for all that is not there: of files that is no answer, and
+ * whoever made the stream is believed.
+ */
+static bool is_outside(struct fs_inodes *inodes, int fd)
+{
+	char root[PATH_MAX], path[PATH_MAX];
+	int proc = inodes->fs->proc_fd;
+	struct statx stx;
+	size_t len;
+
+	if (fs_statx_fd(fd, &stx) || fs_path_of(proc, fd, path, sizeof(path)) ||
+	    fs_path_of(proc, inodes->fs->root_fd, root, sizeof(root)))
+		return true;
+	if (!S_ISDIR(stx.stx_mode) && !strcmp(path, "/"))
+		return false;
+	len = strcmp(root, "/") ? strlen(root) : 0;
+	return strncmp(path, root, len) || path[len] != '/' || !path[len + 1] ||
+	       !leads_there(inodes, path + len + 1, &stx);
+}
+
+/* A handle of a stream that may be opened; what it leads to is proven like all else. */
+static int open_as_told(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	GW_AUTO_FD int fd = open_by_handle(inodes, inode);
+	int err = fd < 0 ? fd : 0;
+
+	if (!err && is_outside(inodes, fd))
+		err = -EXDEV;
+	if (!err)
+		err = fs_inode_prove(inodes, inode, fd);
+	return err ? err : gw_take_fd(&fd);
+}
+
+/* The device runs on this table, so there is nobody to ask: it is stale from here on. */
+static void lose(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	char text[FS_DESCRIBE_MAX];
+	struct gw_report *data;
+
+	if (!fs_identity_lose(inodes, inode))
+		return;
+	fs_describe(inodes, inode, text);
+	if (atomic_load(&inodes->lazy.stale) == 1)
+		gw_warn("%s: inode %llu (host's number %llu) is not here any more; the guest gets "
+			"errors for it (and for others that are missing)",
+			text, (unsigned long long)fs_inode_id(inode),
+			(unsigned long long)inode->ino);
+	data = gw_report_new();
+	gw_report_text(data, "path", text);
+	gw_report_number(data, "nodeid", fs_inode_id(inode));
+	gw_device_event(inodes->fs, "INODE_STALE", data);
+}
+
+static bool is_staged(const struct fs_inode *inode)
+{
+	return fs_inode_has(inode, FS_INODE_STAGED);
+}
+
+/* Handles only where the operator wants them first; else they are for what the path does not find.
+ */
+static int find_unresolved(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	bool handle_first = inodes->fs->host->migration_mode == FS_MIGRATION_HANDLES;
+	int fd = handle_first ? open_as_told(inodes, inode) : -ENOENT;
+
+	if (fd < 0)
+		fd = by_names(inodes, inode, open_at);
+	if (fs_is_gone(fd) && !handle_first) {
+		int by_handle = open_as_told(inodes, inode);
+
+		fd = by_handle < 0 ? fd : by_handle;
+	}
+	if (!fs_is_gone(fd) || is_staged(inode))
+		return fd;
+	lose(inodes, inode);
+	return -ESTALE;
 }
 
 int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode)
@@ -177,8 +318,43 @@ int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode)
 
 	if (fs_inode_has(inode, FS_INODE_LOST))
 		return -ESTALE;
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED))
+		return find_unresolved(inodes, inode);
 	fd = open_by_handle(inodes, inode);
 	if (fd < 0)
-		fd = open_by_path(inodes, inode);
-	return fd;
+		fd = by_names(inodes, inode, open_at);
+	return fs_is_gone(fd) ? -ESTALE : fd;
+}
+
+static int check_at(struct fs_inodes *inodes, struct fs_inode *inode,
+		    const struct fs_name_copy *name)
+{
+	FS_AUTO_PATHFD struct fs_fd dir = FS_PATHFD_INIT;
+	GW_AUTO_FD int fd = -1;
+	struct statx stx;
+	int err = fs_inode_fd(name->parent, &dir);
+
+	if (!err)
+		err = fs_statx_at(dir.fd, name->name, &stx);
+	if (err)
+		return err;
+	if (!fits(inodes, inode, &stx))
+		return -ESTALE;
+	if (!fs_fhandle_is_known(inode)) {
+		fs_identity_confirm(inodes, inode);
+		return 0;
+	}
+	do {
+		fd = fs_open_beneath(dir.fd, name->name, O_PATH, 0);
+	} while (fs_inodes_relieve(inodes, fd));
+	return fd < 0 ? fd : fs_inode_prove(inodes, inode, fd);
+}
+
+int fs_inode_check(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
+	int err = by_names(inodes, inode, check_at);
+
+	/* There may be other ways than by its names. */
+	return fs_is_gone(err) ? fs_inode_fd(inode, &fd) : err;
 }

@@ -17,6 +17,7 @@
 #include "fs/orphan.h"
 #include "fs/ready.h"
 #include "fs/records.h"
+#include "fs/resolver.h"
 #include "fs/table.h"
 #include "godwit/error.h"
 
@@ -424,6 +425,8 @@ int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size
 	(void)budget;
 	if (phase != GW_PHASE_STOPPED)
 		return 0; /* everything is said once the device stands still */
+	/* It starts again with the device, if that goes on here. */
+	fs_resolver_stop(fs->resolver);
 	fs_collector_hold(fs->collector);
 	err = save_held(&saving);
 	fs_collector_release(fs->collector);

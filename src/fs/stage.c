@@ -35,6 +35,7 @@ static int put_mount(void *opaque, const void *object)
 		return gw_fail(EINVAL, "load: mount %u, allowed are 1 to %u", record->index,
 			       FS_MOUNTS_MAX - 1);
 	fs_mount_expect(loading->inodes, record->index);
+	loading->has_mounts = true;
 	return 0;
 }
 
@@ -77,8 +78,23 @@ static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *rec
 	return 0;
 }
 
+static int note_staged(struct fs_loading *loading, const struct fs_inode *inode)
+{
+	if (loading->staged_count == loading->staged_room) {
+		size_t room = GW_MAX(loading->staged_room * 2, (size_t)1024);
+		uint32_t *staged = realloc(loading->staged, room * sizeof(*staged));
+
+		if (!staged)
+			return gw_fail(ENOMEM, "load: no memory for inodes");
+		loading->staged = staged;
+		loading->staged_room = room;
+	}
+	loading->staged[loading->staged_count++] = fs_slot_index(&inode->slot);
+	return 0;
+}
+
 /* @inode is a slot just adopted under @id, or NULL with errno. */
-static struct fs_inode *new_inode(struct fs_inode *inode, uint64_t id)
+static struct fs_inode *new_inode(struct fs_loading *loading, struct fs_inode *inode, uint64_t id)
 {
 	if (inode && fs_inodes_overfull(fs_table_of(inode))) {
 		fs_inodes_refuse(fs_table_of(inode));
@@ -88,6 +104,10 @@ static struct fs_inode *new_inode(struct fs_inode *inode, uint64_t id)
 	if (!inode) {
 		gw_fail(errno, "load: inode id %#llx: %s", (unsigned long long)id,
 			errno == EEXIST ? "its slot is taken by another one" : strerror(errno));
+		return NULL;
+	}
+	if (note_staged(loading, inode)) {
+		fs_slot_free(&inode->slot);
 		return NULL;
 	}
 	atomic_store(&inode->flags, FS_INODE_STAGED | FS_INODE_UNRESOLVED);
@@ -133,7 +153,8 @@ static int put_inode(void *opaque, const void *object)
 		return put_root(loading, record);
 	inode = fs_staged_inode(loading, record->id);
 	if (!inode)
-		inode = new_inode(fs_slot_adopt(&loading->inodes->slots, record->id), record->id);
+		inode = new_inode(loading, fs_slot_adopt(&loading->inodes->slots, record->id),
+				  record->id);
 	if (!inode)
 		return -EINVAL;
 	/* The names that it gave and took were checked against the type. */
@@ -340,6 +361,9 @@ static int check_handle(const struct gw_fs_handle_v1 *record, const struct fs_in
 
 static void empty_handle(struct fs_open *open)
 {
+	if (!open->handle.inode) /* nothing was put there yet */
+		return;
+	gw_close(&open->handle.fd);
 	fs_dir_free(gw_take_ptr(open->handle.dir));
 	fs_inode_put_ptr(&open->handle.inode);
 	open->handle.inode = NULL;
@@ -421,8 +445,9 @@ static int put_foreign_id(void *opaque, const void *object)
 	if (fs_slot_adopted(slots, record->id))
 		return 0;
 	if (!record->handle)
-		return new_inode(fs_slot_adopt_foreign(slots, record->id), record->id) ? 0
-										       : -EINVAL;
+		return new_inode(loading, fs_slot_adopt_foreign(slots, record->id), record->id)
+			       ? 0
+			       : -EINVAL;
 	return fs_slot_adopt_foreign(slots, record->id) ? 0 : no_handle(record->id);
 }
 
@@ -464,11 +489,16 @@ static void free_staged_handles(struct fs_handles *handles)
 	}
 }
 
+static void unstage_failed(struct fs_inode *inode)
+{
+	if (!fs_inode_has(inode, FS_INODE_STAGED))
+		return;
+	inode->lookups = 0; /* not yet a reference */
+	fs_unstage(inode);
+}
+
 void fs_loading_free(struct fs_loading *loading)
 {
-	uint32_t at = FS_ROOT_ID + 1;
-	struct fs_inode *inode;
-
 	for (size_t i = 0; i < loading->newborn_count; i++) {
 		gw_close(&loading->newborns[i].fd);
 		fs_inode_put(loading->newborns[i].inode);
@@ -477,11 +507,11 @@ void fs_loading_free(struct fs_loading *loading)
 	fs_locks_free(loading->locks);
 	free_staged_handles(loading->handles);
 	fs_handles_free(loading->handles);
-	while (loading->inodes && (inode = fs_slots_next(&loading->inodes->slots, &at))) {
-		if (fs_inode_has(inode, FS_INODE_STAGED)) {
-			inode->lookups = 0; /* not yet a reference */
-			fs_unstage(inode);
-		}
-	}
+	for (size_t i = 0; loading->inodes && i < loading->staged_count; i++)
+		unstage_failed(fs_staged_at(loading, i));
+	free(loading->staged);
+	free(loading->missed);
+	free(loading->reopened);
+	pthread_mutex_destroy(&loading->missed_lock);
 	fs_inodes_free(loading->inodes);
 }

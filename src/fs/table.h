@@ -16,6 +16,7 @@
 #include "fs/inode.h"
 #include "fs/slots.h"
 #include "fs/tracking.h"
+#include "fs/stats.h"
 
 /*
  * Locks, in the order in which they may be taken:
@@ -44,7 +45,7 @@ struct fs_name {
 enum fs_inode_flags {
 	FS_INODE_INDEXED = 1 << 0,    /* it is in the identity hash */
 	FS_INODE_PINNED = 1 << 1,     /* one user of its descriptor is its having no name */
-	FS_INODE_LOST = 1 << 2,	      /* loaded and not found: ESTALE */
+	FS_INODE_LOST = 1 << 2,	      /* unresolved, and not found: ESTALE until it is met again */
 	FS_INODE_UNRESOLVED = 1 << 3, /* loaded and not yet looked for */
 	FS_INODE_NUMBERED = 1 << 4,   /* the guest knows it by a number of its own (numbers.c) */
 	FS_INODE_STAGED = 1 << 6,     /* a load under way holds a reference */
@@ -89,10 +90,11 @@ struct fs_identities_shard {
 /* Submounts inside the share. btrfs subvolumes share a mount and differ in device. */
 #define FS_MOUNTS_MAX 1024u
 struct fs_mount {
-	bool known;	 /* which one it is; a loaded one is used before that */
-	bool used;	 /* index 0 always: the root's */
-	bool portable;	 /* handles mean the same on other hosts */
-	uint32_t inodes; /* slots on it; unused again at 0 */
+	bool known;	       /* which one it is; a loaded one is used before that */
+	bool used;	       /* index 0 always: the root's */
+	_Atomic bool portable; /* handles mean the same on other hosts */
+	_Atomic bool offered;  /* whether files on it can be opened by handle was tried */
+	uint32_t inodes;       /* slots on it; unused again at 0 */
 	uint64_t mnt_id, dev;
 	int fd; /* a real descriptor for open_by_handle_at(), or -1 */
 };
@@ -130,6 +132,9 @@ struct fs_inodes {
 	pthread_mutex_t fhandles_lock;
 	struct gw_slab fhandle_slab;
 	struct fs_tracking tracking;
+	struct fs_lazy_stats lazy;
+	/* Handles out of the stream may be opened: it was signed, or the operator said so. */
+	bool trusts_handles;
 };
 
 static inline struct fs_inodes *fs_table_of(const struct fs_inode *inode)
@@ -181,16 +186,19 @@ void fs_inode_destroy(struct fs_inode *inode);
 int fs_identities_init(struct fs_inodes *inodes);
 void fs_identities_fini(struct fs_inodes *inodes);
 /* Pin who is this; @fd: of what was found, or -1 if only @stx is known. NULL: nobody, or it takes
- * a descriptor to tell. */
+ * a descriptor to tell, or *@untold (pinned; NULL if that is not wanted) came out of a stream that
+ * says too little of it: it has to be looked for first. */
 struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, const struct statx *stx,
-				  int fd);
+				  int fd, struct fs_inode **untold);
 /* Publish @fresh under its identity, or pin who came first (@fresh stays the caller's then). */
 struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fresh,
 				 const struct statx *stx, int fd);
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode);
-/* What came out of a stream; in the hash only if it is not lost. -EEXIST: somebody is this already.
- */
+/* What came out of a stream, looked for or not. -EEXIST: somebody is this already. */
 int fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups);
+/* What was unresolved has been found and proven; it was not found (false: somebody else met it). */
+void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode);
+bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode);
 /* The guest's first look-up reference is one on the slot, its last gives that back. */
 void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t count);
 uint64_t fs_lookups_count(struct fs_inodes *inodes, struct fs_inode *inode);
@@ -237,6 +245,8 @@ bool fs_fdcache_holds(const struct fs_inode *inode);
 bool fs_fdcache_is_idle(const struct fs_inode *inode);
 /* As fs_inode_fd(), but false where no descriptor is at hand. */
 bool fs_fdcache_try(struct fs_inode *inode, struct fs_fd *fd);
+/* May descriptors be opened that nobody has asked for yet? */
+bool fs_fdcache_has_room(const struct fs_inodes *inodes);
 /* Close up to @count that nobody uses; how many were closed. */
 unsigned fs_fdcache_evict(struct fs_inodes *inodes, unsigned count);
 /* Keep, release the descriptor for as long as the inode has no name that leads to it. */
@@ -289,5 +299,10 @@ void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode);
 int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode);
 /* Is what @fd refers to this inode? -ESTALE if not. */
 int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd);
+/* Is the inode where its names say? One system call, if its parent's descriptor is at hand and no
+ * handle has to be compared; it gets no descriptor of its own. */
+int fs_inode_check(struct fs_inodes *inodes, struct fs_inode *inode);
+/* Does the errno say that it is not there (and not, say, that memory ran out)? */
+bool fs_is_gone(int err);
 
 #endif

@@ -7,9 +7,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fs/counters.h"
 #include "fs/dir.h"
 #include "fs/foreign_virtiofsd.h"
 #include "fs/locks.h"
+#include "fs/pool.h"
 #include "fs/records.h"
 #include "fs/root.h"
 #include "move.h"
@@ -94,6 +96,18 @@ void move_twin(struct share *to, const struct share *from)
 void move_twin_close(struct share *to)
 {
 	share_close_tables(to);
+}
+
+void move_helpers(struct share *to, unsigned threads)
+{
+	assert_int_equal(fs_counters_new(&to->fs.counters, FS_POOL_THREADS_MAX), 0);
+	assert_int_equal(fs_pool_new(&to->fs.pool, &to->fs, threads), 0);
+}
+
+void move_helpers_end(struct share *to)
+{
+	fs_pool_free(to->fs.pool);
+	fs_counters_free(to->fs.counters);
 }
 
 void move_over(struct share *to, struct share *from)

@@ -21,6 +21,10 @@ void move_twin_close(struct share *to); /* the directory stays */
 /* All of that, which must succeed. */
 void move_over(struct share *to, struct share *from);
 
+/* Threads that help it to load, as the daemon has. */
+void move_helpers(struct share *to, unsigned threads);
+void move_helpers_end(struct share *to);
+
 /* A stream of what @put puts, between header and end. */
 int move_stream(void (*put)(struct gw_state_writer *writer));
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/reopen.c - what the guest has open is opened again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "fs/load.h"
+#include "fs/open.h"
+#include "godwit/error.h"
+
+/* What an open of a file that exists may be told. Truncating and creating happened at the source.
+ */
+#define FLAGS_ALLOWED (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME | O_DIRECTORY)
+
+/* The owner of a file opens it although its mode forbids that: the bit is added for a moment. */
+static int open_as_owner(struct fs_inode *inode, int flags)
+{
+	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
+	int proc = fs_table_of(inode)->fs->proc_fd;
+	struct statx stx;
+	char name[16];
+	int opened;
+
+	if (fs_inode_fd(inode, &fd) || fs_statx_fd(fd.fd, &stx))
+		return -EACCES;
+	snprintf(name, sizeof(name), "%d", fd.fd);
+	if (fchmodat(proc, name, (stx.stx_mode & 07777) | S_IRUSR | S_IWUSR, 0) < 0)
+		return -EACCES;
+	opened = fs_inode_open(inode, flags);
+	if (fchmodat(proc, name, stx.stx_mode & 07777, 0) < 0)
+		gw_warn("load: mode %o of inode %llu could not be put back: %s",
+			stx.stx_mode & 07777, (unsigned long long)fs_inode_id(inode),
+			strerror(errno));
+	return opened;
+}
+
+static int open_file(struct fs_inode *inode, uint32_t flags, bool readonly)
+{
+	int wanted = (int)flags & FLAGS_ALLOWED;
+	int fd;
+
+	/* The host's policy is not the source's to give. */
+	if (readonly && (wanted & O_ACCMODE) != O_RDONLY)
+		return -EROFS;
+	fd = fs_inode_open(inode, wanted);
+	if (fd == -EPERM && wanted & O_NOATIME)
+		fd = fs_inode_open(inode, wanted & ~O_NOATIME);
+	return fd == -EACCES ? open_as_owner(inode, wanted) : fd;
+}
+
+static struct fs_open *handle_at(const struct fs_loading *loading, size_t i)
+{
+	return fs_slot_at(&loading->handles->slots, loading->reopened[i]);
+}
+
+/* What became of it stands where its descriptor would. */
+static void reopen_one(struct fs_loading *loading, size_t i)
+{
+	struct fs_handle *handle = &handle_at(loading, i)->handle;
+
+	handle->fd = fs_inode_has(handle->inode, FS_INODE_LOST)
+			     ? -ESTALE
+			     : open_file(handle->inode, handle->flags, loading->fs->host->readonly);
+}
+
+static int tell_failed(struct fs_loading *loading, struct fs_inode *inode, int err)
+{
+	if (fs_inode_has(inode, FS_INODE_LOST)) { /* that was told */
+		loading->lost++;
+		return 0;
+	}
+	if (err == -ENOMEM || err == -EMFILE || err == -ENFILE)
+		return gw_fail(-err, "load: open files: %s", strerror(-err));
+	if (!fs_is_gone(err))
+		return fs_miss(loading, inode, err, "cannot be opened again");
+	if (inode != loading->inodes->root)
+		atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	return fs_miss(loading, inode, err, "is not to be found");
+}
+
+static int settle_one(struct fs_loading *loading, struct fs_open *open)
+{
+	struct fs_handle *handle = &open->handle;
+	int fd = handle->fd, err = fd < 0 ? tell_failed(loading, handle->inode, fd) : 0;
+
+	if (err)
+		return err;
+	handle->flags &= FLAGS_ALLOWED;
+	fs_handle_adopt(open, fd < 0 ? -1 : fd);
+	return 0;
+}
+
+static int list_handles(struct fs_loading *loading, size_t *count)
+{
+	size_t room = fs_handles_count(loading->handles);
+	struct fs_open *open;
+	uint32_t at = 0;
+
+	*count = 0;
+	loading->reopened = calloc(room + 1, sizeof(*loading->reopened));
+	if (!loading->reopened)
+		return gw_fail(ENOMEM, "load: no memory for open files");
+	while ((open = fs_slots_next(&loading->handles->slots, &at))) {
+		if (!open->slot.id)
+			continue;
+		if (!open->handle.inode)
+			fs_slot_free(&open->slot); /* taken back */
+		else if (*count < room)
+			loading->reopened[(*count)++] = fs_slot_index(&open->slot);
+	}
+	return 0;
+}
+
+/* Where it fails, those that were opened are closed with what was staged. */
+int fs_reopen_handles(struct fs_loading *loading)
+{
+	size_t count;
+	int err = list_handles(loading, &count);
+
+	if (err)
+		return err;
+	fs_each(loading, count, 0, reopen_one);
+	for (size_t i = 0; i < count && !err; i++)
+		err = settle_one(loading, handle_at(loading, i));
+	return err;
+}
