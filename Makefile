@@ -6,6 +6,7 @@ PREFIX    ?= /usr/local
 DESTDIR   ?=
 SANITIZE  ?=
 SECONDS   ?= 60
+MIGRATIONS ?= 5
 FUZZ_SECONDS ?= 10
 FUZZERS   := $(BUILD)-fuzz
 MESONFLAGS ?=
@@ -47,10 +48,11 @@ check: deps-check all
 	@scripts/build-fuzzers $(FUZZERS)
 	@FUZZERS=$(abspath $(FUZZERS)) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-tests $(BUILD)
 
-# The guest's file system against the host's, in all configurations.
+# The guest's file system against the host's, in all configurations, and against a model while the
+# guest moves MIGRATIONS times in SECONDS.
 check-fs: deps-check all
 	@scripts/fetch-guest $(BUILD)
-	@scripts/check-fs $(BUILD)
+	@scripts/check-fs $(BUILD) $(SECONDS) $(MIGRATIONS)
 
 # What is too long for every change: both compilers, all sanitizers, lint, longer fuzzing.
 check-all: lint check
@@ -114,7 +116,8 @@ help:
 	@echo 'make              build into $(BUILD)/'
 	@echo 'make demo         migrate a real VM with a shared folder, and watch'
 	@echo 'make check        run the tests (SANITIZE=1: under ASan and UBSan)'
-	@echo 'make check-fs     file system behaviour: guest against host'
+	@echo 'make check-fs     file system behaviour: guest against host, and against a model'
+	@echo '                  that moves (SECONDS=$(SECONDS) MIGRATIONS=$(MIGRATIONS))'
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
 	@echo 'make check-long   a million inodes, ten thousand damaged states'
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'

@@ -8,6 +8,7 @@ import mmap
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -274,7 +275,55 @@ def takeover(lab: Lab, checks: str = "") -> Outcome:
     return story.verify()
 
 
+def _model_steps(machine: Machine) -> int:
+    """What the processes with a model have done so far; raises Lost."""
+    report = machine.guest.ask("model-report")
+    if report.failed:
+        raise Lost("\n".join([*report.failed, *report.notes]))
+    return min(steps for steps, _ in report.workers.values())
+
+
+def _let_model_work(machine: Machine, seconds: float) -> None:
+    """For so long, and until each process has done something."""
+    end, before = time.monotonic() + seconds, _model_steps(machine)
+    while time.monotonic() < end:
+        time.sleep(min(1.0, seconds))
+        _model_steps(machine)
+    until("the model's processes go on", lambda: _model_steps(machine) > before, LINES_TIMEOUT)
+
+
+def model(lab: Lab, checks: str = "") -> Outcome:
+    """Processes do random things, each held against a model in its memory, and move: so it goes
+    MIGRATIONS times in MODEL_SECONDS, beginning with MODEL_SEED."""
+    moves = int(os.environ.get("MIGRATIONS", "1"))
+    seconds = float(os.environ.get("MODEL_SECONDS", "6")) / (moves + 1)
+    seed = os.environ.get("MODEL_SEED", "1")
+    outcome = Outcome()
+    here = lab.machine("M0")
+    here.guest.ask(f"model {seed}")
+    lab.say(f"seed {seed}, {moves} migrations, {seconds:.0f} s between them")
+    for number in range(1, moves + 1):
+        _let_model_work(here, seconds)
+        target = lab.machine(f"M{number}", incoming=True)
+        outcome.moves.append(migration.move(here, target))
+        left, here = here, target
+        left.retire()
+        lab.say(f"moved {number} times, {_model_steps(here)} operations")
+    _let_model_work(here, seconds)
+    ended = here.guest.ask("model-stop", timeout=120.0)
+    outcome.verified = list(ended.workers)
+    outcome.lines = sum(steps for steps, _ in ended.workers.values())
+    lost = ended.failed + ended.notes
+    lost += [f"the guest's kernel: {text}" for text in lab.kernel_complaints()]
+    if lost:
+        raise Lost("\n".join(lost))
+    return outcome
+
+
 SCENARIOS: dict[str, Callable[..., Outcome]] = {
     scenario.__name__: scenario
-    for scenario in (stay, live, twice, refused, killed, cancelled, snapshot, damaged, takeover)
+    for scenario in (
+        *(stay, live, twice, refused, killed, cancelled, snapshot, damaged, takeover),
+        model,
+    )
 }

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import time
@@ -50,7 +51,7 @@ def limit_time(seconds: int) -> None:
 def run(name: str, args: argparse.Namespace) -> bool:
     """One scenario; did it pass?"""
     start = time.monotonic()
-    limit_time(SCENARIO_LIMIT_S)
+    limit_time(SCENARIO_LIMIT_S + 4 * int(os.environ.get("MODEL_SECONDS", "0")))
 
     def say(text: str) -> None:
         if args.verbose:

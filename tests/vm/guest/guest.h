@@ -64,6 +64,11 @@ void program_run(char *line);
 void program_set(char *line);
 void program_set_clock(void);
 
+/* Random operations against a model (model.c); a report is made of "worker" and "fail". */
+void model_processes_start(const char *seed);
+void model_processes_report(void);
+void model_processes_stop(void);
+
 void workload_start(void);
 void workload_report(void);
 void workload_stop(void); /* reports, and verifies */

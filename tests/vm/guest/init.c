@@ -165,6 +165,21 @@ static void do_run(char *args)
 	program_run(args);
 }
 
+static void do_model(char *args)
+{
+	model_processes_start(args);
+}
+
+static void do_model_report(char *args)
+{
+	model_processes_report();
+}
+
+static void do_model_stop(char *args)
+{
+	model_processes_stop();
+}
+
 static void do_set(char *args)
 {
 	program_set(args);
@@ -184,9 +199,12 @@ static const struct {
 	const char *name;
 	void (*run)(char *args);
 } commands[] = {
-	{"prepare", do_prepare}, {"work", do_work},	{"report", do_report},
-	{"stop", do_stop},	 {"verify", do_verify}, {"run", do_run},
-	{"set", do_set},	 {"clock", do_clock},	{"poweroff", do_poweroff},
+	{"prepare", do_prepare},       {"work", do_work},
+	{"report", do_report},	       {"stop", do_stop},
+	{"verify", do_verify},	       {"run", do_run},
+	{"model", do_model},	       {"model-report", do_model_report},
+	{"model-stop", do_model_stop}, {"set", do_set},
+	{"clock", do_clock},	       {"poweroff", do_poweroff},
 };
 
 static void obey(char *line)

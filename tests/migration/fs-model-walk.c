@@ -1,0 +1,393 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/migration/fs-model-walk.c - random operations of a guest that moves again and again. */
+/*
+ * usage: fs-model-walk [SECONDS [SEED]]. What the guest holds, that is nodes, open files and
+ * half-read directories, is held against a model (common/model.h) all the while. With SECONDS one
+ * walk follows another until they are over; every walk's seed is printed.
+ */
+#include "../common/fuse_client.h"
+#include "../common/model.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define STEPS_A_WALK   4000
+#define STEPS_A_MOVE   20 /* at most; on average half of it */
+#define WALKS_BY_DEFAULT 1
+#define LIST_ROOM      512 /* a few names at a time */
+
+struct guest {
+	struct fuse_client client[2]; /* in turn; the other one is stopped */
+	unsigned at, moves;
+};
+
+static struct fuse_client *here(void *fs)
+{
+	struct guest *guest = fs;
+
+	return &guest->client[guest->at];
+}
+
+static int result(int ret)
+{
+	return ret < 0 ? ret : 0;
+}
+
+/* A look-up more, which the guest gives back some time. */
+static int arrived(struct model_node *node, const struct fuse_entry_out *entry)
+{
+	if (node->id && node->id != entry->nodeid)
+		return -EXDEV; /* not the inode that it was */
+	node->id = entry->nodeid;
+	node->lookups++;
+	return 0;
+}
+
+static int make_file(struct fuse_client *client, struct model_node *parent, const char *name,
+		     struct model_node *node)
+{
+	struct fuse_created created;
+	int ret = fuse_create(client, parent->id, name, O_RDWR | O_EXCL, node->mode, &created);
+
+	if (ret < 0)
+		return ret;
+	ret = fuse_release(client, FUSE_RELEASE, created.open.fh);
+	return ret < 0 ? ret : arrived(node, &created.entry);
+}
+
+static int fs_make(void *fs, struct model_node *parent, const char *name, struct model_node *node)
+{
+	struct fuse_client *client = here(fs);
+	struct fuse_entry_out entry;
+	int ret;
+
+	if (node->type == MODEL_FILE)
+		return make_file(client, parent, name, node);
+	if (node->type == MODEL_DIR)
+		ret = fuse_mkdir(client, parent->id, name, node->mode, &entry);
+	else
+		ret = fuse_call(client, &(struct fuse_call){.opcode = FUSE_SYMLINK,
+							    .nodeid = parent->id,
+							    .name = name,
+							    .name2 = node->target,
+							    .answer = &entry,
+							    .room = sizeof(entry)});
+	return ret < 0 ? ret : arrived(node, &entry);
+}
+
+static int fs_remove(void *fs, struct model_node *parent, const char *name, bool as_dir)
+{
+	return result(fuse_name(here(fs), as_dir ? FUSE_RMDIR : FUSE_UNLINK, parent->id, name));
+}
+
+static int fs_link(void *fs, struct model_node *node, struct model_node *parent, const char *name)
+{
+	const struct fuse_link_in in = {.oldnodeid = node->id};
+	struct fuse_entry_out entry;
+	int ret = fuse_call(here(fs), &(struct fuse_call){.opcode = FUSE_LINK,
+							  .nodeid = parent->id,
+							  .arg = &in,
+							  .arg_len = sizeof(in),
+							  .name = name,
+							  .answer = &entry,
+							  .room = sizeof(entry)});
+
+	return ret < 0 ? ret : arrived(node, &entry);
+}
+
+static int fs_rename(void *fs, struct model_node *from, const char *name, struct model_node *to,
+		     const char *name2, unsigned flags)
+{
+	return result(fuse_rename(here(fs), from->id, name, to->id, name2, flags));
+}
+
+static int fs_find(void *fs, struct model_node *parent, const char *name, struct model_node *node)
+{
+	struct fuse_entry_out entry;
+	int ret = fuse_lookup(here(fs), parent->id, name, &entry);
+
+	if (ret < 0 || !node)
+		return result(ret);
+	return arrived(node, &entry);
+}
+
+static int fs_open_handle(void *fs, struct model_handle *handle)
+{
+	struct fuse_client *client = here(fs);
+	struct fuse_open_out out;
+	int ret;
+
+	handle->place = 0;
+	if (handle->node->type == MODEL_DIR)
+		return result(fuse_opendir(client, handle->node->id, &handle->id));
+	ret = fuse_open(client, handle->node->id, handle->writable ? O_RDWR : O_RDONLY, &out);
+	handle->id = out.fh;
+	return result(ret);
+}
+
+static int fs_close_handle(void *fs, struct model_handle *handle)
+{
+	bool dir = handle->node->type == MODEL_DIR;
+
+	return result(fuse_release(here(fs), dir ? FUSE_RELEASEDIR : FUSE_RELEASE, handle->id));
+}
+
+static int fs_read_at(void *fs, struct model_handle *handle, size_t at, void *data, size_t len)
+{
+	return fuse_read(here(fs), handle->id, at, data, (uint32_t)len);
+}
+
+static int fs_write_at(void *fs, struct model_handle *handle, size_t at, const void *data,
+		       size_t len)
+{
+	/* A guest that appends says where it believes that to be: another place must do no harm. */
+	uint64_t offset = handle->append ? 0 : at;
+
+	return fuse_write(here(fs), handle->id, offset, data, (uint32_t)len,
+			  handle->append ? O_APPEND : 0);
+}
+
+static int fs_truncate(void *fs, struct model_node *node, struct model_handle *handle, size_t size)
+{
+	const struct fuse_setattr_in in = {.valid = FATTR_SIZE | (handle ? FATTR_FH : 0),
+					   .fh = handle ? handle->id : 0,
+					   .size = size};
+
+	return result(fuse_setattr(here(fs), node->id, &in, NULL));
+}
+
+static int fs_chmod(void *fs, struct model_node *node, struct model_handle *handle, mode_t mode)
+{
+	const struct fuse_setattr_in in = {.valid = FATTR_MODE, .mode = mode};
+
+	return result(fuse_setattr(here(fs), node->id, &in, NULL));
+}
+
+static int fs_stat(void *fs, struct model_node *node, struct model_handle *handle,
+		   struct model_stat *st)
+{
+	struct fuse_attr attr;
+	int ret = fuse_getattr(here(fs), node->id, &attr);
+
+	if (ret < 0)
+		return ret;
+	*st = (struct model_stat){.type = S_ISDIR(attr.mode)   ? MODEL_DIR
+					  : S_ISLNK(attr.mode) ? MODEL_LINK
+							       : MODEL_FILE,
+				  .ino = attr.ino,
+				  .mode = attr.mode & 07777,
+				  .nlink = attr.nlink,
+				  .size = attr.size};
+	return 0;
+}
+
+static int fs_readlink(void *fs, struct model_node *node, char *target, size_t room)
+{
+	return fuse_call(here(fs), &(struct fuse_call){.opcode = FUSE_READLINK,
+						       .nodeid = node->id,
+						       .answer = target,
+						       .room = room - 1});
+}
+
+static int fs_set_value(void *fs, struct model_node *node, struct model_handle *handle,
+			const char *value)
+{
+	struct fuse_setxattr_in in = {.size = (uint32_t)strlen(value)};
+
+	return result(fuse_call(here(fs),
+				&(struct fuse_call){.opcode = FUSE_SETXATTR,
+						    .nodeid = node->id,
+						    .arg = &in,
+						    .arg_len = FUSE_COMPAT_SETXATTR_IN_SIZE,
+						    .name = "user.model",
+						    .data = value,
+						    .data_len = strlen(value)}));
+}
+
+static int fs_get_value(void *fs, struct model_node *node, struct model_handle *handle, char *value,
+			size_t room)
+{
+	const struct fuse_getxattr_in in = {.size = (uint32_t)room};
+
+	return fuse_call(here(fs), &(struct fuse_call){.opcode = FUSE_GETXATTR,
+						       .nodeid = node->id,
+						       .arg = &in,
+						       .arg_len = sizeof(in),
+						       .name = "user.model",
+						       .answer = value,
+						       .room = room});
+}
+
+/* One name a request: what comes with it beyond is asked for again, from its place. */
+static int fs_list(void *fs, struct model_handle *handle, char *name)
+{
+	const struct fuse_read_in in = {
+		.fh = handle->id, .offset = handle->place, .size = LIST_ROOM};
+	union {
+		struct fuse_dirent entry;
+		char room[LIST_ROOM];
+	} answer;
+	int ret = fuse_call(here(fs), &(struct fuse_call){.opcode = FUSE_READDIR,
+							  .nodeid = handle->node->id,
+							  .arg = &in,
+							  .arg_len = sizeof(in),
+							  .answer = &answer,
+							  .room = LIST_ROOM});
+
+	if (ret <= 0)
+		return ret;
+	if (answer.entry.namelen > NAME_MAX)
+		return -EPROTO;
+	memcpy(name, answer.entry.name, answer.entry.namelen);
+	name[answer.entry.namelen] = '\0';
+	handle->place = answer.entry.off;
+	return 1;
+}
+
+static void fs_forget(void *fs, struct model_node *node)
+{
+	fuse_forget(here(fs), node->id, node->lookups);
+}
+
+static const struct model_ops ops = {
+	.make = fs_make,
+	.remove = fs_remove,
+	.link = fs_link,
+	.rename = fs_rename,
+	.lookup = fs_find,
+	.open = fs_open_handle,
+	.close = fs_close_handle,
+	.read = fs_read_at,
+	.write = fs_write_at,
+	.truncate = fs_truncate,
+	.chmod = fs_chmod,
+	.stat = fs_stat,
+	.readlink = fs_readlink,
+	.set_value = fs_set_value,
+	.get_value = fs_get_value,
+	.list = fs_list,
+	.forget = fs_forget,
+};
+
+static void show(const struct model *model, const struct guest *guest)
+{
+	const char *line;
+
+	for (unsigned n = 0; (line = model_report(model, n)); n++)
+		printf("%s\n", line);
+	fail_msg("a difference after %u moves", guest->moves);
+}
+
+/* To the other client; the share outlives the one that made it. */
+static void move(struct guest *guest)
+{
+	struct fuse_client *from = &guest->client[guest->at], *to = &guest->client[!guest->at];
+	int ret = fuse_move(to, from, FS_ON_ERROR_ABORT);
+
+	if (ret < 0)
+		fail_msg("move %u: %s", guest->moves, gw_last_error());
+	to->own_share = from->own_share;
+	from->own_share = false;
+	fuse_stop(from);
+	guest->at = !guest->at;
+	guest->moves++;
+}
+
+static void walk(uint64_t seed)
+{
+	static struct guest guest;
+	static struct model model;
+	unsigned until_move = 1;
+
+	memset(&guest, 0, sizeof(guest));
+	fuse_start(&guest.client[0], &(struct fuse_options){.queues = 1, .policy.xattr = true});
+	model_start(&model, &ops, &guest, seed, FUSE_ROOT_ID);
+	for (unsigned step = 1; step <= STEPS_A_WALK; step++) {
+		if (!model_step(&model))
+			show(&model, &guest);
+		if (--until_move)
+			continue;
+		move(&guest);
+		until_move = 1 + (unsigned)(model.state >> 20) % STEPS_A_MOVE;
+		if (guest.moves % 8 == 0 && !model_verify(&model))
+			show(&model, &guest);
+	}
+	if (!model_verify(&model))
+		show(&model, &guest);
+	model_end(&model);
+	fuse_stop(here(&guest));
+	printf("seed %llu: %u operations, %u moves, nothing lost\n", (unsigned long long)seed,
+	       STEPS_A_WALK, guest.moves);
+	fflush(stdout);
+}
+
+static unsigned seconds;
+static uint64_t first_seed = 1;
+
+static void test_walks(void **state)
+{
+	time_t end = time(NULL) + seconds;
+	uint64_t seed = first_seed;
+
+	(void)state;
+	gw_log_set_level(GW_LOG_WARN);
+	do
+		walk(seed++);
+	while (seconds ? time(NULL) < end : seed < first_seed + WALKS_BY_DEFAULT);
+}
+
+/* Behind the guest's back: one byte in one file. */
+static bool damage(const struct model *model, const struct guest *guest)
+{
+	for (size_t i = 0; i < MODEL_NODES; i++) {
+		const struct model_node *node = &model->nodes[i];
+		char path[PATH_MAX];
+		uint8_t byte;
+		int fd;
+
+		if (!node->used || node->type != MODEL_FILE || !node->size ||
+		    !model_path(model, node, path, sizeof(path)))
+			continue;
+		byte = node->data[0] ^ 1;
+		fd = open(share_path(&guest->client[guest->at], path), O_WRONLY | O_CLOEXEC);
+		assert_int_equal(pwrite(fd, &byte, 1, 0), 1);
+		close(fd);
+		return true;
+	}
+	return false;
+}
+
+/* A walk that finds nothing has to be one that can. */
+static void test_damage_is_found(void **state)
+{
+	static struct guest guest;
+	static struct model model;
+
+	(void)state;
+	memset(&guest, 0, sizeof(guest));
+	fuse_start(&guest.client[0], &(struct fuse_options){.queues = 1, .policy.xattr = true});
+	model_start(&model, &ops, &guest, 1, FUSE_ROOT_ID);
+	for (unsigned step = 0; step < 200; step++)
+		assert_true(model_step(&model));
+	assert_true(model_verify(&model));
+	assert_true(damage(&model, &guest));
+	assert_false(model_verify(&model));
+	assert_non_null(strstr(model_report(&model, 0), "byte 0 is"));
+	model_end(&model);
+	fuse_stop(here(&guest));
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_damage_is_found),
+		cmocka_unit_test(test_walks),
+	};
+
+	if (argc > 1)
+		seconds = (unsigned)atoi(argv[1]);
+	if (argc > 2)
+		first_seed = strtoull(argv[2], NULL, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
