@@ -22,7 +22,7 @@
 
 #define LINE_LEN     65536
 #define EXPANDED_MAX (64 * 1024)
-#define CASE_LIMIT_S 60
+#define CASE_LIMIT_S 300
 
 static const struct op *const tables[] = {name_ops,  attr_ops, time_ops,   data_ops,
 					  space_ops, map_ops,  dir_ops,	   xattr_ops,
