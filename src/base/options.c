@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* base/options.c - command lines, described by tables: parsed, and explained by --help. */
 #include <errno.h>
+#include <stdint.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +98,37 @@ static int store_number(const struct row *row, const char *value)
 	return 0;
 }
 
+/* How far left the number before the unit @end goes; -1: that is none. */
+static int unit_shift(const char *end)
+{
+	static const char units[] = "KMGT";
+	const char *unit = strchr(units, *end);
+
+	if (!*end)
+		return 0;
+	return unit && !end[1] ? 10 * ((int)(unit - units) + 1) : -1;
+}
+
+static int store_size(const struct row *row, const char *value)
+{
+	unsigned long long number;
+	uint64_t stored;
+	char *end;
+	int shift;
+
+	errno = 0;
+	number = strtoull(value, &end, 10);
+	shift = unit_shift(end);
+	if (*value < '0' || *value > '9' || errno || !number || shift < 0 ||
+	    number > UINT64_MAX >> shift)
+		return gw_fail(EINVAL,
+			       "option --%s: '%.64s' is not a size such as 65536, 64K, 4M or 1G",
+			       row->option->name, value);
+	stored = (uint64_t)number << shift;
+	memcpy(row->target + row->option->offset, &stored, sizeof(stored));
+	return 0;
+}
+
 static void list_words(const struct gw_option *option, char *text, size_t size)
 {
 	size_t len = 0;
@@ -133,7 +165,7 @@ static int store_flag(const struct row *row, const char *value)
 static int (*const store[])(const struct row *row, const char *value) = {
 	[GW_OPTION_FLAG] = store_flag, [GW_OPTION_STRING] = store_string,
 	[GW_OPTION_LIST] = store_text, [GW_OPTION_NUMBER] = store_number,
-	[GW_OPTION_WORD] = store_word,
+	[GW_OPTION_WORD] = store_word, [GW_OPTION_SIZE] = store_size,
 };
 
 /* "help", "help-all" and "version" end the reading, right or wrong as the rest may be. */

@@ -20,6 +20,7 @@ enum gw_option_type {
 	GW_OPTION_FLAG,	  /* bool, false unless given */
 	GW_OPTION_STRING, /* const char *, into argv; at most @max bytes unless that is 0 */
 	GW_OPTION_NUMBER, /* unsigned, decimal, from @min to @max */
+	GW_OPTION_SIZE,	  /* uint64_t, bytes, at least 1: "64K", "4M", "1G" */
 	GW_OPTION_LIST,	  /* struct gw_texts: may be given several times */
 	GW_OPTION_WORD,	  /* int: an index into @words; for enums */
 };

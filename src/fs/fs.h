@@ -79,6 +79,7 @@ struct fs_host {
 	enum fs_on_error on_error;
 	enum fs_verify verify;
 	unsigned verify_budget; /* ms for proving every inode; 0: the default */
+	uint64_t orphan_limit; /* content of unnamed files that are open, bytes; 0: the default */
 	enum fs_migration_mode migration_mode;
 	enum fs_state_format state_format;
 	struct fs_policy policy;

@@ -2,7 +2,6 @@
 /* fs/orphan.c - saving what has no name any more. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
@@ -11,14 +10,12 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/collect.h"
-#include "fs/handles.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
 #include "godwit/error.h"
 
 /* One orphan on its way out. */
 struct source {
-	struct fs_orphans *orphans;
 	struct fs *fs;
 	struct gw_state_writer *writer;
 	struct fs_inode *inode;
@@ -28,51 +25,11 @@ struct source {
 
 static int fail(const struct source *source, int err, const char *what)
 {
-	char text[FS_DESCRIBE_MAX], path[PATH_MAX];
+	char text[FS_DESCRIBE_MAX];
 
-	/* The kernel remembers the name that it had. */
-	if (!fs_path_of(source->fs->proc_fd, source->fd, path, sizeof(path)))
-		fs_escape(text, path);
-	else
-		fs_describe(source->fs->inodes, source->inode, text);
-	return gw_fail(err, "save: unnamed %s (inode %llu): %s: %s", text,
+	return gw_fail(err, "save: unnamed %s (inode %llu): %s: %s",
+		       fs_unnamed_describe(source->fs, source->inode, text),
 		       (unsigned long long)fs_inode_id(source->inode), what, strerror(err));
-}
-
-/* A handle that can be read, for a file that its mode does not let us open again. */
-static int borrow_handle(struct fs *fs, const struct fs_inode *inode)
-{
-	struct fs_open *open;
-	int fd = -EACCES;
-	uint32_t at = 0;
-
-	while (fd < 0 && (open = fs_slots_next(&fs->handles->slots, &at))) {
-		if (!fs_slot_try_pin(&open->slot))
-			continue;
-		if (open->handle.inode == inode && open->handle.fd >= 0 &&
-		    (open->handle.flags & O_ACCMODE) != O_WRONLY)
-			fd = fcntl(open->handle.fd, F_DUPFD_CLOEXEC, 0);
-		fs_handle_put(&open->handle);
-	}
-	return fd;
-}
-
-static int open_source(struct fs *fs, struct fs_inode *inode)
-{
-	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-	mode_t type = fs_inode_type(inode);
-	int opened;
-
-	if (type != S_IFREG && type != S_IFDIR) {
-		int err = fs_inode_fd(inode, &fd);
-
-		return err ? err : fs_open_again(fs->proc_fd, fd.fd, O_PATH);
-	}
-	/* Reading is not to be seen, where we may. */
-	opened = fs_inode_open(inode, O_RDONLY | O_NONBLOCK | O_NOATIME);
-	if (opened == -EPERM)
-		opened = fs_inode_open(inode, O_RDONLY | O_NONBLOCK);
-	return opened == -EACCES ? borrow_handle(fs, inode) : opened;
 }
 
 static int save_attributes(const struct source *source)
@@ -114,9 +71,6 @@ static int save_piece(const struct source *source, uint64_t offset, uint64_t end
 
 		if (got <= 0)
 			return got < 0 ? fail(source, errno, "it cannot be read") : 0;
-		source->orphans->bytes += (uint64_t)got;
-		if (source->orphans->bytes > FS_ORPHAN_BYTES_MAX)
-			return fail(source, EFBIG, "unnamed files hold more than 64 MiB");
 		record.data = (struct gw_bytes){.data = buf, .len = (size_t)got};
 		err = gw_state_put(source->writer, &gw_fs_content_v1, &record);
 		if (err)
@@ -201,16 +155,19 @@ static int save_one(struct source *source)
 	return err;
 }
 
-int fs_orphans_save(struct fs_orphans *orphans, struct fs *fs, struct gw_state_writer *writer)
+int fs_orphans_save(struct fs *fs, const struct fs_unnamed_list *unnamed,
+		    struct gw_state_writer *writer)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < orphans->list.count && !err; i++) {
-		struct fs_inode *inode = orphans->list.inodes[i];
-		GW_AUTO_FD int fd = open_source(fs, inode);
-		struct source source = {
-			.orphans = orphans, .fs = fs, .writer = writer, .inode = inode, .fd = fd};
+	for (size_t i = 0; i < unnamed->count && !err; i++) {
+		struct fs_inode *inode = unnamed->files[i].inode;
+		struct source source = {.fs = fs, .writer = writer, .inode = inode};
+		GW_AUTO_FD int fd = -1;
 
+		if (unnamed->files[i].fate != FS_UNNAMED_GOES)
+			continue;
+		fd = source.fd = fs_unnamed_open(fs, inode);
 		err = fd < 0 ? fail(&source, -fd, "it cannot be opened") : save_one(&source);
 	}
 	return err;

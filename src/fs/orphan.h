@@ -7,15 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "fs/collect.h"
 #include "fs/records.h"
+#include "fs/unnamed.h"
 
-/* At the source: who they are. The table holds them. */
-struct fs_orphans {
-	struct fs_inode_list list;
-	uint64_t bytes; /* of content, so far */
-};
-int fs_orphans_save(struct fs_orphans *orphans, struct fs *fs, struct gw_state_writer *writer);
+/* At the source: those that go. */
+int fs_orphans_save(struct fs *fs, const struct fs_unnamed_list *unnamed,
+		    struct gw_state_writer *writer);
 
 /* At the destination: one that is being made anew, with no name from the start (or none for longer
  * than a moment). */

@@ -125,12 +125,9 @@ struct gw_fs_flock_v1 {
 #define FS_RECORD_DATA_MAX   (64 * 1024)
 #define FS_RECORD_XATTR_MAX  (64 * 1024) /* XATTR_SIZE_MAX */
 #define FS_RECORD_TARGET_MAX 4095	 /* PATH_MAX less the NUL */
-/* Content of unnamed files in one stream. More is refused at save: what a guest may be stopped for
- * is not the time to copy files. */
+/* Content of unnamed files that a destination takes from one stream, if the operator allows no more
+ * (unnamed.h has what a source sends). */
 #define FS_ORPHAN_BYTES_MAX (64 * 1024 * 1024)
-/* Of that, for what the guest knows and has not open: beyond it such files are lost. */
-#define FS_IDLE_BYTES_MAX (16 * 1024 * 1024)
-#define FS_IDLE_FILES_MAX 1024
 
 extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, gw_fs_name_v1,
 	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1,

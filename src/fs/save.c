@@ -5,26 +5,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
-#include <linux/magic.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/collect.h"
 #include "fs/collector.h"
 #include "fs/dir.h"
+#include "fs/gather.h"
 #include "fs/handles.h"
 #include "fs/locks.h"
 #include "fs/orphan.h"
 #include "fs/ready.h"
 #include "fs/records.h"
 #include "fs/resolver.h"
+#include "fs/sync.h"
 #include "fs/table.h"
 #include "godwit/error.h"
-
-/* Numbers of file systems whose caches are not coherent between hosts. */
-#define MAGIC_SMB2 0xfe534d42
-#define MAGIC_CIFS 0xff534d42
-#define MAGIC_FUSE 0x65735546
 
 /* Pieces handed to the stream at once. */
 #define PIECES 256
@@ -43,10 +39,7 @@ struct saving {
 	struct fs *fs;
 	struct gw_state_writer *writer;
 	struct fs_maker maker;
-	struct fs_orphans orphans;
-	struct fs_inode_list missing, lost;
-	uint64_t idle_bytes; /* of unnamed files that are not open */
-	unsigned idle_files;
+	struct fs_gathered gathered;
 };
 
 typedef int inode_fn(struct saving *saving, struct fs_inode *inode);
@@ -122,143 +115,26 @@ static int save_mounts(struct saving *saving)
 	return 0;
 }
 
-/*
- * Nothing acknowledged is lost where the destination would not see this host's cache.
- */
-static bool is_incoherent(int fd)
-{
-	static const uint32_t local_caches[] = {NFS_SUPER_MAGIC, MAGIC_SMB2, MAGIC_CIFS,
-						MAGIC_FUSE};
-	struct statfs sfs;
-
-	if (fstatfs(fd, &sfs) < 0)
-		return false;
-	for (size_t i = 0; i < GW_ARRAY_LEN(local_caches); i++) {
-		if (local_caches[i] == (uint32_t)sfs.f_type)
-			return true;
-	}
-	return false;
-}
-
-static int sync_handle(struct saving *saving, struct fs_open *open)
-{
-	struct fs_handle *handle = &open->handle;
-	char text[FS_DESCRIBE_MAX];
-
-	if (handle->fd < 0 || !atomic_load(&handle->dirty) || !is_incoherent(handle->fd))
-		return 0;
-	if (fsync(handle->fd) < 0)
-		return gw_fail(errno, "save: %s: what was written cannot be synced: %s",
-			       fs_describe(saving->fs->inodes, handle->inode, text),
-			       strerror(errno));
-	atomic_store(&handle->dirty, false);
-	return 0;
-}
-
-/*
- * Names first, since putting them right may bring parents into the table that have to be saved.
- */
-/* What the guest merely remembers is not worth any amount of content. */
-static bool is_too_much(struct saving *saving, struct fs_inode *inode)
-{
-	uint64_t bytes;
-	struct statx stx;
-
-	if (fs_inode_type(inode) != S_IFREG || !fs_fdcache_is_idle(inode) ||
-	    fs_inode_statx(inode, &stx))
-		return false;
-	bytes = stx.stx_blocks * 512;
-	if (saving->idle_files == FS_IDLE_FILES_MAX ||
-	    bytes > FS_IDLE_BYTES_MAX - saving->idle_bytes)
-		return true;
-	saving->idle_files++;
-	saving->idle_bytes += bytes;
-	return false;
-}
-
-/* Where in the stream it belongs. */
-static struct fs_inode_list *list_for(struct saving *saving, struct fs_inode *inode, int found)
-{
-	if (found == FS_FOUND_ORPHAN && !is_too_much(saving, inode))
-		return &saving->orphans.list;
-	return found == FS_FOUND_NAMED ? NULL : &saving->lost;
-}
-
-/* 1: it has no name that leads to it, so that the next save has to ask again. */
-static int collect(void *opaque, struct fs_inode *inode)
-{
-	struct saving *saving = opaque;
-	int found = fs_collect(saving->fs->inodes, inode);
-	struct fs_inode_list *list = found == FS_FOUND_NOWHERE || found == FS_FOUND_GONE
-					     ? &saving->missing
-					     : list_for(saving, inode, found);
-	int err = found < 0 ? found : 0;
-
-	if (!err && list)
-		err = fs_list_note(list, inode);
-	if (err)
-		return gw_fail(-err, "save: names of inode %llu: %s",
-			       (unsigned long long)fs_inode_id(inode), strerror(-err));
-	return found != FS_FOUND_NAMED;
-}
-
-/* What is settled was looked at beside the guest. */
-static int collect_all(struct saving *saving)
-{
-	struct fs_inodes *inodes = saving->fs->inodes;
-	int err = 0;
-
-	for (uint32_t unit = 0; !err && fs_unit_next(&inodes->slots, &unit); unit++) {
-		if (!fs_unit_is_settled(inodes, unit))
-			err = fs_unit_settle(inodes, unit, collect, saving);
-	}
-	return err;
-}
-
-/* We hold it, so that for the guest it is still there: the destination decides. */
-static void tell_missing(struct fs_inodes *inodes, struct fs_inode *inode)
-{
-	char text[FS_DESCRIBE_MAX];
-
-	gw_warn("save: %s: inode %llu (host's %llu) is nowhere to be found; the "
-		"destination will miss it",
-		fs_describe(inodes, inode, text), (unsigned long long)fs_inode_id(inode),
-		(unsigned long long)inode->ino);
-}
-
-/* What no name leads to, nor a descriptor, is looked for once more, all in one go. */
-static int collect_missing(struct saving *saving)
-{
-	struct fs_inodes *inodes = saving->fs->inodes;
-	const struct fs_inode_list *missing = &saving->missing;
-	int err = missing->count ? fs_search(inodes, missing) : 0;
-
-	for (size_t i = 0; !err && i < missing->count; i++) {
-		struct fs_inode *inode = missing->inodes[i];
-		int found = fs_collect(inodes, inode);
-		struct fs_inode_list *list = list_for(saving, inode, found);
-
-		if (found == FS_FOUND_NOWHERE)
-			tell_missing(inodes, inode);
-		else if (list)
-			err = fs_list_note(list, inode);
-	}
-	return err ? gw_fail(-err, "save: looking for missing inodes: %s", strerror(-err)) : 0;
-}
-
+/* The source cannot reach them either. */
 static int save_lost(struct saving *saving)
 {
+	const struct fs_inode_list *lost = &saving->gathered.lost;
 	int err = 0;
 
-	for (size_t i = 0; i < saving->lost.count && !err; i++) {
-		const struct gw_fs_lost_v1 record = {.inode = fs_inode_id(saving->lost.inodes[i])};
+	for (size_t i = 0; i < lost->count && !err; i++) {
+		const struct gw_fs_lost_v1 record = {.inode = fs_inode_id(lost->inodes[i])};
 
 		err = gw_state_put(saving->writer, &gw_fs_lost_v1, &record);
 	}
-	if (saving->lost.count)
+	if (lost->count)
 		gw_warn("save: %zu inodes that the guest knows are gone from the share",
-			saving->lost.count);
+			lost->count);
 	return err;
+}
+
+static int save_orphans(struct saving *saving)
+{
+	return fs_orphans_save(saving->fs, &saving->gathered.unnamed, saving->writer);
 }
 
 /* Of each unit the records of one kind, as they lie in memory. */
@@ -370,12 +246,12 @@ static int save_handle_id(struct saving *saving, struct fs_open *open)
 
 static int save_all(struct saving *saving)
 {
-	int err = each_handle(saving, sync_handle);
+	int err = fs_sync_all(saving->fs);
 
+	/* Names first, since putting them right may bring parents into the table that have to be
+	 * saved. */
 	if (!err)
-		err = collect_all(saving);
-	if (!err)
-		err = collect_missing(saving);
+		err = fs_gather(saving->fs, &saving->gathered);
 	if (!err)
 		err = save_session(saving);
 	if (!err)
@@ -391,7 +267,7 @@ static int save_all(struct saving *saving)
 	if (!err)
 		err = save_lost(saving);
 	if (!err)
-		err = fs_orphans_save(&saving->orphans, saving->fs, saving->writer);
+		err = save_orphans(saving);
 	if (!err)
 		err = each_handle(saving, save_handle);
 	if (!err)
@@ -430,8 +306,6 @@ int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size
 	fs_collector_hold(fs->collector);
 	err = save_held(&saving);
 	fs_collector_release(fs->collector);
-	fs_list_free(&saving.orphans.list);
-	fs_list_free(&saving.missing);
-	fs_list_free(&saving.lost);
+	fs_gathered_free(&saving.gathered);
 	return err;
 }

@@ -316,6 +316,14 @@ static int put_orphan(void *opaque, const void *object)
 	return err;
 }
 
+/* As much as a source with the same limit sends, and never less than what needs no limit. */
+static uint64_t content_limit(const struct fs *fs)
+{
+	uint64_t limit = fs_orphan_limit(fs);
+
+	return GW_MAX(limit + limit / FS_IDLE_SHARE, (uint64_t)FS_ORPHAN_BYTES_MAX);
+}
+
 static int put_content(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
@@ -323,10 +331,14 @@ static int put_content(void *opaque, const void *object)
 	struct fs_newborn *newborn = newborn_of(loading, record->inode);
 
 	loading->content_bytes += record->data.len;
-	if (!newborn || loading->content_bytes > FS_ORPHAN_BYTES_MAX)
-		return gw_fail(EINVAL, "load: content of inode %llu: %s",
-			       (unsigned long long)record->inode,
-			       newborn ? "more than 64 MiB in all" : "no such unnamed file");
+	if (!newborn)
+		return gw_fail(EINVAL, "load: content of inode %llu: no such unnamed file",
+			       (unsigned long long)record->inode);
+	if (loading->content_bytes > content_limit(loading->fs))
+		return gw_fail(EFBIG,
+			       "load: unnamed files hold more than %llu bytes, which is all that "
+			       "is taken here without a higher --migration-orphan-limit",
+			       (unsigned long long)content_limit(loading->fs));
 	return fs_newborn_write(newborn, record);
 }
 

@@ -234,6 +234,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.readonly = options->readonly,
 		.no_readdirplus = options->no_readdirplus,
 		.preserve_noatime = options->noatime,
+		.on_error = options->on_error,
 	};
 	if (options->control)
 		snprintf(client->control, sizeof(client->control), "%s.control", client->share);
@@ -266,11 +267,19 @@ static void take_slots(struct fuse_client *to, const struct fuse_client *from)
 	}
 }
 
+static int try_save(struct fuse_client *from, int stream)
+{
+	int err;
+
+	OK(gw_frontend_stop(from->frontend));
+	err = gw_frontend_save(from->frontend, stream);
+	assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
+	return err;
+}
+
 void fuse_save(struct fuse_client *from, int stream)
 {
-	OK(gw_frontend_stop(from->frontend));
-	OK(gw_frontend_save(from->frontend, stream));
-	assert_int_equal(lseek(stream, 0, SEEK_SET), 0);
+	OK(try_save(from, stream));
 }
 
 int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *socket,
@@ -308,8 +317,9 @@ int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error
 
 	assert_true(fd >= 0);
 	host.on_error = on_error;
-	fuse_save(from, fd);
-	err = fuse_load(to, from, NULL, &host, fd);
+	err = try_save(from, fd);
+	if (!err)
+		err = fuse_load(to, from, NULL, &host, fd);
 	close(fd);
 	return err;
 }

@@ -38,6 +38,7 @@ struct fuse_options {
 	bool readonly, no_readdirplus, noatime;
 	bool control;	     /* with a control socket, at client->control */
 	bool watch;	     /* for what others change; takes root */
+	enum fs_on_error on_error;
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */
@@ -99,7 +100,7 @@ void fuse_stop(struct fuse_client *client);
 /*
  * The guest moves: its device stops, its state goes through a file into a new one over the same
  * share, and it goes on there. @from is left stopped and can be started again (fuse_resume()).
- * Returns what loading returned; on failure @to is stopped and freed.
+ * Returns what saving or loading returned; on failure @to is stopped and freed.
  */
 int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error);
 /* The same in two steps: a stopped guest's state into a file; and from there into a back-end that

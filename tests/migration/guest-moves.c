@@ -61,7 +61,7 @@ static _Atomic bool told_path;
 static void remember(void *opaque, enum gw_log_level level, const char *line)
 {
 	(void)opaque;
-	if (level <= GW_LOG_WARN && strstr(line, "load") && strstr(line, "/file"))
+	if (level <= GW_LOG_WARN && strstr(line, "save") && strstr(line, "/file"))
 		told_path = true;
 }
 
@@ -107,7 +107,7 @@ static void test_guest_error(void **state)
 	char byte;
 
 	(void)state;
-	fuse_start(&from, &(struct fuse_options){.queues = 1});
+	fuse_start(&from, &(struct fuse_options){.queues = 1, .on_error = FS_ON_ERROR_GUEST});
 	assert_true(fuse_create(&from, 0, "bad", O_RDWR, 0644, &bad) >= 0);
 	assert_true(fuse_create(&from, 0, "good", O_RDWR, 0644, &good) >= 0);
 	write_at(&from, good.open.fh, 0, "fine");

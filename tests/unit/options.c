@@ -14,6 +14,7 @@ struct first {
 	const char *text;
 	unsigned number;
 	int word, maybe;
+	uint64_t size;
 	struct gw_texts texts;
 };
 struct second {
@@ -30,6 +31,7 @@ static const struct gw_option first_options[] = {
 	{"word", "WORD", "a word", offsetof(struct first, word), GW_OPTION_WORD, .words = words},
 	{"maybe", "WORD", "or not", offsetof(struct first, maybe), GW_OPTION_WORD, .words = words,
 	 .implied = "green", .rare = true},
+	{"size", "SIZE", "bytes", offsetof(struct first, size), GW_OPTION_SIZE, .rare = true},
 	{"each", "X", "each time", offsetof(struct first, texts), GW_OPTION_LIST, .rare = true},
 	{NULL},
 };
@@ -74,6 +76,33 @@ static void test_all_kinds(void **state)
 	assert_int_equal(first.number, 40);
 	assert_int_equal(first.word, 1);
 	assert_string_equal(second.needed, "--strange");
+}
+
+static void test_sizes(void **state)
+{
+	static const struct {
+		const char *arguments;
+		uint64_t size;
+	} good[] = {
+		{"--needed x --size 1", 1},
+		{"--needed x --size 64K", 65536},
+		{"--needed x --size=4M", 4 << 20},
+		{"--needed x --size 2G", UINT64_C(2) << 30},
+		{"--needed x --size 16777215T", UINT64_C(16777215) << 40},
+	};
+	static const char *const bad[] = {
+		"0", "-1", "K", "1k", "1KB", "1KK", "16777216T", "1.5M", "99999999999999999999"};
+	char text[64];
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(parse(good[i].arguments), 0);
+		assert_true(first.size == good[i].size);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "--needed x --size=%s", bad[i]);
+		assert_int_equal(parse(text), -EINVAL);
+		assert_non_null(strstr(gw_last_error(), "--size"));
+	}
 }
 
 static void test_defaults_stay(void **state)
@@ -212,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_kinds),
+		cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_defaults_stay),
 		cmocka_unit_test(test_mistakes),
 		cmocka_unit_test(test_help_ends_the_reading),

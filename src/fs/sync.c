@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/sync.c - what was written and answered is on the server before the guest is elsewhere. */
+#include <errno.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <linux/magic.h>
+
+#include "base/checked.h"
+#include "fs/collect.h"
+#include "fs/handles.h"
+#include "fs/sync.h"
+#include "godwit/error.h"
+
+/*
+ * File systems that several hosts can use at once without seeing each other's caches at once: a
+ * destination would read what was there before. Those of clusters (gfs2, ocfs2, ceph, lustre) keep
+ * caches coherent by locks. Not in every linux/magic.h; the numbers are those of statfs(2).
+ */
+#define MAGIC_CIFS 0xff534d42
+#define MAGIC_SMB2 0xfe534d42
+#define MAGIC_FUSE 0x65735546
+#define MAGIC_9P   0x01021997
+#define MAGIC_AFS  0x5346414f
+#define MAGIC_VBOX 0x786f4256
+
+static bool is_incoherent(int fd)
+{
+	static const uint32_t local_caches[] = {
+		NFS_SUPER_MAGIC, MAGIC_CIFS, MAGIC_SMB2, MAGIC_FUSE,
+		MAGIC_9P,	 MAGIC_AFS,  MAGIC_VBOX, SMB_SUPER_MAGIC,
+	};
+	struct statfs sfs;
+
+	if (fstatfs(fd, &sfs) < 0)
+		return false;
+	for (size_t i = 0; i < GW_ARRAY_LEN(local_caches); i++) {
+		if (local_caches[i] == (uint32_t)sfs.f_type)
+			return true;
+	}
+	return false;
+}
+
+static int sync_handle(struct fs *fs, struct fs_handle *handle)
+{
+	char text[FS_DESCRIBE_MAX];
+
+	if (handle->fd < 0 || !atomic_load(&handle->dirty) || !is_incoherent(handle->fd))
+		return 0;
+	if (fsync(handle->fd) < 0)
+		return gw_fail(errno, "save: %s: what was written cannot be synced: %s",
+			       fs_describe(fs->inodes, handle->inode, text), strerror(errno));
+	atomic_store(&handle->dirty, false);
+	return 0;
+}
+
+int fs_sync_all(struct fs *fs)
+{
+	struct fs_open *open;
+	uint32_t at = 0;
+	int err = 0;
+
+	while (!err && (open = fs_slots_next(&fs->handles->slots, &at))) {
+		if (!fs_slot_try_pin(&open->slot))
+			continue;
+		err = sync_handle(fs, &open->handle);
+		fs_handle_put(&open->handle);
+	}
+	return err;
+}

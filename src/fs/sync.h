@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/sync.h - what was written and answered is on the server before the guest is elsewhere. */
+#ifndef GW_FS_SYNC_H
+#define GW_FS_SYNC_H
+
+#include <stdbool.h>
+
+struct fs;
+
+/* At SAVE: every handle that was written to since its last sync. An error fails the save. */
+int fs_sync_all(struct fs *fs);
+
+#endif
