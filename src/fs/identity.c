@@ -168,6 +168,7 @@ bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode)
 	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED) || fs_inode_has(inode, FS_INODE_LOST))
 		return false;
 	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	fs_inode_renamed(inode);
 	atomic_fetch_sub(&inodes->lazy.unresolved, 1);
 	atomic_fetch_add(&inodes->lazy.stale, 1);
 	return true;
