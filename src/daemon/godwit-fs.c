@@ -132,13 +132,17 @@ static const struct gw_option options[] = {
 
 static int check_share(const char *path)
 {
+	GW_AUTO_FD int fd = -1;
 	struct stat st;
 
 	if (stat(path, &st) < 0)
 		return gw_fail(errno, "shared directory %s: %s", path, strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return gw_fail(ENOTDIR, "shared directory %s: not a directory", path);
-	return 0;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? gw_fail(errno, "shared directory %s cannot be read: %s", path,
+				strerror(errno))
+		      : 0;
 }
 
 static int check(void *opaque)

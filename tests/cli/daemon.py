@@ -8,6 +8,7 @@ import grp
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -40,6 +41,11 @@ class CommandLine(unittest.TestCase):
             self.assertEqual(json.loads(ran.stdout)["features"], discovery["features"])
 
     def test_usage_errors(self):
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "s")
+            ran = run("--shared-dir", directory, "--socket-path", path, "--nothing")
+            self.assertEqual(ran.returncode, 2)
+            self.assertEqual(os.listdir(directory), [])
         for arguments in (
             (),
             ("--nothing",),
@@ -118,6 +124,26 @@ class Program(unittest.TestCase):
         with open(self.share + "f", "w", encoding="utf-8"):
             pass
         self.assertIn("not a directory", self.refused("--shared-dir", self.share + "f"))
+
+    def test_a_share_that_cannot_be_read(self):
+        os.chmod(self.share, 0o311)
+        program = shutil.copy(GODWIT_FS, os.path.dirname(self.path))
+        os.chmod(os.path.dirname(self.path), 0o777)
+
+        def ordinary():
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setresgid(65534, 65534, 65534)
+                os.setresuid(65534, 65534, 65534)
+        for sandbox in ("namespace", "none"):
+            # pylint: disable=subprocess-popen-preexec-fn
+            ran = subprocess.run([program, "--log-level=error", f"--sandbox={sandbox}",
+                                  "--shared-dir", self.share, "--socket-path", self.path],
+                                 capture_output=True, text=True, timeout=30, check=False,
+                                 preexec_fn=ordinary)
+            self.assertEqual(ran.returncode, 1, ran.stderr)
+            self.assertRegex(ran.stderr, r"\Agodwit-fs: .*cannot be read: Permission denied\n\Z")
+            self.assertFalse(os.path.exists(self.path))
 
     def test_sandbox(self):
         daemon = self.start("--socket-path", self.path, "--sandbox=none")

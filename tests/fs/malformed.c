@@ -2,6 +2,8 @@
 /* fs/malformed.c - every operation at every wrong length: an errno, and life goes on. */
 #include "../common/fuse_client.h"
 
+#include <stdio.h>
+
 #include "fs/ops.h"
 
 static struct fuse_client client;
@@ -179,6 +181,44 @@ static void test_hiprio(void **state)
 	assert_alive();
 }
 
+/* Lines of the log that speak of a guest's request. */
+static atomic_uint lines;
+static char last_line[256];
+
+static void keep_line(void *opaque, enum gw_log_level level, const char *line)
+{
+	(void)opaque;
+	if (level != GW_LOG_WARN || !strstr(line, "guest: "))
+		return;
+	if (!strstr(line, "left out"))
+		snprintf(last_line, sizeof(last_line), "%s", line);
+	lines++;
+}
+
+/* Who reads the log learns which request, from where, and what was wrong; not each time. */
+static void test_said_in_the_log(void **state)
+{
+	static const struct fuse_open_in in;
+
+	(void)state;
+	/* What may be said in this second has been said by the tests before. */
+	usleep(1100000);
+	gw_log_set_level(GW_LOG_WARN);
+	gw_log_set_sink(keep_line, NULL);
+	for (int i = 0; i < 1000; i++) {
+		struct fuse_call call = {
+			.opcode = FUSE_OPEN, .nodeid = 7, .arg = &in, .arg_len = 3, .room = 64};
+
+		assert_int_equal(fuse_call(&client, &call), -EINVAL);
+	}
+	gw_log_set_sink(NULL, NULL);
+	assert_non_null(strstr(last_line, "OPEN"));
+	assert_non_null(strstr(last_line, "queue 1, node 0x7"));
+	assert_non_null(strstr(last_line, "3 bytes of argument, expected 8"));
+	/* Of one second or, on a busy machine, of a few. */
+	assert_in_range(lines, 1, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -188,6 +228,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_headers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unknown, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hiprio, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_said_in_the_log, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
