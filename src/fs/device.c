@@ -58,12 +58,19 @@ static void fs_destroy(void *dev)
 
 static int check_handles(const struct fs *fs)
 {
-	if (fs->host->handles != FS_HANDLES_MANDATORY || fs_mount_fd(fs->inodes, 0) >= 0)
+	const char *asked = NULL;
+
+	if (fs->host->handles == FS_HANDLES_MANDATORY)
+		asked = "--inode-file-handles=mandatory";
+	else if (fs->host->migration_mode == FS_MIGRATION_HANDLES)
+		asked = "--migration-mode=file-handles";
+	if (!asked || fs_mount_fd(fs->inodes, 0) >= 0)
 		return 0;
 	return gw_fail(EOPNOTSUPP,
-		       "shared directory %s: files there cannot be opened by handle, which "
-		       "--inode-file-handles=mandatory requires",
-		       fs->host->shared_dir);
+		       "shared directory %s: files there cannot be opened by handle, which %s "
+		       "requires (that takes root's CAP_DAC_READ_SEARCH outside of a user "
+		       "namespace, and a file system that has handles)",
+		       fs->host->shared_dir, asked);
 }
 
 static int fs_create(void **dev, const struct gw_params *instance, const void *host)

@@ -18,7 +18,7 @@
 #define FS_NAME_MAX		  255
 #define FS_INODE_LIMIT_MAX	  ((1u << 26) - 1) /* no more can be (slots.h) */
 #define FS_INODE_MEMORY_MAX	  (1u << 20)	   /* MiB */
-#define FS_VERIFY_BUDGET_DEFAULT  1000 /* ms */
+#define FS_VERIFY_BUDGET_DEFAULT  1000		   /* ms */
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };

@@ -59,7 +59,7 @@ class Shut(unittest.TestCase):
 
     def command(self, *options):
         return [self.program, "--shared-dir", self.share, "--socket-path", self.path,
-                "--log-level", "warn", *options]
+                *(() if "--log-level=error" in options else ("--log-level", "warn")), *options]
 
     def start(self, *options, nobody=False):
         """The process outside, and the one inside (the same without walls)."""
@@ -167,6 +167,22 @@ class Shut(unittest.TestCase):
         self.assertIn("signal 9", outer.stderr.read())
         self.assertFalse(os.path.exists(self.path))
         self.assertFalse(os.path.exists(self.path + ".control"))
+
+    def test_handles_that_cannot_be_opened(self):
+        """Tried before anything is served, whatever capabilities there seem to be."""
+        become = become_nobody if IS_ROOT else None
+        for options, before in ((("--modcaps=-dac_read_search",), None), ((), become),
+                                (("--sandbox=none",), become)):
+            if before is None and not IS_ROOT:
+                continue
+            for asked in ("--migration-mode=file-handles", "--inode-file-handles=mandatory"):
+                ran = subprocess.run(self.command("--log-level=error", asked, *options),
+                                     capture_output=True, text=True, timeout=30, check=False,
+                                     preexec_fn=before)
+                self.assertEqual(ran.returncode, 1, ran.stderr)
+                self.assertEqual(ran.stderr.count("\n"), 1, ran.stderr)
+                self.assertTrue(asked in ran.stderr or "user namespace" in ran.stderr, ran.stderr)
+                self.assertFalse(os.path.exists(self.path))
 
     def test_refused(self):
         """One line says what cannot be, and what to do; nothing is left behind."""
