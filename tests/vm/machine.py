@@ -47,13 +47,20 @@ class Daemon:
     """One back-end process, its options spelled as virtiofsd spells them."""
 
     def __init__(
-        self, command: list[str], options: list[str], share: Path, sock: Path, log: Path
+        self,
+        command: list[str],
+        options: list[str],
+        share: Path,
+        sock: Path,
+        log: Path,
+        user: int | None = None,
     ) -> None:
         self.socket = sock
+        become = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         arguments = ["--socket-path", str(sock), "--shared-dir", str(share), *options]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
-                command + arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                command + arguments, stdin=subprocess.DEVNULL, stdout=out, stderr=out, **become
             )
         try:
             until("the back-end's socket", self._listens, SOCKET_TIMEOUT)
@@ -148,6 +155,7 @@ class Config:
     keep: bool = False  # leave logs and share where they are
     sandbox: str = "namespace"  # of the back-ends
     options: tuple[str, ...] = ("--xattr",)  # of the back-ends, too
+    user: int | None = None  # the back-ends run as this one, and the share is theirs; None: as we
     programs: dict[str, Path] = field(default_factory=dict)  # in the guest, by their paths there
 
     @property
@@ -192,13 +200,25 @@ class Lab:
         # Sockets have short paths only; what the guest sees lies where the build does, which
         # more often than /tmp is on a file system with everything.
         self.dir = Path(tempfile.mkdtemp(prefix="godwit-vm-"))
-        self.share = Path(tempfile.mkdtemp(prefix="share-", dir=config.guest_dir))
+        self.share = Path(tempfile.mkdtemp(prefix="share-", dir=self._place()))
         self.share.chmod(0o755)
+        self._command = self._give() if config.user is not None else config.daemon
         self._machines: list[Machine] = []
         self._initrd = self.dir / "initrd"
         modules = config.guest_dir / "modules"
         self._initrd.write_bytes(guest.initramfs(config.init, modules, config.programs))
         self.accel = self._choose_accel()
+
+    def _place(self) -> Path:
+        """For the share: another user gets to no build."""
+        return self.config.guest_dir if self.config.user is None else self.dir
+
+    def _give(self) -> list[str]:
+        """All that another user's back-end needs, where he gets at it."""
+        program = shutil.copy(self.config.daemon[0], self.dir)
+        for path in (self.dir, self.share):
+            os.chown(path, self.config.user, self.config.user)
+        return [program, *self.config.daemon[1:]]
 
     def __enter__(self) -> Lab:
         return self
@@ -237,7 +257,9 @@ class Lab:
 
     def _options(self, name: str, accel: str) -> list[str]:
         extra = []
-        if os.geteuid() != 0:
+        if self.config.user is not None:
+            extra = [f"share_uid={self.config.user}", f"share_gid={self.config.user}"]
+        elif os.geteuid() != 0:
             extra = [f"share_uid={os.geteuid()}", f"share_gid={os.getegid()}"]
         # Under software emulation on a busy host the kernel's own test of its timer fails.
         append = ["console=ttyS0", "panic=-1", "no_timer_check", *extra]
@@ -301,7 +323,7 @@ class Lab:
         sandbox = self.config.sandbox if ours else "none"
         sock, log = self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
         options = ["--sandbox", sandbox, *self.config.options]
-        daemon = Daemon(command or self.config.daemon, options, share, sock, log)
+        daemon = Daemon(command or self._command, options, share, sock, log, self.config.user)
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]
         device = (
