@@ -35,8 +35,8 @@ $(BUILD)/build.ninja: | deps-build
 	@meson setup $(BUILD) --prefix=$(PREFIX) --libexecdir=libexec $(MESONFLAGS)
 
 # Installs nothing, and says nothing, when all is there.
-.PHONY: deps-build deps-check deps-lint deps-deb
-deps-build deps-check deps-lint deps-deb: deps-%:
+.PHONY: deps-build deps-check deps-lint deps-deb deps-fs-tools
+deps-build deps-check deps-lint deps-deb deps-fs-tools: deps-%:
 	@scripts/install-deps $*
 
 demo: deps-check all
@@ -50,7 +50,7 @@ check: deps-check all
 
 # The guest's file system against the host's, in all configurations, and against a model while the
 # guest moves MIGRATIONS times in SECONDS.
-check-fs: deps-check all
+check-fs: deps-check deps-fs-tools all
 	@scripts/fetch-guest $(BUILD)
 	@scripts/check-fs $(BUILD) $(SECONDS) $(MIGRATIONS)
 
