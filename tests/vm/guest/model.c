@@ -229,7 +229,7 @@ static void report_difference(const struct model *model, struct state *state)
 	atomic_store(&state->failed, true);
 }
 
-/* Until it is told to stop, or a difference; at the end the kernel has nothing cached that helps. */
+/* Until told to stop, or a difference; at the end the kernel has nothing cached that helps. */
 static void work(struct state *state, uint64_t seed)
 {
 	const struct timespec pause = {0, PAUSE_NS};
