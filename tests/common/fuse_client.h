@@ -36,8 +36,8 @@ struct fuse_options {
 	const char *xattrmap;
 	struct gw_texts uids, gids; /* translated */
 	bool readonly, no_readdirplus, noatime;
-	bool control;	     /* with a control socket, at client->control */
-	bool watch;	     /* for what others change; takes root */
+	bool control; /* with a control socket, at client->control */
+	bool watch;   /* for what others change; takes root */
 	enum fs_on_error on_error;
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */

@@ -264,7 +264,9 @@ static bool do_make(struct model *m)
 	if (!node || !free_entry(m) || depth_of(m, parent) >= DEPTH_MAX - 1)
 		return true;
 	any_name(m, name);
-	*node = (struct model_node){.type = kind < 5 ? MODEL_FILE : kind < 7 ? MODEL_DIR : MODEL_LINK};
+	*node = (struct model_node){.type = kind < 5   ? MODEL_FILE
+					    : kind < 7 ? MODEL_DIR
+						       : MODEL_LINK};
 	node->mode = node->type == MODEL_LINK ? 0777 : 0600 | (mode_t)below(m, 0100);
 	if (node->type == MODEL_DIR)
 		node->mode |= 0100;
@@ -457,8 +459,8 @@ static bool do_write(struct model *m)
 
 		memcpy(data + i, &random, len - i < 8 ? len - i : 8);
 	}
-	note(m, "write %d (file %d) %zu at %zu%s", (int)(h - m->handles),
-	     (int)(h->node - m->nodes), len, at, h->append ? ", append" : "");
+	note(m, "write %d (file %d) %zu at %zu%s", (int)(h - m->handles), (int)(h->node - m->nodes),
+	     len, at, h->append ? ", append" : "");
 	ret = m->ops->write(m->fs, h, at, data, len);
 	if (ret > 0) {
 		memcpy(h->node->data + at, data, (size_t)ret);
@@ -702,9 +704,9 @@ static const struct {
 	bool (*run)(struct model *model);
 	unsigned weight;
 } operations[] = {
-	{do_make, 14},	{do_remove, 10}, {do_link, 4},	{do_rename, 8}, {do_lookup, 5},
-	{do_open, 10},	{do_close, 7},	 {do_write, 14}, {do_read, 8},	{do_truncate, 4},
-	{do_chmod, 3},	{do_value, 3},	 {do_list, 6},	{do_verify, 8},
+	{do_make, 14}, {do_remove, 10}, {do_link, 4},	{do_rename, 8}, {do_lookup, 5},
+	{do_open, 10}, {do_close, 7},	{do_write, 14}, {do_read, 8},	{do_truncate, 4},
+	{do_chmod, 3}, {do_value, 3},	{do_list, 6},	{do_verify, 8},
 };
 
 void model_start(struct model *m, const struct model_ops *ops, void *fs, uint64_t seed,
@@ -762,8 +764,8 @@ const char *model_report(const struct model *m, unsigned n)
 	static char line[512];
 
 	if (n == 0) {
-		snprintf(line, sizeof(line), "seed %llu, step %llu: %s", (unsigned long long)m->seed,
-			 (unsigned long long)m->step, m->difference);
+		snprintf(line, sizeof(line), "seed %llu, step %llu: %s",
+			 (unsigned long long)m->seed, (unsigned long long)m->step, m->difference);
 		return line;
 	}
 	if (n > MODEL_HISTORY || n > m->step)

@@ -35,7 +35,7 @@ struct model_node {
 	size_t size;
 	uint8_t *data;
 	char target[MODEL_NAME_MAX], value[MODEL_VALUE_MAX]; /* of a link; of user.model */
-	uint64_t lost_at; /* when a name was last removed here */
+	uint64_t lost_at;				     /* when a name was last removed here */
 };
 
 struct model_entry {

@@ -12,10 +12,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define STEPS_A_WALK   4000
-#define STEPS_A_MOVE   20 /* at most; on average half of it */
+#define STEPS_A_WALK	 4000
+#define STEPS_A_MOVE	 20 /* at most; on average half of it */
 #define WALKS_BY_DEFAULT 1
-#define LIST_ROOM      512 /* a few names at a time */
+#define LIST_ROOM	 512 /* a few names at a time */
 
 struct guest {
 	struct fuse_client client[2]; /* in turn; the other one is stopped */
@@ -195,14 +195,14 @@ static int fs_set_value(void *fs, struct model_node *node, struct model_handle *
 {
 	struct fuse_setxattr_in in = {.size = (uint32_t)strlen(value)};
 
-	return result(fuse_call(here(fs),
-				&(struct fuse_call){.opcode = FUSE_SETXATTR,
-						    .nodeid = node->id,
-						    .arg = &in,
-						    .arg_len = FUSE_COMPAT_SETXATTR_IN_SIZE,
-						    .name = "user.model",
-						    .data = value,
-						    .data_len = strlen(value)}));
+	return result(
+		fuse_call(here(fs), &(struct fuse_call){.opcode = FUSE_SETXATTR,
+							.nodeid = node->id,
+							.arg = &in,
+							.arg_len = FUSE_COMPAT_SETXATTR_IN_SIZE,
+							.name = "user.model",
+							.data = value,
+							.data_len = strlen(value)}));
 }
 
 static int fs_get_value(void *fs, struct model_node *node, struct model_handle *handle, char *value,

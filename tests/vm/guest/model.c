@@ -98,8 +98,7 @@ static int do_rename(void *fs, struct model_node *from, const char *name, struct
 			      name_in(fs, to, name2), flags));
 }
 
-static int do_lookup(void *fs, struct model_node *parent, const char *name,
-		     struct model_node *node)
+static int do_lookup(void *fs, struct model_node *parent, const char *name, struct model_node *node)
 {
 	struct stat st;
 
@@ -177,13 +176,13 @@ static int do_readlink(void *fs, struct model_node *node, char *target, size_t r
 static int do_set_value(void *fs, struct model_node *node, struct model_handle *handle,
 			const char *value)
 {
-	return result(handle ? fsetxattr((int)handle->id, ATTRIBUTE, value, strlen(value), 0)
-			     : setxattr(path_of(fs, node, NULL), ATTRIBUTE, value, strlen(value),
-					0));
+	return result(
+		handle ? fsetxattr((int)handle->id, ATTRIBUTE, value, strlen(value), 0)
+		       : setxattr(path_of(fs, node, NULL), ATTRIBUTE, value, strlen(value), 0));
 }
 
-static int do_get_value(void *fs, struct model_node *node, struct model_handle *handle,
-			char *value, size_t room)
+static int do_get_value(void *fs, struct model_node *node, struct model_handle *handle, char *value,
+			size_t room)
 {
 	return result(handle ? fgetxattr((int)handle->id, ATTRIBUTE, value, room)
 			     : getxattr(path_of(fs, node, NULL), ATTRIBUTE, value, room));

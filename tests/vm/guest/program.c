@@ -89,17 +89,22 @@ void program_set(char *line)
 }
 
 /* To the host's, as the share's files tell it: in some modes the guest sets times, in others the
- * host does, and the two are compared. */
+ * host does, and the two are compared. Rather early than late by the time that asking took. */
 void program_set_clock(void)
 {
 	const char *path = SHARE "/.clock";
+	uint64_t start = now_ms();
 	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	struct statx stx = {0};
+	uint64_t usec;
 
-	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_CTIME, &stx) < 0 ||
-	    settimeofday(&(struct timeval){.tv_sec = stx.stx_ctime.tv_sec,
-					   .tv_usec = stx.stx_ctime.tv_nsec / 1000},
-			 NULL) < 0)
+	if (fd < 0 || statx(fd, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_CTIME, &stx) < 0)
+		channel_say("fail clock: %s", strerror(errno));
+	usec = stx.stx_ctime.tv_nsec / 1000 + (now_ms() - start + 1) * 1000;
+	if (settimeofday(
+		    &(struct timeval){.tv_sec = stx.stx_ctime.tv_sec + (time_t)(usec / 1000000),
+				      .tv_usec = (suseconds_t)(usec % 1000000)},
+		    NULL) < 0)
 		channel_say("fail clock: %s", strerror(errno));
 	if (fd >= 0)
 		close(fd);
