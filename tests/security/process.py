@@ -168,6 +168,44 @@ class Shut(unittest.TestCase):
         self.assertFalse(os.path.exists(self.path))
         self.assertFalse(os.path.exists(self.path + ".control"))
 
+    @unittest.skipUnless(IS_ROOT, "only root can give somebody subordinate ids")
+    def test_subordinate_ids(self):
+        """A range of ids that /etc/subuid grants, in a mount namespace where it does."""
+        if not shutil.which("newuidmap"):
+            self.skipTest("there is no newuidmap (Debian's package uidmap)")
+        grants = os.path.join(self.dir, "grants")
+        with open(grants, "w", encoding="utf-8") as file:
+            file.write(f"{NOBODY}:200000:1000\nnobody:200000:1000\n")
+        os.chown(self.share, 200000, 200000)
+        script = (f"mount --bind {grants} /etc/subuid && mount --bind {grants} /etc/subgid && "
+                  f"exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups "
+                  '"$@"')
+        outer = subprocess.Popen(["unshare", "--mount", "sh", "-c", script, "sh",
+                                  *self.command("--uid-map=:0:200000:1000:",
+                                                "--gid-map=:0:200000:1000:")],
+                                 stderr=subprocess.PIPE, text=True)
+        self.addCleanup(outer.stderr.close)
+        self.addCleanup(outer.wait)
+        self.addCleanup(outer.kill)
+        ready = self.until(lambda: outer.poll() is not None or (
+            os.path.exists(self.path) and children(outer.pid) and self.is_ready(outer)))
+        self.assertTrue(ready)
+        if outer.poll() is not None:
+            said = outer.stderr.read()
+            if "user namespace" in said or "mount" in said:
+                self.skipTest(said)
+            self.fail(said)
+        inner = children(outer.pid)[0]
+        for name in ("uid_map", "gid_map"):
+            with open(f"/proc/{inner}/{name}", encoding="utf-8") as file:
+                self.assertEqual(file.read().split(), ["0", "200000", "1000"])
+        # Root in there: the first of the range out here, with what serving files takes.
+        status = read_status(f"/proc/{inner}")
+        self.assertEqual(status["Uid"].split(), ["200000"] * 4)
+        self.assertEqual(status["Gid"].split(), ["200000"] * 4)
+        self.assert_status(inner, NEEDED)
+        self.assertNotEqual(int(status["CapEff"], 16), 0)
+
     def test_handles_that_cannot_be_opened(self):
         """Tried before anything is served, whatever capabilities there seem to be."""
         become = become_nobody if IS_ROOT else None
