@@ -48,7 +48,7 @@ static int make_and_remove(int dir)
 /* What was heard is left to the kernel to merge or drop: reading it is another thread's time. */
 static double measure(int (*operation)(int dir), int dir, const char *watched)
 {
-	GW_AUTO_FD int fd = watched ? fs_watch_open(watched) : -1;
+	GW_AUTO_FD int fd = watched ? fs_watch_open(watched, false) : -1;
 	double start;
 
 	if (watched && fd < 0) {

@@ -89,6 +89,8 @@ static const struct gw_option options[] = {
 	 GW_OPTION_FLAG, .rare = true},
 	{"watch", NULL, "notice what others change in the directory", AT(watch), GW_OPTION_FLAG,
 	 .rare = true},
+	{"notification-queue", NULL, "experimental: and tell the guest",
+	 AT(host.policy.notification), GW_OPTION_FLAG, .rare = true},
 	{"readonly", NULL, "the guest may not change anything", AT(host.readonly), GW_OPTION_FLAG},
 	{"sandbox", "MODE", "namespace, chroot, none [namespace]", AT(sandbox.mode), GW_OPTION_WORD,
 	 .words = gw_sandbox_words},
@@ -156,6 +158,8 @@ static int check(void *opaque)
 	if (fs->host.policy.killpriv && fs->no_killpriv)
 		return gw_fail(EINVAL,
 			       "options --killpriv-v2 and --no-killpriv-v2 exclude each other");
+	if (fs->host.policy.notification && !fs->watch)
+		return gw_fail(EINVAL, "option --notification-queue goes with --watch");
 	if (fs->announce_submounts || fs->no_announce_submounts)
 		fs->host.policy.submounts = fs->announce_submounts;
 	err = fs_host_check(&fs->host);
@@ -217,7 +221,7 @@ static int set_nofile(unsigned wanted)
 
 static int open_watch(struct fs_daemon *fs)
 {
-	int fd = fs_watch_open(fs->host.shared_dir);
+	int fd = fs_watch_open(fs->host.shared_dir, fs->host.policy.notification);
 
 	fs->host.watch_fd = fd;
 	return fd < 0 ? fd : 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/attr.c - attributes as the guest gets them, and for how long it may believe them. */
 #include "fs/attr.h"
+#include "fs/notify.h"
 #include "fs/request.h"
 #include "fs/watch.h"
 
@@ -37,15 +38,28 @@ const struct fs_cache_policy *fs_cache_policy(const struct fs *fs, struct fs_ino
 					  : &policies[fs->policy.cache];
 }
 
+/* Whom to name to the guest when it changes (notify.h). */
+static void learn(const struct fs *fs, struct fs_inode *inode)
+{
+	uint64_t key;
+
+	if (fs_notify_agreed(fs) && fs_watch_key(inode, &key))
+		fs_notify_learn(fs->notify, key, fs_inode_id(inode));
+}
+
 /* The same by its id; the guest has just been given a reference. */
-static uint64_t attr_valid(const struct fs *fs, uint64_t nodeid)
+static uint64_t attr_valid(const struct fs *fs, struct fs_inode *parent, uint64_t nodeid)
 {
 	FS_AUTO_INODE struct fs_inode *inode = NULL;
 
-	if (!fs->watch || fs_changed_quiet(fs_watch_changed(fs->watch)))
+	if (!fs->watch || (fs_changed_quiet(fs_watch_changed(fs->watch)) && !fs_notify_agreed(fs)))
 		return policies[fs->policy.cache].valid;
 	inode = fs_inode_get(fs->inodes, nodeid);
-	return inode ? fs_cache_policy(fs, inode)->valid : 0;
+	if (!inode)
+		return 0;
+	learn(fs, parent);
+	learn(fs, inode);
+	return fs_cache_policy(fs, inode)->valid;
 }
 
 /* The 32-bit form of a device number that FUSE uses: 12 bits of major, 20 of minor. */
@@ -110,7 +124,7 @@ void fs_entry_fill(const struct fs *fs, struct fs_inode *parent, struct fuse_ent
 	*entry = (struct fuse_entry_out){
 		.nodeid = nodeid,
 		.entry_valid = fs_cache_policy(fs, parent)->valid,
-		.attr_valid = attr_valid(fs, nodeid),
+		.attr_valid = attr_valid(fs, parent, nodeid),
 	};
 	fs_attr_fill(fs, &entry->attr, stx);
 	/* Of the share's own root nobody asks for an entry. */

@@ -8,7 +8,7 @@
 #include "fs/request.h"
 #include "godwit/error.h"
 
-#define QUEUES_MAX (1 + FS_REQUEST_QUEUES_MAX)
+#define QUEUES_MAX FS_QUEUES_MAX
 
 struct block {
 	struct fs_op_counts ops[FS_OPCODES_MAX];

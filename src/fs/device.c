@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/device.c - the virtio-fs device (VIRTIO 1.3, 5.11): its model, its life, its queues. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +15,7 @@
 #include "fs/inode.h"
 #include "fs/locks.h"
 #include "fs/model.h"
+#include "fs/notify.h"
 #include "fs/pool.h"
 #include "fs/records.h"
 #include "fs/report.h"
@@ -48,6 +50,7 @@ static void fs_destroy(void *dev)
 	fs_counters_free(fs->counters);
 	fs_waits_free(fs->waits);
 	fs_watch_free(fs->watch);
+	fs_notify_free(fs->notify);
 	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);
 	fs_inodes_free(fs->inodes);
@@ -112,8 +115,10 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_pool_new(&fs->pool, fs, fs->host->thread_pool_size);
 	if (ret == 0)
 		ret = fs_collector_new(&fs->collector, fs);
+	if (ret == 0)
+		ret = fs_notify_new(&fs->notify);
 	if (ret == 0 && fs->host->watch_fd)
-		ret = fs_watch_new(&fs->watch, fs->host->watch_fd);
+		ret = fs_watch_new(&fs->watch, fs->host->watch_fd, fs->notify);
 	if (ret < 0) {
 		fs_destroy(fs);
 		return ret;
@@ -130,20 +135,36 @@ static int fs_negotiated(void *dev, uint64_t features)
 	return 0;
 }
 
+/* With the notification queue there is one member more. */
+struct config {
+	struct fuse_virtio_config fs;
+	uint32_t notify_buf_size;
+};
+static_assert(sizeof(struct config) == 44, "VIRTIO 1.3, 5.11.4");
+
+static uint64_t fs_features(void *dev)
+{
+	const struct fs *fs = dev;
+
+	return fs->policy.notification ? FS_F_NOTIFICATION : 0;
+}
+
 static int fs_config_get(void *dev, size_t offset, void *buf, size_t len)
 {
 	const struct fs *fs = dev;
-	struct fuse_virtio_config config = {.num_request_queues = request_queues(fs)};
+	struct config config = {.fs.num_request_queues = request_queues(fs),
+				.notify_buf_size = FS_NOTIFY_BUF_SIZE};
+	size_t size = fs->policy.notification ? sizeof(config) : sizeof(config.fs);
 
 	/* Without a tag of ours QEMU has its own, and warns of a back-end that has one too. */
 	if (!fs->host->tag)
 		return gw_fail(ENOTSUP, "virtio-fs: no tag is configured");
-	if (!gw_range_within(offset, len, sizeof(config)))
+	if (!gw_range_within(offset, len, size))
 		return gw_fail(EINVAL,
 			       "virtio-fs: configuration space has %zu bytes, %zu at %zu "
 			       "are asked for",
-			       sizeof(config), len, offset);
-	memcpy(config.tag, fs->host->tag, strlen(fs->host->tag));
+			       size, len, offset);
+	memcpy(config.fs.tag, fs->host->tag, strlen(fs->host->tag));
 	memcpy(buf, (const char *)&config + offset, len);
 	return 0;
 }
@@ -153,14 +174,25 @@ static int fs_queue_start(void *dev, struct gw_queue *queue)
 	return fs_waits_queue_start(dev, queue);
 }
 
+static bool is_for_notifications(const struct fs *fs, const struct gw_queue *queue)
+{
+	return fs_notify_agreed(fs) && gw_queue_index(queue) == FS_NOTIFY_QUEUE;
+}
+
 static void fs_queue_stop(void *dev, struct gw_queue *queue)
 {
-	fs_waits_queue_stop(dev, queue);
+	if (is_for_notifications(dev, queue))
+		fs_notify_queue_stop(dev, queue);
+	else
+		fs_waits_queue_stop(dev, queue);
 }
 
 static void fs_queue_ready(void *dev, struct gw_queue *queue)
 {
-	fs_serve_queue(dev, queue);
+	if (is_for_notifications(dev, queue))
+		fs_notify_queue_ready(dev, queue);
+	else
+		fs_serve_queue(dev, queue);
 }
 
 static void fs_reset(void *dev)
@@ -203,19 +235,22 @@ static void fs_outcome(void *dev, enum gw_outcome outcome)
 /* And the high-priority one, which comes first. */
 static unsigned fs_queues(void *dev)
 {
-	return 1 + request_queues(dev);
+	const struct fs *fs = dev;
+
+	return 1 + fs->policy.notification + request_queues(fs);
 }
 
 const struct gw_device_ops fs_device_ops = {
 	.size = sizeof(struct gw_device_ops),
 	.name = "virtio-fs",
 	.virtio_id = VIRTIO_ID_FS,
-	.max_queues = 1 + FS_REQUEST_QUEUES_MAX,
-	.config_len = sizeof(struct fuse_virtio_config),
+	.max_queues = FS_QUEUES_MAX,
+	.config_len = sizeof(struct config),
 	.ownership = GW_SHARED,
 	.models = models,
 	.create = fs_create,
 	.destroy = fs_destroy,
+	.features = fs_features,
 	.negotiated = fs_negotiated,
 	.config_get = fs_config_get,
 	.queue_start = fs_queue_start,

@@ -12,8 +12,10 @@
 #include "fs/idmap.h"
 #include "godwit/device.h"
 
-#define FS_TAG_MAX		  36 /* VIRTIO 1.3, 5.11.4 */
-#define FS_REQUEST_QUEUES_MAX	  64
+#define FS_TAG_MAX	      36 /* VIRTIO 1.3, 5.11.4 */
+#define FS_REQUEST_QUEUES_MAX 64
+/* Before them the one of high priority, and perhaps the one for notifications (notify.h). */
+#define FS_QUEUES_MAX		  (2 + FS_REQUEST_QUEUES_MAX)
 #define FS_REQUEST_QUEUES_DEFAULT 4
 #define FS_NAME_MAX		  255
 #define FS_INODE_LIMIT_MAX	  ((1u << 26) - 1) /* no more can be (slots.h) */
@@ -57,6 +59,7 @@ struct fs_policy {
 	bool mmap;		/* files that are read and written directly can be mapped shared */
 	bool posix_lock, flock; /* locks of the guest are locks on the host */
 	bool lock_wait;		/* and are waited for */
+	bool notification;	/* there is a notification queue (notify.h) */
 	bool killpriv;		/* set-id bits are taken away here, when the guest says so */
 };
 
@@ -114,6 +117,7 @@ struct fs_counters;  /* counters.h */
 struct fs_waits;     /* waits.h */
 struct fs_watch;     /* watch.h */
 struct fs_resolver;  /* resolver.h */
+struct fs_notify;    /* notify.h */
 
 struct fs {
 	const struct fs_host *host;
@@ -133,7 +137,8 @@ struct fs {
 	struct fs_counters *counters;
 	struct fs_resolver *resolver;
 	struct fs_watch *watch; /* NULL: others' changes are not watched */
-	uint64_t features;	/* negotiated virtio features */
+	struct fs_notify *notify;
+	uint64_t features; /* negotiated virtio features */
 };
 
 extern const struct gw_device_ops fs_device_ops;

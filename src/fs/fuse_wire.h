@@ -567,6 +567,24 @@ struct fuse_supp_groups {
 };
 
 /* Device configuration (VIRTIO 1.3, 5.11.4); little-endian. The tag is padded with NULs. */
+/* What the device sends of itself has unique 0 and one of these as its error. */
+enum fuse_notify_code {
+	FUSE_NOTIFY_INVAL_INODE = 2,
+	FUSE_NOTIFY_INVAL_ENTRY = 3,
+};
+
+struct fuse_notify_inval_inode_out {
+	uint64_t ino;
+	int64_t off;
+	int64_t len; /* 0: to the end */
+};
+
+struct fuse_notify_inval_entry_out { /* the name and a NUL follow */
+	uint64_t parent;
+	uint32_t namelen;
+	uint32_t flags;
+};
+
 struct fuse_virtio_config {
 	uint8_t tag[36];
 	uint32_t num_request_queues;
@@ -644,6 +662,8 @@ FUSE_WIRE_SIZE(fuse_getxattr_out, 8);
 FUSE_WIRE_SIZE(fuse_interrupt_in, 8);
 FUSE_WIRE_SIZE(fuse_ext_header, 8);
 FUSE_WIRE_AT(fuse_supp_groups, groups, 4);
+FUSE_WIRE_SIZE(fuse_notify_inval_inode_out, 24);
+FUSE_WIRE_SIZE(fuse_notify_inval_entry_out, 16);
 FUSE_WIRE_SIZE(fuse_virtio_config, 40);
 FUSE_WIRE_AT(fuse_virtio_config, num_request_queues, 36);
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "FUSE wire: little-endian hosts only");

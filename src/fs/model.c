@@ -60,6 +60,9 @@ static const struct gw_param params[] = {
 	{.name = "lock-wait",
 	 .doc = "Who wants to wait for a lock on the host waits.",
 	 .type = GW_PARAM_BOOL},
+	{.name = "notification-queue",
+	 .doc = "There is a notification queue (experimental).",
+	 .type = GW_PARAM_BOOL},
 	{.name = "submounts",
 	 .doc = "Mounts inside the share are mounts in the guest, with device numbers of their "
 		"own.",
@@ -129,6 +132,7 @@ static const struct setting {
 	{"flock", offsetof(struct fs_policy, flock)},
 	{"lock-wait", offsetof(struct fs_policy, lock_wait)},
 	{"killpriv-v2", offsetof(struct fs_policy, killpriv)},
+	{"notification-queue", offsetof(struct fs_policy, notification)},
 };
 
 static int64_t setting_get(const struct setting *setting, const struct fs_policy *policy)

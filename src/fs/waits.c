@@ -19,7 +19,7 @@ struct fs_waits {
 	 * (struct fs_wait) as well. */
 	struct fs_request *first;
 	_Atomic unsigned count;
-	bool stopped[1 + FS_REQUEST_QUEUES_MAX];
+	bool stopped[FS_QUEUES_MAX];
 };
 
 int fs_waits_new(struct fs_waits **waits)

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/thread.h"
 #include "fs/evidence.h"
+#include "fs/notify.h"
 #include "fs/table.h"
 #include "fs/watch.h"
 #include "godwit/error.h"
@@ -31,6 +32,7 @@ struct fs_watch {
 	int self; /* as the kernel tells this process of itself, in its PID namespace */
 	pthread_t thread;
 	bool started;
+	struct fs_notify *notify; /* NULL: nobody to tell */
 	_Atomic uint64_t changes, overflows;
 	struct fs_changed changed;
 	/* As the kernel aligns them. */
@@ -52,27 +54,50 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+/* Do these change a directory's names? */
+#define NAMES (FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO)
+
+/* The name behind the handle of a directory, "." if the directory itself is meant; @len 0: none. */
+static void tell(struct fs_watch *watch, uint64_t key, uint64_t mask, const char *name, size_t len)
+{
+	size_t name_len = len ? strnlen(name, len) : 0;
+
+	if (!watch->notify)
+		return;
+	if (mask & NAMES && name_len && name_len < len)
+		fs_notify_entry(watch->notify, key, name, name_len);
+	else if (!len || (name_len == 1 && name[0] == '.'))
+		fs_notify_inode(watch->notify, key);
+}
+
 /* One record of an event: the object or its directory, as a handle. */
-static void take_record(struct fs_watch *watch, const char *at, size_t len, uint64_t now)
+static void take_record(struct fs_watch *watch, uint64_t mask, const char *at, size_t len,
+			uint64_t now)
 {
 	struct fanotify_event_info_fid info;
 	struct file_handle handle;
 	size_t head = sizeof(info) + sizeof(handle);
+	uint64_t key;
 
 	if (len < head)
 		return;
 	memcpy(&info, at, sizeof(info));
 	memcpy(&handle, at + sizeof(info), sizeof(handle));
 	if (info.hdr.info_type != FAN_EVENT_INFO_TYPE_FID &&
-	    info.hdr.info_type != FAN_EVENT_INFO_TYPE_DFID)
+	    info.hdr.info_type != FAN_EVENT_INFO_TYPE_DFID &&
+	    info.hdr.info_type != FAN_EVENT_INFO_TYPE_DFID_NAME)
 		return;
 	if (handle.handle_bytes > len - head)
 		return;
-	fs_changed_note(&watch->changed,
-			fs_changed_key(handle.handle_type, at + head, handle.handle_bytes), now);
+	key = fs_changed_key(handle.handle_type, at + head, handle.handle_bytes);
+	fs_changed_note(&watch->changed, key, now);
+	at += head + handle.handle_bytes;
+	len -= head + handle.handle_bytes;
+	tell(watch, key, mask, at, info.hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME ? len : 0);
 }
 
-static void take_records(struct fs_watch *watch, const char *at, size_t len, uint64_t now)
+static void take_records(struct fs_watch *watch, uint64_t mask, const char *at, size_t len,
+			 uint64_t now)
 {
 	struct fanotify_event_info_header header;
 
@@ -80,7 +105,7 @@ static void take_records(struct fs_watch *watch, const char *at, size_t len, uin
 		memcpy(&header, at, sizeof(header));
 		if (header.len < sizeof(header) || header.len > len)
 			return;
-		take_record(watch, at, header.len, now);
+		take_record(watch, mask, at, header.len, now);
 		at += header.len;
 		len -= header.len;
 	}
@@ -107,8 +132,8 @@ static size_t take_event(struct fs_watch *watch, const char *at, size_t len, uin
 		take_overflow(watch, now);
 	} else if (event.pid != watch->self) {
 		atomic_fetch_add_explicit(&watch->changes, 1, memory_order_relaxed);
-		take_records(watch, at + event.metadata_len, event.event_len - event.metadata_len,
-			     now);
+		take_records(watch, event.mask, at + event.metadata_len,
+			     event.event_len - event.metadata_len, now);
 	}
 	return event.event_len;
 }
@@ -171,7 +196,7 @@ static void *watch_main(void *opaque)
 	return NULL;
 }
 
-int fs_watch_new(struct fs_watch **out, int fd)
+int fs_watch_new(struct fs_watch **out, int fd, struct fs_notify *notify)
 {
 	struct fs_watch *watch = calloc(1, sizeof(*watch));
 	int err = 0;
@@ -179,6 +204,7 @@ int fs_watch_new(struct fs_watch **out, int fd)
 	if (!watch)
 		return gw_fail(ENOMEM, "--watch: no memory");
 	watch->fd = fd;
+	watch->notify = notify;
 	watch->self = getpid();
 	watch->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (watch->stop_fd < 0)
@@ -212,18 +238,24 @@ void fs_watch_stats(const struct fs_watch *watch, struct fs_watch_stats *stats)
 	stats->overflows = atomic_load_explicit(&watch->overflows, memory_order_relaxed);
 }
 
+bool fs_watch_key(struct fs_inode *inode, uint64_t *key)
+{
+	FS_AUTO_PATHFD struct fs_fd path = FS_PATHFD_INIT;
+	struct fs_fhandle handle;
+
+	if (!fs_fhandle_recall(inode, &handle) &&
+	    (fs_inode_fd(inode, &path) < 0 || fs_fhandle_of(path.fd, &handle) < 0))
+		return false;
+	*key = fs_changed_key(handle.type, handle.bytes, handle.len);
+	return true;
+}
+
 /* Where it cannot be told what @inode's handle is it may be any that changed. */
 bool fs_watch_asks(const struct fs *fs, struct fs_inode *inode)
 {
 	const struct fs_changed *changed = &fs->watch->changed;
-	FS_AUTO_PATHFD struct fs_fd path = FS_PATHFD_INIT;
-	struct fs_fhandle handle;
-	uint64_t now = now_ms();
+	uint64_t now = now_ms(), key;
 
-	if (fs_changed_all(changed, now))
-		return true;
-	if (!fs_fhandle_recall(inode, &handle) &&
-	    (fs_inode_fd(inode, &path) < 0 || fs_fhandle_of(path.fd, &handle) < 0))
-		return true;
-	return fs_changed_has(changed, fs_changed_key(handle.type, handle.bytes, handle.len), now);
+	return fs_changed_all(changed, now) || !fs_watch_key(inode, &key) ||
+	       fs_changed_has(changed, key, now);
 }

@@ -12,8 +12,8 @@
 #include "fs/watch.h"
 #include "godwit/error.h"
 
-/* Names, attributes, content. Only objects are told of, not their names: what happens elsewhere on
- * the file system is nobody's business in here. */
+/* Names, attributes, content. Where it can be helped only objects are told of, not their names:
+ * what happens elsewhere on the file system is nobody's business in here. */
 #define CHANGES                                                                      \
 	(FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO | FAN_DELETE_SELF | \
 	 FAN_MOVE_SELF | FAN_ATTRIB | FAN_MODIFY | FAN_ONDIR)
@@ -71,7 +71,7 @@ static void mark_submounts(int fd, const char *top)
 		endmntent(mounts);
 }
 
-int fs_watch_open(const char *share)
+int fs_watch_open(const char *share, bool names)
 {
 	GW_AUTO_FREE char *top = realpath(share, NULL);
 	GW_AUTO_FD int fd = -1;
@@ -79,7 +79,7 @@ int fs_watch_open(const char *share)
 
 	if (!top)
 		return refused(share);
-	fd = fanotify_init(REPORTS, O_RDONLY);
+	fd = fanotify_init(REPORTS | (names ? FAN_REPORT_NAME : 0), O_RDONLY);
 	if (fd < 0)
 		return refused(top);
 	err = mark(fd, top);

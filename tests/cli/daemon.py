@@ -63,6 +63,7 @@ class CommandLine(unittest.TestCase):
             ("--shared-dir", "/tmp", "--fd", "0", "--translate-uid=map:0:1:1",
              "--translate-uid=map:0:2:1"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "0"),
+            ("--shared-dir", "/tmp", "--fd", "0", "--notification-queue"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "65"),
             ("--shared-dir", "/tmp", "--fd", "0", "--sandbox", "box"),
             ("--shared-dir", "/tmp", "--fd", "0", "--seccomp", "maybe"),

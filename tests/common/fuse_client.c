@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* common/fuse_client.c - a guest that speaks FUSE: the back-end beside it, requests, answers. */
 #include <ftw.h>
+#include <linux/virtio_ring.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -8,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "fs/model.h"
+#include "fs/notify.h"
 #include "fs/watch.h"
 #include "fuse_client.h"
 
@@ -81,6 +83,8 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--no-readdirplus");
 	if (client->watch)
 		ADD("--watch");
+	if (host->policy.notification)
+		ADD("--notification-queue");
 	if (host->policy.xattr)
 		ADD("--xattr");
 	if (host->xattrmap)
@@ -176,6 +180,15 @@ static int find_backend(struct fuse_client *client, const char *socket)
 	return fds[1];
 }
 
+/* A guest that knows the notification queue, or the front-end's default. */
+static uint64_t wanted(const struct fuse_client *client)
+{
+	return client->host.policy.notification
+		       ? FS_F_NOTIFICATION | 1ull << VIRTIO_RING_F_EVENT_IDX |
+				 1ull << VIRTIO_RING_F_INDIRECT_DESC
+		       : 0;
+}
+
 static void start_frontend(struct fuse_client *client, const char *socket)
 {
 	struct gw_frontend_config config = {
@@ -184,6 +197,7 @@ static void start_frontend(struct fuse_client *client, const char *socket)
 		.fd = find_backend(client, socket),
 		.timeout_ms = TIMEOUT_MS,
 		.queues = client->queues,
+		.want_features = wanted(client),
 		.queue_size = client->ring,
 		.memory_size =
 			(size_t)client->queues * (2 * FUSE_BIG_ROOM + 2 * FUSE_SLOTS * FUSE_ROOM) +
@@ -200,7 +214,7 @@ static void start_watch(struct fuse_client *client)
 {
 	if (!client->watch || getenv(FUSE_PROGRAM))
 		return;
-	client->host.watch_fd = fs_watch_open(client->share);
+	client->host.watch_fd = fs_watch_open(client->share, client->host.policy.notification);
 	if (client->host.watch_fd < 0)
 		fail_msg("%s", gw_last_error());
 }
@@ -210,7 +224,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 	unsigned queues = options->queues ? options->queues : 1;
 
 	memset(client, 0, sizeof(*client));
-	client->queues = queues + 1;
+	client->queues = queues + 1 + options->policy.notification;
 	client->ring = options->ring ? options->ring : 128;
 	if (options->share) {
 		snprintf(client->share, sizeof(client->share), "%s", options->share);
@@ -296,6 +310,7 @@ int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *sock
 	to->queues = from->queues;
 	to->host = *host;
 	to->host.shared_dir = to->share;
+	config.want_features = wanted(to);
 	to->unique = from->unique;
 	config.fd = find_backend(to, socket);
 	OK(gw_frontend_migrate(&to->frontend, from->frontend, &config));
@@ -523,7 +538,7 @@ int fuse_call_on(struct fuse_client *client, unsigned queue, struct fuse_call *c
 
 int fuse_call(struct fuse_client *client, struct fuse_call *call)
 {
-	return fuse_call_on(client, 1, call);
+	return fuse_call_on(client, 1 + client->host.policy.notification, call);
 }
 
 /*

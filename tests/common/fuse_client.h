@@ -112,7 +112,8 @@ void fuse_resume(struct fuse_client *client);
 
 /* Any request queue, one thread each; queue 0 is the high-priority one. */
 int fuse_call_on(struct fuse_client *client, unsigned queue, struct fuse_call *call);
-int fuse_call(struct fuse_client *client, struct fuse_call *call); /* on queue 1 */
+/* On queue 1, or the one after the queue for notifications. */
+int fuse_call(struct fuse_client *client, struct fuse_call *call);
 /* In two steps, for several at once: begin, and wait until @call (or one of them: NULL) is done. */
 void fuse_begin(struct fuse_client *client, unsigned queue, struct fuse_call *call);
 void fuse_wait(struct fuse_client *client, unsigned queue, struct fuse_call *call);

@@ -238,7 +238,7 @@ static bool can_watch(void)
 		printf("skipped: only root can mount a file system to watch\n");
 		return false;
 	}
-	fd = fs_watch_open(share);
+	fd = fs_watch_open(share, false);
 	if (fd < 0) {
 		printf("skipped: %s\n", gw_last_error());
 		umount2(share, MNT_DETACH);

@@ -32,7 +32,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	gw_log_set_level(GW_LOG_OFF);
-	return pipe2(ends, O_CLOEXEC | O_NONBLOCK) || fs_watch_new(&watch, ends[0]);
+	return pipe2(ends, O_CLOEXEC | O_NONBLOCK) || fs_watch_new(&watch, ends[0], NULL);
 }
 
 static int tear_down(void **state)
