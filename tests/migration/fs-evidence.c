@@ -135,6 +135,26 @@ static void test_a_handle_opens_nothing(void **state)
 	assert_int_equal(move_load(&share, move_stream(put_claim)), -ENOENT);
 }
 
+static void put_claim_twice(struct gw_state_writer *writer)
+{
+	struct gw_fs_inode_v1 other = claim;
+	const struct gw_fs_name_v1 name = {
+		.parent = FS_ROOT_ID, .name = {.data = "link", .len = 4}, .inode = ++other.id};
+
+	put_claim(writer);
+	assert_int_equal(gw_state_put(writer, &gw_fs_inode_v1, &other), 0);
+	assert_int_equal(gw_state_put(writer, &gw_fs_name_v1, &name), 0);
+}
+
+/* No host inode has two node ids, whatever a state says. */
+static void test_one_file_two_ids(void **state)
+{
+	(void)state;
+	claim.links = true;
+	assert_int_equal(link(share_path(&share, "file"), share_path(&share, "link")), 0);
+	assert_int_equal(move_load(&share, move_stream(put_claim_twice)), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +165,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_the_same_handle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_another_handle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_handle_opens_nothing, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_file_two_ids, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
