@@ -25,7 +25,7 @@ endif
 
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all demo check check-all check-long check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
+.PHONY: all demo check check-all check-long check-mutants check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
 .PHONY: check-fs format clean help
 .PHONY: check-interop format clean help
 all: $(BUILD)/build.ninja
@@ -60,6 +60,8 @@ check-all: lint check
 	@$(MAKE) check-clang
 	@$(MAKE) check-tsan
 	@$(MAKE) check-deb
+	@$(MAKE) check-long
+	@$(MAKE) check-mutants
 	@$(MAKE) fuzz
 
 check-clang: deps-check deps-lint
@@ -85,6 +87,10 @@ check-long: all
 	@$(BUILD)/tests/migration/migration-damaged $(firstword $(FS)) 10000
 	@FUSE_PROGRAM='$(FS)' $(BUILD)/tests/migration/migration-few-descriptors 1000000
 	@FUSE_PROGRAM='$(FS) --inode-file-handles=never' $(BUILD)/tests/migration/migration-few-descriptors 1000000
+
+# Plants one defect after the other in a copy of this tree: is each noticed?
+check-mutants: deps-check
+	@scripts/check-mutants
 
 lint: deps-lint all
 	@scripts/lint $(BUILD)
@@ -120,6 +126,7 @@ help:
 	@echo '                  that moves (SECONDS=$(SECONDS) MIGRATIONS=$(MIGRATIONS))'
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
 	@echo 'make check-long   a million inodes, ten thousand damaged states'
+	@echo 'make check-mutants does each test notice the defect that it is there for?'
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
 	@echo 'make check-interop test other makes of back-ends (VIRTIOFSD, PASST, QEMU_STORAGE_DAEMON)'
 	@echo 'make bench        measure against virtiofsd (VIRTIOFSD=path)'
