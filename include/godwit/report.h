@@ -25,7 +25,7 @@ struct gw_report;
 
 /* What a device's report() is asked for. */
 enum gw_report_kind {
-	/* What it is and has now. Control thread: at once, from counters. */
+	/* What it is and has now. Control thread: at once, from counters. Not beside load. */
 	GW_REPORT_STATUS,
 	/* Counters and gauges by gw_report_metric(). Control thread, likewise. */
 	GW_REPORT_STATS,

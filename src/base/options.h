@@ -10,8 +10,9 @@
 /* Exit codes of all programs. */
 enum {
 	GW_EXIT_OK = 0,
-	GW_EXIT_FAILED = 1, /* it could not be done; one line on standard error says why */
-	GW_EXIT_USAGE = 2,  /* the command line is wrong */
+	GW_EXIT_FAILED = 1,  /* it could not be done; one line on standard error says why */
+	GW_EXIT_USAGE = 2,   /* the command line is wrong */
+	GW_EXIT_UNKNOWN = 3, /* it was asked a question and cannot tell: never yes, never no */
 };
 
 #define GW_OPTIONS_MAX 64 /* rows of all tables of one program */

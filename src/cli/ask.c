@@ -14,7 +14,7 @@
 #include "control/control.h"
 #include "godwit/error.h"
 
-#define PATIENCE_MS  10000
+#define PATIENCE_S   10
 #define MSEC_PER_SEC 1000
 #define NSEC_PER_MS  1000000
 
@@ -22,6 +22,7 @@
 struct conversation {
 	int fd;
 	const char *path;
+	unsigned seconds; /* in all */
 	long long deadline;
 	char *in;
 	size_t len; /* of what was received and not yet taken */
@@ -41,8 +42,7 @@ static int wait_for(const struct conversation *talk, short events)
 	long long left = talk->deadline - now_ms();
 
 	if (left <= 0 || poll(&ready, 1, (int)left) == 0)
-		return gw_fail(ETIMEDOUT, "%s: no answer within %d s", talk->path,
-			       PATIENCE_MS / MSEC_PER_SEC);
+		return gw_fail(ETIMEDOUT, "%s: no answer within %u s", talk->path, talk->seconds);
 	return 0;
 }
 
@@ -153,9 +153,17 @@ static int await_reply(struct conversation *talk, json_t **result)
 
 int gw_cli_ask(const char *path, const char *command, json_t **result)
 {
+	return gw_cli_ask_long(path, command, PATIENCE_S, result);
+}
+
+int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, json_t **result)
+{
 	GW_AUTO_FREE char *in = malloc(GW_CONTROL_OUTPUT_MAX);
 	GW_AUTO_FD int fd = -1;
-	struct conversation talk = {.path = path, .deadline = now_ms() + PATIENCE_MS, .in = in};
+	struct conversation talk = {.path = path,
+				    .seconds = seconds,
+				    .deadline = now_ms() + seconds * (long long)MSEC_PER_SEC,
+				    .in = in};
 	char text[256];
 	int err;
 

@@ -11,5 +11,7 @@
  * -EPROTO if it does not speak as docs/control.md says, -ETIMEDOUT after ten seconds in all.
  */
 int gw_cli_ask(const char *path, const char *command, json_t **result);
+/* The same with more patience. */
+int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, json_t **result);
 
 #endif

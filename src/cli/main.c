@@ -16,6 +16,8 @@ static const struct {
 } commands[] = {
 	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
 	{"state", gw_cli_state, "look into device states in files"},
+	{"preflight", gw_cli_preflight, "ask what would not survive a migration now"},
+	{"stats", gw_cli_stats, "print a back-end's counters as Prometheus reads them"},
 	{"status", gw_cli_status, "show what back-ends are doing"},
 	{"trace", gw_cli_trace, "show what a front-end and a back-end say"},
 };

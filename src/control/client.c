@@ -24,6 +24,9 @@ static void drop(struct gw_client *client, const char *why)
 	client->source = NULL;
 	gw_close(&client->fd);
 	client->out_len = 0;
+	if (client->later)
+		client->later->client = NULL;
+	client->later = NULL;
 }
 
 static bool make_room(struct gw_client *client, size_t len)
@@ -83,8 +86,9 @@ static void flush(struct gw_client *client)
 
 static void watch(struct gw_client *client)
 {
-	if (!gw_client_is_dead(client) &&
-	    gw_source_set_events(client->source, client->out_len ? EPOLLOUT : EPOLLIN))
+	uint32_t events = client->out_len ? EPOLLOUT : client->later ? 0 : EPOLLIN;
+
+	if (!gw_client_is_dead(client) && gw_source_set_events(client->source, events))
 		drop(client, gw_last_error());
 }
 
@@ -108,6 +112,20 @@ void gw_client_send(struct gw_client *client, json_t *value)
 	watch(client);
 }
 
+static void answer(struct gw_client *client, size_t len)
+{
+	struct gw_later *later;
+	json_t *reply =
+		gw_commands_answer(client->commands, client->in, len, &client->negotiated, &later);
+
+	if (!later) {
+		gw_client_send(client, reply);
+	} else if (!gw_client_is_dead(client)) {
+		later->client = client;
+		client->later = later;
+	}
+}
+
 /* Answers the first line of the buffer, if there is a whole one, and takes it out. */
 static bool answer_line(struct gw_client *client)
 {
@@ -117,8 +135,7 @@ static bool answer_line(struct gw_client *client)
 	if (!newline)
 		return false;
 	if (strspn(client->in, " \t\r") < len) /* not blank */
-		gw_client_send(client, gw_commands_answer(client->commands, client->in, len,
-							  &client->negotiated));
+		answer(client, len);
 	client->in_len -= len + 1;
 	memmove(client->in, newline + 1, client->in_len);
 	return true;
@@ -126,9 +143,10 @@ static bool answer_line(struct gw_client *client)
 
 static void answer_lines(struct gw_client *client)
 {
-	while (!gw_client_is_dead(client) && !client->out_len && answer_line(client))
+	while (!gw_client_is_dead(client) && !client->out_len && !client->later &&
+	       answer_line(client))
 		;
-	if (gw_client_is_dead(client) || client->out_len)
+	if (gw_client_is_dead(client) || client->out_len || client->later)
 		return;
 	if (client->in_len == sizeof(client->in)) {
 		gw_client_send(client, gw_reply_error(NULL, "GenericError",
@@ -163,13 +181,24 @@ static void on_client(void *opaque, int fd, uint32_t events)
 		flush(client);
 		if (!gw_client_is_dead(client) && !client->out_len)
 			answer_lines(client);
-		watch(client);
+	} else if (client->later) {
+		if (events & (EPOLLHUP | EPOLLERR))
+			drop(client, NULL);
 	} else {
 		receive(client);
 	}
+	watch(client);
 }
 
-int gw_client_new(struct gw_client **out, struct gw_loop *loop, const struct gw_commands *commands,
+void gw_client_settle(struct gw_client *client, json_t *reply)
+{
+	client->later = NULL;
+	gw_client_send(client, reply);
+	answer_lines(client); /* what came meanwhile */
+	watch(client);
+}
+
+int gw_client_new(struct gw_client **out, struct gw_loop *loop, struct gw_commands *commands,
 		  int fd)
 {
 	struct gw_client *client = calloc(1, sizeof(*client));

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* control/commands.c - the commands that were registered, and the answer to a line. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/cleanup.h"
 #include "control/commands.h"
 #include "control/request.h"
 #include "godwit/error.h"
@@ -77,7 +79,21 @@ static json_t *failed(const struct gw_request *request, int err)
 	return gw_reply_error(request->id, "GenericError", *sentence ? sentence : strerror(-err));
 }
 
-static json_t *execute(const struct gw_commands *commands, const struct gw_request *request,
+void gw_later_free(struct gw_later *later)
+{
+	if (!later)
+		return;
+	json_decref(later->id);
+	free(later);
+}
+
+static json_t *postpone(const struct gw_commands *commands, const struct gw_request *request)
+{
+	commands->later->id = json_incref(request->id);
+	return NULL;
+}
+
+static json_t *execute(struct gw_commands *commands, const struct gw_request *request,
 		       bool *negotiated)
 {
 	const struct gw_command *command = find(commands, request->name);
@@ -94,19 +110,26 @@ static json_t *execute(const struct gw_commands *commands, const struct gw_reque
 		err = builtin(commands, request->arguments, negotiated, &result);
 	else
 		err = command->fn(command->opaque, request->arguments, &result);
+	if (err == GW_CONTROL_LATER)
+		return postpone(commands, request);
 	if (!err)
 		return gw_reply_return(request->id, result);
 	json_decref(result);
 	return failed(request, err);
 }
 
-json_t *gw_commands_answer(const struct gw_commands *commands, const char *line, size_t len,
-			   bool *negotiated)
+json_t *gw_commands_answer(struct gw_commands *commands, const char *line, size_t len,
+			   bool *negotiated, struct gw_later **later)
 {
 	struct gw_request request;
 	int err = gw_request_parse(&request, line, len);
 	json_t *reply = err ? failed(&request, err) : execute(commands, &request, negotiated);
 
+	*later = gw_take_ptr(commands->later);
+	if (reply) { /* it was not needed after all */
+		gw_later_free(*later);
+		*later = NULL;
+	}
 	json_decref(request.root);
 	return reply;
 }

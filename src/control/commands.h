@@ -17,7 +17,16 @@ struct gw_command {
 	void *opaque;
 };
 
+/* An answer that is owed. */
+struct gw_client;
+struct gw_later {
+	struct gw_client *client; /* NULL: gone */
+	json_t *id;		  /* or NULL */
+};
+void gw_later_free(struct gw_later *later); /* NULL is allowed */
+
 struct gw_commands {
+	struct gw_later *later; /* of the command that is being executed */
 	unsigned count;
 	struct gw_command list[GW_CONTROL_COMMANDS_MAX];
 };
@@ -26,10 +35,11 @@ int gw_commands_add(struct gw_commands *commands, const char *name, gw_control_f
 		    void *opaque);
 
 /*
- * The reply to one line without its newline: a new reference, NULL only without memory.
- * *@negotiated becomes true at qmp_capabilities. The line is not trusted.
+ * The reply to one line without its newline: a new reference, NULL without memory, or if it comes
+ * later: then *@later is the caller's, who makes it its client's. *@negotiated becomes true at
+ * qmp_capabilities. The line is not trusted.
  */
-json_t *gw_commands_answer(const struct gw_commands *commands, const char *line, size_t len,
-			   bool *negotiated);
+json_t *gw_commands_answer(struct gw_commands *commands, const char *line, size_t len,
+			   bool *negotiated, struct gw_later **later);
 
 #endif

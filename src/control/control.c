@@ -182,6 +182,34 @@ int gw_control_register(struct gw_control *control, const char *name, gw_control
 	return gw_commands_add(&control->commands, name, fn, opaque);
 }
 
+struct gw_later *gw_control_later(struct gw_control *control)
+{
+	if (!control->commands.later)
+		control->commands.later = calloc(1, sizeof(*control->commands.later));
+	return control->commands.later;
+}
+
+static json_t *late_reply(const struct gw_later *later, int err, json_t *result)
+{
+	const char *sentence = gw_last_error();
+
+	if (!err)
+		return gw_reply_return(later->id, result);
+	json_decref(result);
+	return gw_reply_error(later->id, "GenericError", *sentence ? sentence : strerror(-err));
+}
+
+void gw_control_answer(struct gw_later *later, int err, json_t *result)
+{
+	json_t *reply = late_reply(later, err, result);
+
+	if (later->client)
+		gw_client_settle(later->client, reply);
+	else
+		json_decref(reply);
+	gw_later_free(later);
+}
+
 static json_t *make_event(const char *name, json_t *data)
 {
 	struct timespec now;

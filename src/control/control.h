@@ -37,6 +37,18 @@ json_t *gw_control_text(const char *text);
 /* Sets *@result (a new reference, sent as "return"; NULL: {}) and returns 0, or a negative errno
  * with a sentence, sent as "error". @arguments is an object or NULL. */
 typedef int gw_control_fn(void *opaque, const json_t *arguments, json_t **result);
+
+/*
+ * A command that cannot answer at once calls gw_control_later() and returns GW_CONTROL_LATER; then
+ * gw_control_answer(), once, from the control thread: with 0 and a result (taken over), or a
+ * negative errno and a sentence. The client gets no further answers before that, and may be gone
+ * by then; so may the whole server.
+ */
+#define GW_CONTROL_LATER 1
+struct gw_later;
+struct gw_later *gw_control_later(struct gw_control *control); /* NULL: no memory */
+void gw_control_answer(struct gw_later *later, int err, json_t *result);
+
 /* -EEXIST for a name that is taken. */
 int gw_control_register(struct gw_control *control, const char *name, gw_control_fn *fn,
 			void *opaque);

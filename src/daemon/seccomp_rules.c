@@ -121,7 +121,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"setfsgid", ALL},
 	{"setgroups", ALL},
 	{"getgroups", ALL},
-	{"geteuid", CTRL},
+	{"geteuid", MOVE},
 	{"getegid", CTRL},
 
 	/* Memory: never to be executed. */

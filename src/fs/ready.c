@@ -143,6 +143,16 @@ static int make_all(struct fs_maker *maker, uint32_t unit)
 	return err;
 }
 
+int fs_unit_measure(struct fs_maker *maker, uint32_t unit, uint64_t *bytes)
+{
+	int err = make_all(maker, unit);
+
+	if (!err)
+		*bytes += gw_state_batch_end(maker->inode_batch).len +
+			  gw_state_batch_end(maker->name_batch).len;
+	return err;
+}
+
 static int keep(struct fs_records *records, struct gw_bytes inodes, struct gw_bytes names)
 {
 	size_t len = inodes.len + names.len;

@@ -21,6 +21,8 @@ bool fs_unit_is_made(const struct fs_inodes *inodes, uint32_t unit);
  */
 typedef int fs_settle_fn(void *opaque, struct fs_inode *inode);
 int fs_unit_settle(struct fs_inodes *inodes, uint32_t unit, fs_settle_fn *fn, void *opaque);
+/* How many bytes of records it has; they are made and thrown away. Needs no tracking. */
+int fs_unit_measure(struct fs_maker *maker, uint32_t unit, uint64_t *bytes);
 /* The records, made now if they are not. */
 int fs_unit_make(struct fs_maker *maker, uint32_t unit);
 

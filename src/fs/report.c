@@ -248,8 +248,10 @@ static void tell_stats(const struct fs *fs, struct gw_report *report)
 
 int fs_report(void *dev, enum gw_report_kind kind, struct gw_report *report)
 {
-	const struct fs *fs = dev;
+	struct fs *fs = dev;
 
+	if (kind == GW_REPORT_PREFLIGHT)
+		return fs_preflight(fs, report);
 	if (kind == GW_REPORT_STATUS)
 		tell_status(fs, report);
 	else if (kind == GW_REPORT_STATS)

@@ -5,6 +5,12 @@
 
 #include "godwit/report.h"
 
+struct fs;
+
+/* preflight.c: what would not survive a move, how much there is to move, and how long that takes.
+ */
+int fs_preflight(struct fs *fs, struct gw_report *report);
+
 int fs_report(void *dev, enum gw_report_kind kind, struct gw_report *report);
 
 #endif

@@ -41,11 +41,16 @@ static bool is_incoherent(int fd)
 	return false;
 }
 
+bool fs_sync_is_due(const struct fs_handle *handle)
+{
+	return handle->fd >= 0 && atomic_load(&handle->dirty) && is_incoherent(handle->fd);
+}
+
 static int sync_handle(struct fs *fs, struct fs_handle *handle)
 {
 	char text[FS_DESCRIBE_MAX];
 
-	if (handle->fd < 0 || !atomic_load(&handle->dirty) || !is_incoherent(handle->fd))
+	if (!fs_sync_is_due(handle))
 		return 0;
 	if (fsync(handle->fd) < 0)
 		return gw_fail(errno, "save: %s: what was written cannot be synced: %s",

@@ -6,6 +6,10 @@
 #include <stdbool.h>
 
 struct fs;
+struct fs_handle;
+
+/* Was it written to since its last sync, where another host would not see that? */
+bool fs_sync_is_due(const struct fs_handle *handle);
 
 /* At SAVE: every handle that was written to since its last sync. An error fails the save. */
 int fs_sync_all(struct fs *fs);

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "godwit/error.h"
+#include "migration/preflight.h"
 #include "migration/session_internal.h"
 
 static int make_params(struct gw_session *session, const struct gw_params *params)
@@ -79,6 +80,7 @@ void gw_session_free(struct gw_session *session)
 	session->check_done = session->yield_done = NULL;
 	session->config.transfer_failed = NULL;
 	gw_session_cancel(session);
+	gw_session_drop_preflight(session);
 	if (session->dev)
 		session->ops->destroy(session->dev);
 	gw_source_remove(session->frozen_timer);
@@ -204,6 +206,7 @@ int gw_session_reset(struct gw_session *session)
 
 	if (err)
 		return err;
+	gw_session_drop_preflight(session);
 	gw_session_drop_transfer(session, GW_EVENT_RESET);
 	stop_frozen_timer(session);
 	session->ops->reset(session->dev);
@@ -319,9 +322,38 @@ void gw_session_event(struct gw_session *session, const char *name, const struct
 		session->config.event(session->config.opaque, name, data);
 }
 
+void gw_session_drop_preflight(struct gw_session *session)
+{
+	struct gw_preflight *preflight = gw_take_ptr(session->preflight);
+
+	if (preflight)
+		gw_preflight_finish(preflight);
+}
+
+int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, void *opaque)
+{
+	const struct gw_preflight as = {.ops = session->ops,
+					.dev = session->dev,
+					.wake = session->wake,
+					.done = done,
+					.opaque = opaque};
+	enum gw_device_state device = session->life.device;
+
+	if (session->preflight)
+		return gw_fail(EBUSY, "preflight: another one is under way");
+	if (session->transfer)
+		return gw_fail(EBUSY, "preflight: a transfer is under way");
+	if (device == GW_DEVICE_GONE || device == GW_DEVICE_FAILED)
+		return gw_fail(EPERM, "preflight: the device is %s", gw_device_state_name(device));
+	return gw_preflight_start(&session->preflight, &as);
+}
+
 void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
 		       struct gw_report *report)
 {
+	/* What a load puts in place, it does on its own thread. */
+	if (session->transfer && session->transfer->load)
+		return;
 	if (session->ops->report(session->dev, kind, report) < 0)
 		gw_warn("device %s: report: %s", session->ops->name, gw_last_error());
 }

@@ -127,6 +127,14 @@ void gw_session_event(struct gw_session *session, const char *name, const struct
 /* Ask the device for GW_REPORT_STATUS or GW_REPORT_STATS. */
 void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
 		       struct gw_report *report);
+/*
+ * GW_REPORT_PREFLIGHT, on a thread of its own; @done on the control thread when that has ended,
+ * with 0 and the report, or with a negative errno and a sentence. -EBUSY while another one or a
+ * transfer is under way, -EPERM if the device could not be saved in the state that it is in. A
+ * transfer, a reset and the session's end cancel it.
+ */
+typedef void gw_preflight_done(void *opaque, int result, const struct gw_report *report);
+int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, void *opaque);
 
 /* May the process end as far as this session goes: nothing frozen, claimed or pending? */
 bool gw_session_may_end(const struct gw_session *session);

@@ -30,8 +30,9 @@ struct gw_session {
 	/* For what is told of a transfer; 0: it did not happen since the device last ran. */
 	uint64_t stopping_ns, stopped_ns, loaded_ns;
 
-	struct gw_transfer *transfer; /* under way */
-	struct gw_params *adopted;    /* by a load under way */
+	struct gw_preflight *preflight; /* likewise, as is the next */
+	struct gw_transfer *transfer;
+	struct gw_params *adopted; /* by a load under way */
 	struct gw_transfer_info last;
 	uint8_t last_save[GW_STATE_ID_LEN];
 	bool has_saved;
@@ -43,6 +44,8 @@ struct gw_session {
 	enum gw_event yield_event;
 };
 
+/* Cancels a preflight under way: what it looks at is about to change. */
+void gw_session_drop_preflight(struct gw_session *session);
 /* Worker's news. */
 void gw_session_on_wake(void *opaque, int fd, uint32_t events);
 /* Ends a transfer under way as if @event had cancelled it, and tells who waits. */

@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "godwit/error.h"
+#include "migration/preflight.h"
 #include "migration/session_internal.h"
 
 static void print_id(char text[33], const uint8_t id[GW_STATE_ID_LEN])
@@ -123,6 +124,7 @@ int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, i
 	err = gw_lifecycle_check(&session->life, event);
 	if (err)
 		return err;
+	gw_session_drop_preflight(session);
 	gw_session_drop_transfer(session, GW_EVENT_CANCEL);
 	/* Who was told that the first one was cancelled may have begun another at once. */
 	if (session->transfer)
@@ -365,6 +367,8 @@ void gw_session_on_wake(void *opaque, int fd, uint32_t events)
 	(void)events;
 	if (read(fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		abort();
+	if (session->preflight && atomic_load(&session->preflight->ended))
+		gw_session_drop_preflight(session);
 	if (!session->transfer)
 		return; /* news of one that was dropped */
 	if (!session->yield_done && gw_transfer_asks(session->transfer))

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vhost-user/backend_control.c - what a back-end is asked, and tells, on its control socket. */
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -79,12 +81,99 @@ static int query_stats(void *opaque, const json_t *arguments, json_t **result)
 	return *result ? 0 : gw_fail(ENOMEM, "query-stats: no memory");
 }
 
+/* -- preflight ----------------------------------------------------------------------------- */
+
+/* One question, to all sessions; it is answered when all of them have. */
+struct preflight {
+	struct gw_later *later;
+	json_t *sessions;
+	unsigned asked;
+	int err;
+	char reason[GW_ERROR_MAX];
+};
+
+static void preflight_answer(struct preflight *preflight)
+{
+	json_t *result = json_pack("{s:o}", "sessions", preflight->sessions);
+	int err = preflight->err;
+
+	if (err)
+		gw_fail(-err, "%s", preflight->reason);
+	else if (!result)
+		err = gw_fail(ENOMEM, "preflight: no memory");
+	gw_control_answer(preflight->later, err, result);
+	free(preflight);
+}
+
+/* What keeps the device here, if anything, stands in a list. */
+static void preflight_note(struct preflight *preflight, const struct gw_report *report)
+{
+	json_t *session = gw_report_json(report);
+	bool can = !json_array_size(json_object_get(session, "cannot_travel"));
+
+	if (json_object_set_new(session, "can_travel", json_boolean(can)) ||
+	    json_array_append(preflight->sessions, session))
+		preflight->err = gw_fail(ENOMEM, "preflight: no memory");
+	json_decref(session);
+}
+
+static void preflight_done(void *opaque, int result, const struct gw_report *report)
+{
+	struct preflight *preflight = opaque;
+
+	if (result)
+		preflight->err = result;
+	else
+		preflight_note(preflight, report);
+	if (preflight->err)
+		snprintf(preflight->reason, sizeof(preflight->reason), "%s", gw_last_error());
+	if (!--preflight->asked)
+		preflight_answer(preflight);
+}
+
+static int preflight_ask(const struct gw_backend *backend, struct preflight *preflight)
+{
+	int err = 0;
+
+	for (const struct gw_seat *seat = backend->seats; seat && !err; seat = seat->next) {
+		err = gw_session_preflight(seat->session, preflight_done, preflight);
+		preflight->asked += !err;
+	}
+	return err;
+}
+
+static int run_preflight(void *opaque, const json_t *arguments, json_t **result)
+{
+	struct gw_backend *backend = opaque;
+	struct preflight *preflight = calloc(1, sizeof(*preflight));
+	int err;
+
+	if (!preflight)
+		return gw_fail(ENOMEM, "preflight: no memory");
+	preflight->later = gw_control_later(backend->control);
+	preflight->sessions = json_array();
+	err = preflight->later && preflight->sessions ? preflight_ask(backend, preflight)
+						      : gw_fail(ENOMEM, "preflight: no memory");
+	if (preflight->asked) {
+		/* Those that were asked are waited for in any case. */
+		preflight->err = err;
+		snprintf(preflight->reason, sizeof(preflight->reason), "%s", gw_last_error());
+		return GW_CONTROL_LATER;
+	}
+	json_decref(preflight->sessions);
+	free(preflight);
+	return err ? err : gw_fail(ENODEV, "preflight: there is no device");
+}
+
+/* -- all ----------------------------------------------------------------------------------- */
+
 static const struct {
 	const char *name;
 	gw_control_fn *fn;
 } commands[] = {
 	{"query-status", query_status},
 	{"query-stats", query_stats},
+	{"preflight", run_preflight},
 };
 
 int gw_backend_control_begin(struct gw_backend *backend)

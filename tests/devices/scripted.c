@@ -305,6 +305,34 @@ static void run(void *opaque, enum gw_why why)
 	atomic_fetch_add(&device->script->runs[why], 1);
 }
 
+static void find_obstacles(struct gw_report *report, unsigned count)
+{
+	gw_report_list(report, "cannot_travel");
+	for (unsigned i = 0; i < count; i++) {
+		gw_report_object(report, NULL);
+		gw_report_text(report, "kind", "thing");
+		gw_report_path(report, "path", "a\xff", 2);
+		gw_report_text(report, "reason", "it is heavy");
+		gw_report_end(report);
+	}
+	gw_report_end(report);
+}
+
+static int tell(void *opaque, enum gw_report_kind kind, struct gw_report *report)
+{
+	struct scripted *device = opaque;
+	struct script *script = device->script;
+	int err = atomic_load(&script->fail_preflight);
+
+	if (kind != GW_REPORT_PREFLIGHT)
+		return 0;
+	atomic_fetch_add(&script->preflights, 1);
+	while (atomic_load(&script->hold_preflight) && !gw_report_cancelled(report))
+		scripted_sleep(1);
+	find_obstacles(report, atomic_load(&script->obstacles));
+	return err ? gw_fail(err, "scripted: no view from here") : 0;
+}
+
 static int channel(void *opaque, bool load, int *own, int *peer)
 {
 	struct scripted *device = opaque;
@@ -342,4 +370,5 @@ const struct gw_device_ops scripted_ops = {
 	.suspend = suspend,
 	.run = run,
 	.channel = channel,
+	.report = tell,
 };

@@ -37,15 +37,19 @@ struct script {
 	atomic_bool own_channel;
 	atomic_int die; /* enum script_point */
 	_Atomic uint64_t bulk_bytes;
-	atomic_bool no_negotiate; /* refuse features */
-	atomic_bool fail;	  /* say at an element that it cannot go on */
-	atomic_uint events;	  /* so many at the next element */
+	atomic_bool no_negotiate;   /* refuse features */
+	atomic_bool fail;	    /* say at an element that it cannot go on */
+	atomic_uint events;	    /* so many at the next element */
+	atomic_bool hold_preflight; /* until this is false, or it is cancelled */
+	atomic_int fail_preflight;  /* errno */
+	atomic_uint obstacles;	    /* that a preflight finds */
 
 	/* What happened. */
 	atomic_uint created, destroyed, resets, suspends;
 	atomic_uint elements, again, parked, saves, loads;
 	atomic_uint runs[GW_RUN_LOADED + 1];
 	atomic_uint prepare_on, prepare_off;
+	atomic_uint preflights;
 	_Atomic uint64_t bulk_loaded;
 	_Atomic uint64_t features;
 };

@@ -15,13 +15,14 @@ static int echo(void *opaque, const json_t *arguments, json_t **result)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct gw_commands commands;
+	struct gw_later *later;
 	bool negotiated = false;
 	json_t *reply;
 	char *text;
 
 	if (!commands.count)
 		gw_commands_add(&commands, "echo", echo, NULL);
-	reply = gw_commands_answer(&commands, (const char *)data, size, &negotiated);
+	reply = gw_commands_answer(&commands, (const char *)data, size, &negotiated, &later);
 	text = json_dumps(reply, JSON_COMPACT);
 	if (!text || !json_object_get(reply, "return") == !json_object_get(reply, "error"))
 		abort();
