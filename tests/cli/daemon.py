@@ -120,6 +120,17 @@ class Program(unittest.TestCase):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.005)
 
+    def await_answer(self, daemon):
+        """The socket is there before it listens."""
+        while True:
+            self.assertIsNone(daemon.poll())
+            with socket.socket(socket.AF_UNIX) as client:
+                try:
+                    client.connect(self.path)
+                    return
+                except ConnectionRefusedError:
+                    time.sleep(0.005)
+
     def test_bad_shares(self):
         self.assertIn("No such file", self.refused("--shared-dir", self.share + "x"))
         with open(self.share + "f", "w", encoding="utf-8"):
@@ -286,6 +297,7 @@ class Program(unittest.TestCase):
     def test_reconnect_stays(self):
         daemon = self.start("--socket-path", self.path, "--reconnect")
         self.await_sockets(self.path)
+        self.await_answer(daemon)
         for _ in range(3):
             client = socket.socket(socket.AF_UNIX)
             client.connect(self.path)
