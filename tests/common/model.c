@@ -599,7 +599,8 @@ static bool list_some(struct model *m, struct model_handle *h, unsigned limit, b
 	for (unsigned i = 0; i < limit; i++) {
 		int ret = m->ops->list(m->fs, h, name);
 
-		if (ret == 0) {
+		/* Linux says of a removed directory that it is not there, or that it is empty. */
+		if (ret == 0 || (ret == -ENOENT && !h->node->nlink)) {
 			*end = true;
 			return !h->node->nlink || listing_complete(m, h);
 		}

@@ -32,7 +32,7 @@ FIO = f"fio --directory={WORK} --thread --verify=crc32c --verify_fatal=1 --fallo
 # What asks for more than a file system, or for a block device beneath it, says so and does not count.
 STRESSORS = """access chdir chmod chown copy-file dentry dir dirdeep dirmany dup fallocate fcntl
     fiemap file-ioctl filename flock fpunch fsize fstat getdent hdd io iomix link locka lockf
-    lockofd metamix mknod open readahead rename seek symlink sync-file touch utime xattr"""
+    lockofd mknod open readahead rename seek symlink sync-file touch utime xattr"""
 
 
 @dataclass
