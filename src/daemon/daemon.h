@@ -24,6 +24,8 @@ struct gw_daemon {
 	void (*confined)(void *host, const struct gw_inside *inside);
 	/* What is wrong on this host shows here, before a socket exists. May be NULL. */
 	int (*prepare)(void *host);
+	/* Sockets of its own, before it shuts itself in. May be NULL. */
+	int (*open)(void *host, struct gw_sockets *sockets);
 	/* Sets the device model's parameters that the command line named. May be NULL. */
 	int (*set_params)(const void *host, struct gw_params *params);
 };

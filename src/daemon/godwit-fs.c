@@ -29,6 +29,7 @@ struct fs_daemon {
 	unsigned nofile; /* NOFILE_UNSET: not given */
 	bool verify, confirm;
 	bool watch;
+	const char *handover; /* path */
 	bool no_killpriv, announce_submounts, no_announce_submounts;
 };
 static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the host");
@@ -123,6 +124,8 @@ static const struct gw_option options[] = {
 	{"migration-confirm-paths", NULL, "always done", AT(confirm), GW_OPTION_FLAG, .rare = true},
 	{"inode-file-handles", "WHEN", "never, prefer, mandatory [prefer]", AT(host.handles),
 	 GW_OPTION_WORD, .words = handles_words, .rare = true},
+	{"handover-socket", "PATH", "give, take what is open to, from who is there", AT(handover),
+	 GW_OPTION_STRING, .rare = true},
 	{"rlimit-nofile", "N", "open files, 0: as it is [a million, or allowed]", AT(nofile),
 	 GW_OPTION_NUMBER, .max = NOFILE_MAX},
 	{"inode-limit", "N", "inodes that the guest may have cached [any]", AT(host.inode_limit),
@@ -172,6 +175,21 @@ static void confined(void *opaque, const struct gw_inside *inside)
 
 	fs->host.root_fd = inside->root_fd;
 	fs->host.proc_fd = inside->proc_fd;
+}
+
+static int open_sockets(void *opaque, struct gw_sockets *sockets)
+{
+	struct fs_daemon *fs = opaque;
+	int peer, err;
+
+	if (!fs->handover)
+		return 0;
+	err = gw_sockets_open_handover(sockets, fs->handover, &peer);
+	if (err)
+		return err;
+	fs->host.handover_fd = sockets->handover.fd;
+	fs->host.handover_peer_fd = GW_MAX(peer, 0);
+	return 0;
 }
 
 static rlim_t nr_open(void)
@@ -266,6 +284,7 @@ int main(int argc, char **argv)
 		.sandbox = &fs.sandbox,
 		.confined = confined,
 		.prepare = prepare,
+		.open = open_sockets,
 		.set_params = set_params,
 	};
 

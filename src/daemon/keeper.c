@@ -71,7 +71,7 @@ static void keep(pid_t child, struct gw_sockets *sockets, int lifeline, const si
 	__attribute__((noreturn));
 static void keep(pid_t child, struct gw_sockets *sockets, int lifeline, const sigset_t *signals)
 {
-	int kept[] = {sockets->vhost_user.fd, sockets->control.fd, lifeline};
+	int kept[] = {sockets->vhost_user.fd, sockets->control.fd, sockets->handover.fd, lifeline};
 	int code;
 
 	sigprocmask(SIG_BLOCK, signals, NULL);
@@ -107,7 +107,7 @@ int gw_keeper_fork(struct gw_sockets *sockets, int *lifeline)
 	if (child)
 		keep(child, sockets, ends[1], &signals);
 	/* In here their paths lead nowhere, or to something else. */
-	sockets->vhost_user.path[0] = sockets->control.path[0] = 0;
+	sockets->vhost_user.path[0] = sockets->control.path[0] = sockets->handover.path[0] = 0;
 	gw_close(&ends[1]);
 	*lifeline = ends[0];
 	return 0;

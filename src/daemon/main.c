@@ -240,6 +240,8 @@ static int open_and_serve(const struct gw_daemon *daemon, const struct common *c
 		return err;
 	if (common->socket_group)
 		err = gw_sockets_give(&sockets, common->socket_group);
+	if (!err && daemon->open)
+		err = daemon->open(daemon->host, &sockets);
 	if (!err)
 		err = shut_in(daemon, common, &sockets);
 	if (!err)

@@ -44,6 +44,34 @@ int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *co
 	return err;
 }
 
+/* Ready-made connections outlive the name. */
+static int take_place(const char *path, int *peer)
+{
+	int err = gw_socket_connect(peer, path, 0);
+
+	if (err == -ENOENT || err == -ECONNREFUSED)
+		return 0;
+	if (err)
+		return err;
+	if (!gw_socket_peer_is_trusted(*peer)) {
+		close(*peer);
+		*peer = -1;
+		return gw_fail(EPERM, "%s: who listens there is of another user", path);
+	}
+	return unlink(path) < 0 ? gw_fail(errno, "%s: %s", path, strerror(errno)) : 0;
+}
+
+int gw_sockets_open_handover(struct gw_sockets *sockets, const char *path, int *peer)
+{
+	int err;
+
+	*peer = -1;
+	err = take_place(path, peer);
+	if (!err)
+		err = open_listener(&sockets->handover, path);
+	return err ? gw_fail_in(err, "hand-over socket") : 0;
+}
+
 int gw_sockets_give(const struct gw_sockets *sockets, const char *group)
 {
 	const char *path = sockets->vhost_user.path;
@@ -59,6 +87,7 @@ int gw_sockets_give(const struct gw_sockets *sockets, const char *group)
 
 void gw_sockets_remove(struct gw_sockets *sockets)
 {
+	gw_listener_close(&sockets->handover);
 	gw_listener_close(&sockets->control);
 	gw_listener_close(&sockets->vhost_user);
 }

@@ -8,16 +8,19 @@
 /* Made before the process shuts itself in: afterwards there is no path to them. A path that was not
  * asked for leaves a descriptor of -1. */
 struct gw_sockets {
-	struct gw_listener vhost_user, control;
+	struct gw_listener vhost_user, control, handover;
 };
 
-#define GW_SOCKETS_INIT                                          \
-	{                                                        \
-		.vhost_user = {.fd = -1}, .control = {.fd = -1}, \
+#define GW_SOCKETS_INIT                                                                  \
+	{                                                                                \
+		.vhost_user = {.fd = -1}, .control = {.fd = -1}, .handover = {.fd = -1}, \
 	}
 
 /* @path, @control: NULL for none. On failure nothing is left behind. */
 int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *control);
+/* Listens at @path as well, in place of a process that listens there now, which @peer is connected
+ * with then (-1: there is none), if it is of this user. */
+int gw_sockets_open_handover(struct gw_sockets *sockets, const char *path, int *peer);
 /* Who is in @group may connect as a front-end, and the rest of the world may not. */
 int gw_sockets_give(const struct gw_sockets *sockets, const char *group);
 /* Removes the names, if they still are these sockets', and closes. */

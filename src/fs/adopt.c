@@ -105,6 +105,36 @@ static int check_root(struct fs_loading *loading)
 }
 
 /*
+ * What was handed over is seen through a mount of the process that gave it. Where files can be
+ * opened by handle it is looked at through our own, so that it can be linked to a name there.
+ */
+static int open_path(struct fs_loading *loading, const struct fs_newborn *newborn)
+{
+	int mount_fd = fs_mount_fd(loading->inodes, newborn->inode->mount);
+	struct fs_fhandle handle;
+	int fd = -1;
+
+	if (newborn->handed && mount_fd >= 0 && !fs_fhandle_of(newborn->fd, &handle))
+		fd = fs_fhandle_open(mount_fd, &handle);
+	return fd >= 0 ? fd : fs_open_again(loading->fs->proc_fd, newborn->fd, O_PATH);
+}
+
+static int keep_open(struct fs_loading *loading, const struct fs_newborn *newborn)
+{
+	struct fs_inode *inode = newborn->inode;
+	int fd = open_path(loading, newborn);
+
+	if (fd >= 0)
+		fd = fs_fdcache_install(loading->inodes, inode, fd);
+	if (fd < 0)
+		return fd;
+	fs_fdcache_pin(inode);
+	fs_fd_put(&(struct fs_fd){.fd = fd, .inode = inode});
+	fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
+	return 0;
+}
+
+/*
  * What was made anew is another file for the host; the guest keeps its number.
  */
 static int adopt_newborn(struct fs_loading *loading, struct fs_newborn *newborn)
@@ -114,8 +144,11 @@ static int adopt_newborn(struct fs_loading *loading, struct fs_newborn *newborn)
 	uint64_t number = fs_number_seen(inodes, inode);
 	struct statx stx;
 	unsigned mount;
-	int fd, err = fs_newborn_finish(newborn, loading->fs);
+	int err;
 
+	if (newborn->handed) /* it is the very file, under the number that it has */
+		return keep_open(loading, newborn);
+	err = fs_newborn_finish(newborn, loading->fs);
 	if (err)
 		return err;
 	err = fs_statx_fd(newborn->fd, &stx);
@@ -130,15 +163,7 @@ static int adopt_newborn(struct fs_loading *loading, struct fs_newborn *newborn)
 	fs_fhandle_forget(inode);
 	fs_number_drop(inodes, inode);
 	err = fs_number_keep(inodes, inode, number);
-	fd = err ? err : fs_open_again(loading->fs->proc_fd, newborn->fd, O_PATH);
-	if (fd >= 0)
-		fd = fs_fdcache_install(inodes, inode, fd);
-	if (fd < 0)
-		return fd;
-	fs_fdcache_pin(inode);
-	fs_fd_put(&(struct fs_fd){.fd = fd, .inode = inode});
-	fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
-	return 0;
+	return err ? err : keep_open(loading, newborn);
 }
 
 static int adopt_newborns(struct fs_loading *loading)

@@ -6,12 +6,14 @@
 #include <sys/stat.h>
 
 #include "base/checked.h"
+#include "base/cleanup.h"
 #include "fs/collector.h"
 #include "fs/counters.h"
 #include "fs/dispatch.h"
 #include "fs/foreign_virtiofsd.h"
 #include "fs/fuse_wire.h"
 #include "fs/handle.h"
+#include "fs/handover.h"
 #include "fs/inode.h"
 #include "fs/locks.h"
 #include "fs/model.h"
@@ -44,6 +46,8 @@ static void fs_destroy(void *dev)
 {
 	struct fs *fs = dev;
 
+	fs_handover_free(fs->handover);
+	gw_close(&fs->handover_peer);
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
 	fs_pool_free(fs->pool);
@@ -90,6 +94,7 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 	fs->params = instance;
 	fs_policy_apply(fs);
 	fs->root_fd = fs->proc_fd = -1;
+	fs->handover_peer = fs->host->handover_peer_fd > 0 ? fs->host->handover_peer_fd : -1;
 	/* Modes are the guest's: its own umask is in them already. */
 	umask(0);
 	ret = fs_host_ids(fs->host, &fs->uids, &fs->gids);
@@ -119,6 +124,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_notify_new(&fs->notify);
 	if (ret == 0 && fs->host->watch_fd)
 		ret = fs_watch_new(&fs->watch, fs->host->watch_fd, fs->notify);
+	if (ret == 0 && fs->host->handover_fd > 0)
+		ret = fs_handover_new(&fs->handover, fs, fs->host->handover_fd);
 	if (ret < 0) {
 		fs_destroy(fs);
 		return ret;
@@ -200,6 +207,7 @@ static void fs_reset(void *dev)
 	struct fs *fs = dev;
 
 	fs_resolver_stop(fs->resolver);
+	fs_handover_withdraw(fs->handover);
 	fs_session_end(fs);
 	fs->session = (struct fs_session){.initialised = false};
 	fs->features = 0;
@@ -220,6 +228,7 @@ static void fs_run(void *dev, enum gw_why why)
 	struct fs *fs = dev;
 
 	/* Whatever it was before, if it was saved and goes on here. */
+	fs_handover_withdraw(fs->handover);
 	fs_locks_retake(fs);
 	if (why != GW_RUN_FRESH)
 		fs_resolver_start(fs->resolver, fs);

@@ -75,6 +75,9 @@ struct fs_host {
 	/* For a process that has shut itself in: O_PATH descriptors of the share and of
 	 * /proc/self/fd, borrowed; 0 where they can be opened by their paths. */
 	int root_fd, proc_fd;
+	/* For who stays on this host (handover.h): where the next process comes, and the one
+	 * before; borrowed, 0: none. */
+	int handover_fd, handover_peer_fd;
 	int watch_fd;	 /* of fs_watch_open(), borrowed; 0: none */
 	const char *tag; /* NULL: no configuration space is offered */
 	unsigned num_request_queues;
@@ -82,7 +85,7 @@ struct fs_host {
 	enum fs_on_error on_error;
 	enum fs_verify verify;
 	unsigned verify_budget; /* ms for proving every inode; 0: the default */
-	uint64_t orphan_limit; /* content of unnamed files that are open, bytes; 0: the default */
+	uint64_t orphan_limit;	/* content of unnamed files that are open, bytes; 0: the default */
 	enum fs_migration_mode migration_mode;
 	enum fs_state_format state_format;
 	struct fs_policy policy;
@@ -115,6 +118,7 @@ struct fs_locks;     /* locks.h */
 struct fs_collector; /* collector.h */
 struct fs_counters;  /* counters.h */
 struct fs_waits;     /* waits.h */
+struct fs_handover;  /* handover.h */
 struct fs_watch;     /* watch.h */
 struct fs_resolver;  /* resolver.h */
 struct fs_notify;    /* notify.h */
@@ -127,8 +131,10 @@ struct fs {
 	struct fs_idmap uids, gids;
 	struct fs_locks *locks;
 	struct fs_waits *waits;
-	int root_fd; /* O_PATH of the share */
-	int proc_fd; /* O_PATH of /proc/self/fd, taken at start */
+	struct fs_handover *handover; /* NULL: nothing is given to anybody */
+	int handover_peer;	      /* the process that gives, or -1 */
+	int root_fd;		      /* O_PATH of the share */
+	int proc_fd;		      /* O_PATH of /proc/self/fd, taken at start */
 	struct fs_session session;
 	struct fs_inodes *inodes;
 	struct fs_handles *handles;

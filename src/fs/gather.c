@@ -109,7 +109,7 @@ static int choose(struct gathering *gathering)
 	if (!err && fs->host->on_error == FS_ON_ERROR_ABORT)
 		err = fs_unnamed_check(unnamed, fs);
 	for (size_t i = 0; !err && i < unnamed->count; i++) {
-		if (unnamed->files[i].fate != FS_UNNAMED_GOES)
+		if (unnamed->files[i].fate > FS_UNNAMED_HANDED)
 			err = fs_list_note(&gathering->gathered->lost, unnamed->files[i].inode);
 	}
 	return err == -ENOMEM ? gw_fail(ENOMEM, "save: no memory for unnamed files") : err;

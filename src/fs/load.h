@@ -4,6 +4,7 @@
 #define GW_FS_LOAD_H
 
 #include "fs/handles.h"
+#include "fs/handover.h"
 #include "fs/orphan.h"
 #include "fs/records.h"
 #include "fs/table.h"
@@ -19,6 +20,7 @@ struct fs_loading {
 	struct fs_inodes *inodes;
 	struct fs_handles *handles;
 	struct fs_locks *locks;
+	struct fs_handed handed;
 	struct gw_fs_session_v1 session;
 	bool has_session;
 	struct gw_fs_inode_v1 root; /* its evidence */

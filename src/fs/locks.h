@@ -68,6 +68,8 @@ int fs_locks_save(struct fs *fs, struct gw_state_writer *writer);
 /* For a format that cannot say them: -EBUSY with a sentence if the guest has any. */
 int fs_locks_check_none(struct fs *fs);
 int fs_locks_release(struct fs *fs, struct gw_state_writer *writer);
+/* Released at once. */
+void fs_locks_let_go(struct fs *fs);
 /* Control thread: what was released is taken again. What somebody else has by now is lost. */
 void fs_locks_retake(struct fs *fs);
 /* Loading: as their records come; and taken, once all else is there. */

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 
@@ -12,6 +13,8 @@
 #include "fs/load.h"
 #include "fs/lock_owners.h"
 #include "godwit/error.h"
+
+#define PATIENCE_STEP_MS 5
 
 static const struct fs_range everything = {.end = INT64_MAX, .type = F_UNLCK};
 
@@ -129,13 +132,19 @@ int fs_locks_release(struct fs *fs, struct gw_state_writer *writer)
 {
 	int err = gw_state_flush(writer);
 
-	if (err || !fs->locks)
-		return err;
+	if (!err && fs->locks && !fs_handover_keeps_locks(fs->handover))
+		fs_locks_let_go(fs);
+	return err;
+}
+
+void fs_locks_let_go(struct fs *fs)
+{
 	GW_LOCK_SCOPE(&fs->locks->lock);
+
 	fs->locks->released = true;
 	for (struct fs_lock_owner *i = fs->locks->first; i; i = i->next)
 		release_owner(i);
-	return each_handle(fs, release_flock, NULL);
+	each_handle(fs, release_flock, NULL);
 }
 
 /*
@@ -308,11 +317,43 @@ static int taken(struct fs_loading *loading, struct fs_inode *inode, int err, co
 		       err == -EAGAIN ? "somebody else has it" : strerror(-err));
 }
 
+/* What was to be handed over and was not is released when its owner sees that, which is waited for
+ * once in a load. */
+static bool rest(struct fs_loading *loading)
+{
+	if (!loading->handed.patience)
+		return false;
+	loading->handed.patience--;
+	poll(NULL, 0, PATIENCE_STEP_MS);
+	return true;
+}
+
+static int take_patiently(struct fs_loading *loading, struct fs_lock_owner *owner,
+			  struct fs_range *failed)
+{
+	int err = take_ranges(owner, failed);
+
+	while (err == -EAGAIN && rest(loading))
+		err = take_ranges(owner, failed);
+	return err;
+}
+
+/* The description that the source's owner has, or one of its own. */
+static int take_or_open(struct fs_loading *loading, struct fs_lock_owner *owner)
+{
+	owner->fd = fs_handed_take(loading, FS_HANDED_LOCKS, fs_inode_id(owner->inode), owner->id,
+				   owner->inode);
+	if (owner->fd < 0)
+		return fs_lock_owner_open(owner);
+	fs_inodes_charge(loading->inodes, 1);
+	return 0;
+}
+
 /* What is not to be had because the file is not: the operator's choice, as for the file itself. */
 static int adopt_owner(struct fs_loading *loading, struct fs_lock_owner *owner)
 {
 	bool gone = fs_inode_has(owner->inode, FS_INODE_LOST);
-	int err = owner->lost || gone ? 0 : fs_lock_owner_open(owner);
+	int err = owner->lost || gone ? 0 : take_or_open(loading, owner);
 	char text[RANGE_TEXT_MAX];
 	struct fs_range failed;
 
@@ -325,15 +366,20 @@ static int adopt_owner(struct fs_loading *loading, struct fs_lock_owner *owner)
 		mark_lost(loading->handles, owner);
 		return 0;
 	}
-	err = take_ranges(owner, &failed);
+	err = take_patiently(loading, owner, &failed);
 	return err ? taken(loading, owner->inode, err, range_text(&failed, text)) : 0;
 }
 
 static int adopt_flock(struct fs_loading *loading, struct fs_handle *handle)
 {
-	if (!handle->flock || handle->fd < 0 || !flock(handle->fd, handle->flock | LOCK_NB))
+	int err = 0;
+
+	if (!handle->flock || handle->fd < 0)
 		return 0;
-	return taken(loading, handle->inode, -errno, "the lock of flock()");
+	do
+		err = flock(handle->fd, handle->flock | LOCK_NB) < 0 ? -errno : 0;
+	while (err == -EAGAIN && rest(loading));
+	return err ? taken(loading, handle->inode, err, "the lock of flock()") : 0;
 }
 
 int fs_locks_adopt(struct fs_loading *loading)

@@ -168,6 +168,14 @@ bool fs_mount_learn(struct fs_inodes *inodes, unsigned mount, const struct statx
 	return is_at(at, stx);
 }
 
+bool fs_mount_may_be(struct fs_inodes *inodes, unsigned mount, const struct statx *stx)
+{
+	const struct fs_mount *at = &inodes->mounts[mount];
+	GW_LOCK_SCOPE(&inodes->mounts_lock);
+
+	return !at->known || at->dev == device_of(stx);
+}
+
 void fs_mount_put(struct fs_inodes *inodes, unsigned mount)
 {
 	struct fs_mount *at = &inodes->mounts[mount];

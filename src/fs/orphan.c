@@ -80,6 +80,20 @@ static int save_piece(const struct source *source, uint64_t offset, uint64_t end
 	return 0;
 }
 
+/* It goes from hand to hand. */
+static int save_unsent(struct source *source)
+{
+	const struct gw_fs_unsent_v1 record = {.inode = fs_inode_id(source->inode)};
+	int err = fs_statx_fd(source->fd, &source->stx);
+
+	if (gw_state_number(source->writer) < gw_fs_unsent_v1.since)
+		return fail(source, EFBIG, "a state of this number cannot leave its content out");
+	if (err)
+		return fail(source, -err, "it cannot be looked at");
+	err = save_attributes(source);
+	return err ? err : gw_state_put(source->writer, &gw_fs_unsent_v1, &record);
+}
+
 /* Holes stay holes. */
 static int save_content(const struct source *source)
 {
@@ -155,6 +169,14 @@ static int save_one(struct source *source)
 	return err;
 }
 
+static int open_path(struct fs *fs, struct fs_inode *inode)
+{
+	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
+	int err = fs_inode_fd(inode, &fd);
+
+	return err ? err : fs_open_again(fs->proc_fd, fd.fd, O_PATH);
+}
+
 int fs_orphans_save(struct fs *fs, const struct fs_unnamed_list *unnamed,
 		    struct gw_state_writer *writer)
 {
@@ -163,12 +185,16 @@ int fs_orphans_save(struct fs *fs, const struct fs_unnamed_list *unnamed,
 	for (size_t i = 0; i < unnamed->count && !err; i++) {
 		struct fs_inode *inode = unnamed->files[i].inode;
 		struct source source = {.fs = fs, .writer = writer, .inode = inode};
+		bool handed = unnamed->files[i].fate == FS_UNNAMED_HANDED;
 		GW_AUTO_FD int fd = -1;
 
-		if (unnamed->files[i].fate != FS_UNNAMED_GOES)
+		if (!handed && unnamed->files[i].fate != FS_UNNAMED_GOES)
 			continue;
-		fd = source.fd = fs_unnamed_open(fs, inode);
-		err = fd < 0 ? fail(&source, -fd, "it cannot be opened") : save_one(&source);
+		fd = source.fd = handed ? open_path(fs, inode) : fs_unnamed_open(fs, inode);
+		if (fd < 0)
+			err = fail(&source, -fd, "it cannot be opened");
+		else
+			err = handed ? save_unsent(&source) : save_one(&source);
 	}
 	return err;
 }

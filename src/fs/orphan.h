@@ -20,6 +20,7 @@ struct fs_newborn {
 	struct fs_inode *inode;	       /* pinned */
 	struct gw_fs_orphan_v1 record; /* target is not kept */
 	int fd;			       /* for writing a file; O_PATH for all else */
+	bool handed;		       /* it is the source's own, and has all it should have */
 };
 int fs_newborn_make(struct fs_newborn *newborn, struct fs *fs, int dir,
 		    const struct gw_fs_orphan_v1 *record);

@@ -152,8 +152,27 @@ static const struct gw_field gw_fs_flock_v1_fields[] = {
 };
 LAYOUT_SINCE(gw_fs_flock_v1, 12, 2);
 
+static const struct gw_field gw_fs_handover_v1_fields[] = {
+	GW_FIELD_SIZED(struct gw_fs_handover_v1, ticket, GW_FIELD_FIXED, 16),
+	{.name = NULL},
+};
+const struct gw_layout gw_fs_handover_v1 = {
+	.name = "gw_fs_handover_v1",
+	.type = GW_RECORD_DEVICE + 13,
+	.optional = true,
+	.size = sizeof(struct gw_fs_handover_v1),
+	.fields = gw_fs_handover_v1_fields,
+};
+
+static const struct gw_field gw_fs_unsent_v1_fields[] = {
+	GW_KEY(struct gw_fs_unsent_v1, inode, GW_FIELD_DELTA),
+	{.name = NULL},
+};
+LAYOUT_SINCE(gw_fs_unsent_v1, 14, 2);
+
 const struct gw_layout *const fs_layouts[] = {
-	&gw_fs_session_v1,    &gw_fs_mount_v1, &gw_fs_inode_v1,	 &gw_fs_name_v1, &gw_fs_orphan_v1,
-	&gw_fs_content_v1,    &gw_fs_xattr_v1, &gw_fs_handle_v1, &gw_fs_dir_v1,	 &gw_fs_lost_v1,
-	&gw_fs_foreign_id_v1, &gw_fs_lock_v1,  &gw_fs_flock_v1,	 NULL,
+	&gw_fs_session_v1, &gw_fs_mount_v1,    &gw_fs_inode_v1,	     &gw_fs_name_v1,
+	&gw_fs_orphan_v1,  &gw_fs_content_v1,  &gw_fs_xattr_v1,	     &gw_fs_handle_v1,
+	&gw_fs_dir_v1,	   &gw_fs_lost_v1,     &gw_fs_foreign_id_v1, &gw_fs_lock_v1,
+	&gw_fs_flock_v1,   &gw_fs_handover_v1, &gw_fs_unsent_v1,     NULL,
 };

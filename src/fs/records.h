@@ -103,6 +103,11 @@ struct gw_fs_foreign_id_v1 {
 	uint64_t id;
 };
 
+/* What is open is handed over to who brings this. Of no use to who does not know it. */
+struct gw_fs_handover_v1 {
+	uint8_t ticket[16];
+};
+
 /* From here on of states with the number 2.
  *
  * @owner has locked bytes of @inode, through @handle as far as is known. @lost: it had, and who
@@ -122,6 +127,11 @@ struct gw_fs_flock_v1 {
 	bool lost;
 };
 
+/* An unnamed file whose content is too long for a state: it is handed over, or it is lost. */
+struct gw_fs_unsent_v1 {
+	uint64_t inode;
+};
+
 #define FS_RECORD_DATA_MAX   (64 * 1024)
 #define FS_RECORD_XATTR_MAX  (64 * 1024) /* XATTR_SIZE_MAX */
 #define FS_RECORD_TARGET_MAX 4095	 /* PATH_MAX less the NUL */
@@ -131,7 +141,8 @@ struct gw_fs_flock_v1 {
 
 extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, gw_fs_name_v1,
 	gw_fs_orphan_v1, gw_fs_content_v1, gw_fs_xattr_v1, gw_fs_handle_v1, gw_fs_dir_v1,
-	gw_fs_lost_v1, gw_fs_foreign_id_v1, gw_fs_lock_v1, gw_fs_flock_v1;
+	gw_fs_lost_v1, gw_fs_foreign_id_v1, gw_fs_lock_v1, gw_fs_flock_v1, gw_fs_handover_v1,
+	gw_fs_unsent_v1;
 
 /* All of them, NULL-terminated: for tools that show a stream. */
 extern const struct gw_layout *const fs_layouts[];

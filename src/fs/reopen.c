@@ -56,11 +56,34 @@ static struct fs_open *handle_at(const struct fs_loading *loading, size_t i)
 	return fs_slot_at(&loading->handles->slots, loading->reopened[i]);
 }
 
+/* As the host's policy and the state have it, or not at all. */
+static bool is_usable(const struct fs_loading *loading, int fd, uint32_t flags)
+{
+	int has = fcntl(fd, F_GETFL);
+
+	return has >= 0 && !(has & O_PATH) && (has & O_ACCMODE) == ((int)flags & O_ACCMODE) &&
+	       (!loading->fs->host->readonly || (has & O_ACCMODE) == O_RDONLY);
+}
+
+/* What the source had open, if it stays on this host. */
+static int take_handed(struct fs_loading *loading, const struct fs_open *open)
+{
+	const struct fs_handle *handle = &open->handle;
+	int fd = fs_handed_take(loading, FS_HANDED_HANDLE, open->slot.id, 0, handle->inode);
+
+	if (fd >= 0 && !is_usable(loading, fd, handle->flags))
+		gw_close(&fd);
+	return fd;
+}
+
 /* What became of it stands where its descriptor would. */
 static void reopen_one(struct fs_loading *loading, size_t i)
 {
 	struct fs_handle *handle = &handle_at(loading, i)->handle;
 
+	handle->fd = take_handed(loading, handle_at(loading, i));
+	if (handle->fd >= 0)
+		return;
 	handle->fd = fs_inode_has(handle->inode, FS_INODE_LOST)
 			     ? -ESTALE
 			     : open_file(handle->inode, handle->flags, loading->fs->host->readonly);

@@ -13,6 +13,7 @@
 #include "fs/dir.h"
 #include "fs/gather.h"
 #include "fs/handles.h"
+#include "fs/handover.h"
 #include "fs/locks.h"
 #include "fs/orphan.h"
 #include "fs/ready.h"
@@ -266,6 +267,9 @@ static int save_all(struct saving *saving)
 		err = save_names(saving);
 	if (!err)
 		err = save_lost(saving);
+	if (!err)
+		err = fs_handover_offer(saving->fs->handover, saving->writer,
+					&saving->gathered.unnamed);
 	if (!err)
 		err = save_orphans(saving);
 	if (!err)

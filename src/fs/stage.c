@@ -307,7 +307,14 @@ static int put_orphan(void *opaque, const void *object)
 		return gw_fail(ENOMEM, "load: no memory for unnamed files");
 	/* A mount below is not known before something on it was found. */
 	dir = loading->inodes->fs->root_fd;
-	err = fs_newborn_make(newborn, loading->fs, dir, record);
+	*newborn =
+		(struct fs_newborn){.record = *record,
+				    .fd = fs_handed_take(loading, FS_HANDED_INODE, record->inode, 0,
+							 fs_staged_inode(loading, record->inode))};
+	newborn->handed = newborn->fd >= 0;
+	newborn->record.target = (struct gw_bytes){0};
+	if (!newborn->handed)
+		err = fs_newborn_make(newborn, loading->fs, dir, record);
 	if (newborn->fd >= 0) {
 		newborn->inode = fs_inode_pin(fs_staged_inode(loading, record->inode));
 		atomic_fetch_or(&newborn->inode->flags, FS_INODE_NEWBORN);
@@ -339,7 +346,7 @@ static int put_content(void *opaque, const void *object)
 			       "load: unnamed files hold more than %llu bytes, which is all that "
 			       "is taken here without a higher --migration-orphan-limit",
 			       (unsigned long long)content_limit(loading->fs));
-	return fs_newborn_write(newborn, record);
+	return newborn->handed ? 0 : fs_newborn_write(newborn, record);
 }
 
 static int put_xattr(void *opaque, const void *object)
@@ -351,7 +358,21 @@ static int put_xattr(void *opaque, const void *object)
 	if (!newborn)
 		return gw_fail(EINVAL, "load: attribute of inode %llu, which is not unnamed",
 			       (unsigned long long)record->inode);
-	return fs_newborn_xattr(newborn, loading->fs, record);
+	return newborn->handed ? 0 : fs_newborn_xattr(newborn, loading->fs, record);
+}
+
+static int put_unsent(void *opaque, const void *object)
+{
+	struct fs_loading *loading = opaque;
+	const struct gw_fs_unsent_v1 *record = object;
+	const struct fs_newborn *newborn = newborn_of(loading, record->inode);
+
+	if (newborn && newborn->handed)
+		return 0;
+	return gw_fail(ENODATA,
+		       "load: unnamed inode %llu: its content is not in the state, only to be "
+		       "handed over, which it was not",
+		       (unsigned long long)record->inode);
 }
 
 /*
@@ -486,6 +507,8 @@ const struct gw_state_handler fs_load_handlers[] = {
 	{&gw_fs_lost_v1, put_lost, NULL},
 	{&gw_fs_lock_v1, fs_lock_put, NULL},
 	{&gw_fs_flock_v1, fs_flock_put, NULL},
+	{&gw_fs_handover_v1, fs_handover_put, NULL},
+	{&gw_fs_unsent_v1, put_unsent, NULL},
 	{.layout = NULL},
 };
 
@@ -516,6 +539,7 @@ void fs_loading_free(struct fs_loading *loading)
 		fs_inode_put(loading->newborns[i].inode);
 	}
 	free(loading->newborns);
+	fs_handed_free(&loading->handed);
 	fs_locks_free(loading->locks);
 	free_staged_handles(loading->handles);
 	fs_handles_free(loading->handles);

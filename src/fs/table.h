@@ -277,6 +277,8 @@ void fs_mount_put(struct fs_inodes *inodes, unsigned mount);
 void fs_mount_expect(struct fs_inodes *inodes, unsigned mount);
 void fs_mount_hold(struct fs_inodes *inodes, unsigned mount);
 bool fs_mount_learn(struct fs_inodes *inodes, unsigned mount, const struct statx *stx);
+/* Could @stx, seen through the mount of another process, be on the same file system? */
+bool fs_mount_may_be(struct fs_inodes *inodes, unsigned mount, const struct statx *stx);
 /* Is @stx on @mount? */
 bool fs_mount_is(struct fs_inodes *inodes, unsigned mount, const struct statx *stx);
 /* @fd is a directory on @mount: good for opening by handle from now on. */

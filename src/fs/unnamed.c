@@ -12,6 +12,7 @@
 #include "fs/handles.h"
 #include "fs/open.h"
 #include "fs/table.h"
+#include "fs/handover.h"
 #include "fs/unnamed.h"
 #include "godwit/error.h"
 
@@ -147,6 +148,8 @@ int fs_unnamed_weigh(struct fs_unnamed_list *list, struct fs *fs,
 			choose_idle(list, file, limit / FS_IDLE_SHARE);
 		else
 			choose_open(list, file, limit);
+		if (file->fate != FS_UNNAMED_GOES && fs_handover_has_peer(fs->handover))
+			file->fate = FS_UNNAMED_HANDED;
 	}
 	return 0;
 }

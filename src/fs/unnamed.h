@@ -14,6 +14,7 @@
 
 enum fs_fate {
 	FS_UNNAMED_GOES,
+	FS_UNNAMED_HANDED,   /* what could not go, but there is somebody to hand it to */
 	FS_UNNAMED_TOO_BIG,  /* beyond the limit, with those before it */
 	FS_UNNAMED_CLOSED,   /* it cannot be read */
 	FS_UNNAMED_WORTHLESS /* not open, and beyond what such files may take */

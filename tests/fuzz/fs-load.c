@@ -76,6 +76,12 @@ static void take_field(const struct gw_field *field, char *object)
 		*(struct gw_bytes *)(object + field->offset) = take_bytes(field->max);
 		return;
 	}
+	if (field->type == GW_FIELD_FIXED) {
+		struct gw_bytes bytes = take_bytes(field->max);
+
+		memcpy(object + field->offset, bytes.data, bytes.len);
+		return;
+	}
 	number = as_known(field->name, take_number());
 	if (field->type == GW_FIELD_BOOL)
 		number &= 1;

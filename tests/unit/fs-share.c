@@ -16,6 +16,7 @@
 void share_reopen(struct share *share)
 {
 	share->fs.host = &share->host;
+	share->fs.handover_peer = -1;
 	assert_int_equal(fs_root_open(&share->fs), 0);
 	assert_int_equal(fs_inodes_new(&share->fs.inodes, &share->fs), 0);
 	assert_int_equal(fs_handles_new(&share->fs.handles, &share->fs), 0);
