@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
+#include "daemon/instance.h"
 #include "daemon/key.h"
 #include "daemon/legacy.h"
 #include "daemon/to_syslog.h"
@@ -35,6 +36,8 @@ struct common {
 	const char *state_key;
 	const char *socket_group;
 	bool syslog, debug, foreground;
+	struct gw_instance_options instance;
+	bool print_migration_info, check_migration;
 	bool print_capabilities, help, help_all, version;
 };
 
@@ -63,6 +66,14 @@ static const struct gw_option common_options[] = {
 	{"d", NULL, "", AT(debug), GW_OPTION_FLAG, .letter = 'd', .instead = "--log-level=debug"},
 	{"f", NULL, "", AT(foreground), GW_OPTION_FLAG, .letter = 'f',
 	 .instead = "nothing, this program stays in the foreground"},
+	{"migration-model", "NAME", "be an instance of this device model", AT(instance.model),
+	 GW_OPTION_STRING, .rare = true},
+	{"migration-profile", "NAME", "with this profile; --m-PARAM=VALUE overrides it",
+	 AT(instance.profile), GW_OPTION_STRING, .rare = true},
+	{"print-migration-info", NULL, "print models and parameters, as JSON",
+	 AT(print_migration_info), GW_OPTION_FLAG, .rare = true},
+	{"check-migration", NULL, "could an instance be as standard input says?",
+	 AT(check_migration), GW_OPTION_FLAG, .rare = true},
 	{"print-capabilities", NULL, "print what this program can do, as JSON",
 	 AT(print_capabilities), GW_OPTION_FLAG, .rare = true},
 	{"help-all", NULL, "print this with the less common options", AT(help_all), GW_OPTION_FLAG},
@@ -78,10 +89,10 @@ static int complain(const struct gw_daemon *daemon, int code)
 }
 
 /* Before anything else is looked at: a management tool asks without knowing the options. */
-static bool asks_for_capabilities(int argc, char **argv)
+static bool asks_for(const char *option, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "--print-capabilities"))
+		if (!strcmp(argv[i], option))
 			return true;
 	return false;
 }
@@ -133,17 +144,6 @@ static char *choose_control(const struct common *common)
 	else if (asprintf(&path, "%s%s", socket_path, CONTROL_SUFFIX) < 0)
 		return NULL;
 	return path;
-}
-
-static int make_params(const struct gw_daemon *daemon, struct gw_params **params)
-{
-	int err = gw_params_new(params, daemon->ops->models[0]);
-
-	if (!err && daemon->set_params)
-		err = daemon->set_params(daemon->host, *params);
-	if (!err && daemon->ops->check)
-		err = daemon->ops->check(daemon->ops->models[0], *params);
-	return err;
 }
 
 static void on_signal(void *opaque, int signo)
@@ -270,7 +270,7 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 		gw_log_to_syslog(daemon->program);
 	err = daemon->prepare ? daemon->prepare(daemon->host) : 0;
 	if (!err)
-		err = make_params(daemon, &params);
+		err = gw_instance_params(daemon, &common->instance, &params);
 	if (!err && common->state_key)
 		err = gw_daemon_read_key(common->state_key, key);
 	config.params = params;
@@ -295,11 +295,17 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 	static char **arguments; /* options point into it for good */
 	int err, count;
 
-	if (asks_for_capabilities(argc, argv)) {
+	if (asks_for("--print-capabilities", argc, argv)) {
 		print_capabilities(daemon);
 		return GW_EXIT_OK;
 	}
+	if (asks_for("--print-migration-info", argc, argv))
+		return gw_instance_print_info(daemon);
+	if (asks_for("--check-migration", argc, argv))
+		return gw_instance_check(daemon);
 	err = gw_legacy_expand(argc, argv, &arguments, &count);
+	if (!err)
+		err = gw_instance_take(&common.instance, &count, arguments);
 	if (!err)
 		err = gw_options_parse(&line, count, arguments, NULL);
 	if (err)

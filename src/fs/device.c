@@ -257,6 +257,7 @@ const struct gw_device_ops fs_device_ops = {
 	.config_len = sizeof(struct config),
 	.ownership = GW_SHARED,
 	.models = models,
+	.check = fs_model_check,
 	.create = fs_create,
 	.destroy = fs_destroy,
 	.features = fs_features,

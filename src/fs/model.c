@@ -106,6 +106,24 @@ static const struct gw_profile profiles[] = {
 	{.name = NULL},
 };
 
+/* What is unset may still become what fits. */
+int fs_model_check(const struct gw_model *model, const struct gw_params *set)
+{
+	bool acl = gw_params_get(set, "posix-acl", FS_NEVER) != FS_NEVER;
+
+	(void)model;
+	if (acl && !gw_params_get(set, "xattr", true))
+		return gw_fail(EINVAL, "parameter posix-acl: ACLs are extended attributes, and "
+				       "parameter xattr is off");
+	if (acl && gw_params_get(set, "id-map", 0))
+		return gw_fail(EINVAL, "parameter posix-acl: ids in ACLs are not translated, which "
+				       "parameter id-map asks for");
+	if (gw_params_get(set, "lock-wait", false) && !gw_params_get(set, "posix-lock", true) &&
+	    !gw_params_get(set, "flock", true))
+		return gw_fail(EINVAL, "parameter lock-wait: neither posix-lock nor flock is on");
+	return 0;
+}
+
 const struct gw_model fs_model = {
 	.name = "godwit-project.org/virtio-fs",
 	.params = params,

@@ -11,6 +11,8 @@ int fs_host_check(const struct fs_host *host);
 int fs_host_params(const struct fs_host *host, struct gw_params *params);
 /* The maps that its ranges make, of users and of groups. */
 int fs_host_ids(const struct fs_host *host, struct fs_idmap *uids, struct fs_idmap *gids);
+/* gw_device_ops.check: combinations that the types do not say. */
+int fs_model_check(const struct gw_model *model, const struct gw_params *params);
 /* fs->policy from fs->params: what is unset is as the operator has it, or off. */
 void fs_policy_apply(struct fs *fs);
 

@@ -99,6 +99,11 @@ void *gw_session_device(const struct gw_session *session)
 	return session->dev;
 }
 
+const struct gw_params *gw_session_params(const struct gw_session *session)
+{
+	return session->params;
+}
+
 const struct gw_device_ops *gw_session_ops(const struct gw_session *session)
 {
 	return session->ops;

@@ -62,6 +62,8 @@ int gw_session_new(struct gw_session **session, const struct gw_session_config *
 void gw_session_free(
 	struct gw_session *session); /* cancels and joins a transfer; NULL is allowed */
 void *gw_session_device(const struct gw_session *session);
+/* In force; what a load may still decide is unset. NULL: the device has no model. */
+const struct gw_params *gw_session_params(const struct gw_session *session);
 const struct gw_device_ops *gw_session_ops(const struct gw_session *session);
 
 /* A connection takes the session, or leaves it (all its rings are stopped by then). */

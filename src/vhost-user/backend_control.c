@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
+#include "migration/info.h"
 #include "migration/report.h"
 #include "vhost-user/backend_internal.h"
 #include "vhost-user/status.h"
@@ -79,6 +80,24 @@ static int query_stats(void *opaque, const json_t *arguments, json_t **result)
 	if (text)
 		*result = json_pack("{s:s}", "text", text);
 	return *result ? 0 : gw_fail(ENOMEM, "query-stats: no memory");
+}
+
+/* What this build could be, and what each of its instances is. */
+static int query_migration_info(void *opaque, const json_t *arguments, json_t **result)
+{
+	struct gw_backend *backend = opaque;
+	json_t *instances = json_array();
+
+	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
+		const struct gw_params *params = gw_session_params(seat->session);
+
+		if (params)
+			json_array_append_new(instances, gw_info_instance(params));
+	}
+	*result = gw_info_implementation(&backend->ops, backend->program, backend->version, NULL);
+	if (!*result || json_object_set_new(*result, "instances", instances))
+		return gw_fail(ENOMEM, "query-migration-info: no memory");
+	return 0;
 }
 
 /* -- preflight ----------------------------------------------------------------------------- */
@@ -173,6 +192,7 @@ static const struct {
 } commands[] = {
 	{"query-status", query_status},
 	{"query-stats", query_stats},
+	{"query-migration-info", query_migration_info},
 	{"preflight", run_preflight},
 };
 

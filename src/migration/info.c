@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* migration/info.c - what an implementation supports, and what an instance is, as documents. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "migration/info.h"
+#include "model/params.h"
+
+static const char *const type_names[] = {
+	[GW_PARAM_BOOL] = "bool", [GW_PARAM_INT] = "int", [GW_PARAM_ENUM] = "enum"};
+
+/* -- written ------------------------------------------------------------------------------- */
+
+static json_t *value_of(const struct gw_param *param, int64_t value)
+{
+	switch (param->type) {
+	case GW_PARAM_BOOL:
+		return json_boolean(value);
+	case GW_PARAM_INT:
+		return json_integer(value);
+	case GW_PARAM_ENUM:
+		return json_string(param->values[value]);
+	}
+	return NULL;
+}
+
+static json_t *info_of_param(const struct gw_param *param)
+{
+	json_t *info = json_pack("{s:s}", "type", type_names[param->type]);
+
+	if (!param->no_off)
+		json_object_set_new(info, "off", value_of(param, param->off));
+	if (param->type == GW_PARAM_INT) {
+		json_object_set_new(info, "min", json_integer(param->min));
+		json_object_set_new(info, "max", json_integer(param->max));
+	}
+	if (param->type == GW_PARAM_ENUM) {
+		json_t *values = json_array();
+
+		for (unsigned i = 0; param->values[i]; i++)
+			json_array_append_new(values, json_string(param->values[i]));
+		json_object_set_new(info, "values", values);
+	}
+	if (param->doc)
+		json_object_set_new(info, "description", json_string(param->doc));
+	return info;
+}
+
+static const struct gw_param *find_param(const struct gw_model *model, const char *name)
+{
+	const struct gw_param *param = model->params;
+
+	while (param && param->name && strcmp(param->name, name) != 0)
+		param++;
+	return param && param->name ? param : NULL;
+}
+
+static json_t *info_of_profile(const struct gw_model *model, const struct gw_profile *profile)
+{
+	json_t *info = json_object();
+
+	for (const struct gw_setting *s = profile->settings; s && s->name; s++) {
+		const struct gw_param *param = find_param(model, s->name);
+
+		if (param)
+			json_object_set_new(info, s->name, value_of(param, s->value));
+	}
+	return info;
+}
+
+/* All numbers of record layouts are read and written: the parameter says which. */
+static json_t *info_of_state(const struct gw_model *model)
+{
+	const struct gw_param *param = find_param(model, GW_PARAM_STATE);
+	json_t *numbers = json_array(), *info;
+
+	for (int64_t i = param ? param->min : 1; param && i <= param->max; i++)
+		json_array_append_new(numbers, json_integer(i));
+	info = json_pack("{s:O, s:o}", "write", numbers, "read", numbers);
+	return info;
+}
+
+static json_t *info_of_model(const struct gw_model *model)
+{
+	json_t *params = json_object(), *profiles = json_object();
+
+	for (const struct gw_param *p = model->params; p && p->name; p++)
+		json_object_set_new(params, p->name, info_of_param(p));
+	for (const struct gw_profile *p = model->profiles; p && p->name; p++)
+		json_object_set_new(profiles, p->name, info_of_profile(model, p));
+	return json_pack("{s:o, s:o, s:s?, s:o}", "params", params, "profiles", profiles, "default",
+			 model->default_profile, "state", info_of_state(model));
+}
+
+json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *program,
+			       const char *version, const char *boot)
+{
+	json_t *models = json_object(), *implementation;
+
+	for (const struct gw_model *const *m = ops->models; m && *m; m++)
+		json_object_set_new(models, (*m)->name, info_of_model(*m));
+	implementation = json_pack("{s:s, s:s}", "name", program, "build", version);
+	if (boot)
+		json_object_set_new(implementation, "boot", json_string(boot));
+	return json_pack("{s:i, s:o, s:o}", "format", GW_INFO_FORMAT, "implementation",
+			 implementation, "models", models);
+}
+
+json_t *gw_info_instance(const struct gw_params *params)
+{
+	json_t *set = json_object(), *unset = json_array();
+
+	for (unsigned i = 0; i < params->count; i++) {
+		const struct gw_param *param = &params->model->params[i];
+
+		if (!params->set[i])
+			json_array_append_new(unset, json_string(param->name));
+		else if (param->no_off || params->value[i] != param->off)
+			json_object_set_new(set, param->name, value_of(param, params->value[i]));
+	}
+	return json_pack("{s:i, s:s, s:o, s:o}", "format", GW_INFO_FORMAT, "model",
+			 params->model->name, "params", set, "unset", unset);
+}
+
+/* -- read ---------------------------------------------------------------------------------- */
+
+static int malformed(const char *member, const char *expected)
+{
+	return gw_fail(EBADMSG, "document of an instance: member '%s' is not %s", member, expected);
+}
+
+static const struct gw_model *find_model(const struct gw_model *const *models, const char *name)
+{
+	while (models && *models && strcmp((*models)->name, name) != 0)
+		models++;
+	return models ? *models : NULL;
+}
+
+/* As the parameter's type is spelled in JSON; true and false only for a bool. */
+static int read_value(const struct gw_param *param, const json_t *json, struct gw_params *params,
+		      enum gw_refusal *refusal)
+{
+	if (param->type == GW_PARAM_BOOL && json_is_boolean(json))
+		return gw_params_set(params, param->name, json_is_true(json), refusal);
+	if (param->type == GW_PARAM_INT && json_is_integer(json))
+		return gw_params_set(params, param->name, json_integer_value(json), refusal);
+	if (param->type == GW_PARAM_ENUM && json_is_string(json))
+		return gw_params_set_text(params, param->name, json_string_value(json), refusal);
+	gw_refuse(refusal, GW_VALUE_NOT_ALLOWED);
+	return gw_fail(EINVAL, "parameter %s: its value is no %s", param->name,
+		       type_names[param->type]);
+}
+
+static int read_params(const json_t *document, struct gw_params *params, enum gw_refusal *refusal)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(json_object_get(document, "params"), name, value)
+	{
+		const struct gw_param *param = find_param(params->model, name);
+		int err;
+
+		if (!param) {
+			gw_refuse(refusal, GW_PARAM_UNKNOWN);
+			return gw_fail(EINVAL, "parameter '%.64s' is unknown here", name);
+		}
+		err = read_value(param, value, params, refusal);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* Absence means off. */
+static int complete(struct gw_params *params, enum gw_refusal *refusal)
+{
+	for (unsigned i = 0; i < params->count; i++) {
+		const struct gw_param *param = &params->model->params[i];
+
+		if (!params->set[i] && param->no_off) {
+			gw_refuse(refusal, GW_PARAM_REQUIRED);
+			return gw_fail(EINVAL, "parameter %s: the document does not state it",
+				       param->name);
+		}
+		if (!params->set[i])
+			params->value[i] = param->off;
+		params->set[i] = true;
+	}
+	return 0;
+}
+
+static int check_members(const json_t *document)
+{
+	const json_t *format = json_object_get(document, "format");
+
+	if (!json_is_object(document))
+		return gw_fail(EBADMSG, "document of an instance: it is no JSON object");
+	if (!json_is_integer(format) || json_integer_value(format) != GW_INFO_FORMAT)
+		return malformed("format", "1");
+	if (!json_is_string(json_object_get(document, "model")))
+		return malformed("model", "a string");
+	if (!json_is_object(json_object_get(document, "params")))
+		return malformed("params", "an object");
+	return 0;
+}
+
+int gw_info_read_instance(struct gw_params **out, const struct gw_model *const *models,
+			  const json_t *document, enum gw_refusal *refusal)
+{
+	GW_AUTO_FREE struct gw_params *params = NULL;
+	const struct gw_model *model;
+	const char *name;
+	int err = check_members(document);
+
+	gw_refuse(refusal, GW_ACCEPTED);
+	if (err)
+		return err;
+	name = json_string_value(json_object_get(document, "model"));
+	model = find_model(models, name);
+	if (!model) {
+		gw_refuse(refusal, GW_MODEL_UNKNOWN);
+		return gw_fail(EINVAL, "model '%.128s' is unknown here", name);
+	}
+	err = gw_params_new(&params, model);
+	if (!err)
+		err = read_params(document, params, refusal);
+	if (!err)
+		err = complete(params, refusal);
+	if (!err)
+		*out = gw_take_ptr(params);
+	return err;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* migration/info.h - what an implementation supports, and what an instance is, as documents. */
+#ifndef GW_MIGRATION_INFO_H
+#define GW_MIGRATION_INFO_H
+
+#include <jansson.h>
+
+#include "godwit/device.h"
+
+/* docs/compatibility.md has both documents. What is not known there is passed over, other numbers
+ * are refused. */
+#define GW_INFO_FORMAT 1
+
+/* What a build can be: format, implementation, models. @boot may be NULL. NULL: no memory. */
+json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *program,
+			       const char *version, const char *boot);
+/* What one instance is: format, model, the params that are set and not off; in "unset" the names of
+ * those that a load may still decide. */
+json_t *gw_info_instance(const struct gw_params *params);
+
+/*
+ * The other way: @document, which is not trusted, as a complete set of values for one of @models
+ * (what it does not name is off). -EBADMSG: it is no document of an instance, or of another format;
+ * -EINVAL: it is one, and no instance of this build can be that; then why is in *@refusal. Both
+ * with a sentence.
+ */
+int gw_info_read_instance(struct gw_params **params, const struct gw_model *const *models,
+			  const json_t *document, enum gw_refusal *refusal);
+
+#endif
