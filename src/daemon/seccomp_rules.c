@@ -85,6 +85,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"fsync", ALL},
 	{"fdatasync", ALL},
 	{"syncfs", ALL},
+	{"sync_file_range", MOVE},
 
 	/* Names. */
 	{"getdents64", ALL},

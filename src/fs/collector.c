@@ -12,6 +12,7 @@
 #include "fs/collect.h"
 #include "fs/collector.h"
 #include "fs/ready.h"
+#include "fs/sync.h"
 #include "godwit/error.h"
 
 /* Where processors are short, a tenth of what a queue's thread gets (sched(7)). */
@@ -112,12 +113,15 @@ static void pause_here(struct fs_collector *collector)
 /* The lock is held, and let go for the work. */
 static void step(struct fs_collector *collector)
 {
-	bool more;
+	bool first, more;
 
 	if (collector->rest_ns)
 		begin_round(collector);
+	first = !collector->unit;
 	collector->busy = true;
 	pthread_mutex_unlock(&collector->lock);
+	if (first)
+		fs_sync_begin(collector->fs);
 	/* A table that took the place of another is begun anew. */
 	more = !fs_tracking_start(&collector->fs->inodes->tracking) && work(collector);
 	if (!more)

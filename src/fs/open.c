@@ -78,6 +78,15 @@ int fs_statx_at(int dir, const char *name, struct statx *stx)
 	return 0;
 }
 
+int fs_statx_fresh(int dir, const char *name, struct statx *stx)
+{
+	int flags = AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_FORCE_SYNC;
+
+	if (!*name)
+		flags |= AT_EMPTY_PATH;
+	return statx(dir, name, flags, FS_STATX_MASK, stx) < 0 ? -errno : 0;
+}
+
 int fs_statx_fd(int fd, struct statx *stx)
 {
 	if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, FS_STATX_MASK, stx) < 0)

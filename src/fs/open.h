@@ -28,6 +28,10 @@ int fs_path_of(int proc_fd, int fd, char *path, size_t size);
 int fs_statx_at(int dir, const char *name, struct statx *stx);
 int fs_statx_fd(int fd, struct statx *stx);
 
+/* The same by what a server says now, whatever this host has cached; @name "": @dir itself. For
+ * what another host has changed last. */
+int fs_statx_fresh(int dir, const char *name, struct statx *stx);
+
 /* Birth time in nanoseconds, 0 if the file system has none. */
 uint64_t fs_btime(const struct statx *stx);
 

@@ -163,12 +163,20 @@ static bool fits(struct fs_inodes *inodes, struct fs_inode *inode, const struct 
 	return fs_evidence_fits(&expected, -1, stx) && fs_mount_learn(inodes, inode->mount, stx);
 }
 
+/* The first look at what came from another host is one at the server. */
+static int look(const struct fs_inode *inode, int dir, const char *name, struct statx *stx)
+{
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED))
+		return fs_statx_fresh(dir, name, stx);
+	return *name ? fs_statx_at(dir, name, stx) : fs_statx_fd(dir, stx);
+}
+
 int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
 {
 	struct fs_evidence expected = {.type = (mode_t)inode->type << 12, .ino = inode->ino};
 	struct fs_fhandle handle;
 	struct statx stx;
-	int err = fs_statx_fd(fd, &stx);
+	int err = look(inode, fd, "", &stx);
 
 	if (err)
 		return err;
@@ -335,7 +343,7 @@ static int check_at(struct fs_inodes *inodes, struct fs_inode *inode,
 	int err = fs_inode_fd(name->parent, &dir);
 
 	if (!err)
-		err = fs_statx_at(dir.fd, name->name, &stx);
+		err = look(inode, dir.fd, name->name, &stx);
 	if (err)
 		return err;
 	if (!fits(inodes, inode, &stx))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/sync.c - what was written and answered is on the server before the guest is elsewhere. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -32,8 +33,9 @@ static bool is_incoherent(int fd)
 	};
 	struct statfs sfs;
 
+	/* Who cannot tell has to be synced. */
 	if (fstatfs(fd, &sfs) < 0)
-		return false;
+		return true;
 	for (size_t i = 0; i < GW_ARRAY_LEN(local_caches); i++) {
 		if (local_caches[i] == (uint32_t)sfs.f_type)
 			return true;
@@ -59,7 +61,16 @@ static int sync_handle(struct fs *fs, struct fs_handle *handle)
 	return 0;
 }
 
-int fs_sync_all(struct fs *fs)
+/* So that little is left when the guest stands still. An error comes up again then. */
+static int start_writing(struct fs *fs, struct fs_handle *handle)
+{
+	(void)fs;
+	if (handle->fd >= 0 && atomic_load(&handle->dirty) && is_incoherent(handle->fd))
+		sync_file_range(handle->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+	return 0;
+}
+
+static int each_handle(struct fs *fs, int (*fn)(struct fs *fs, struct fs_handle *handle))
 {
 	struct fs_open *open;
 	uint32_t at = 0;
@@ -68,8 +79,18 @@ int fs_sync_all(struct fs *fs)
 	while (!err && (open = fs_slots_next(&fs->handles->slots, &at))) {
 		if (!fs_slot_try_pin(&open->slot))
 			continue;
-		err = sync_handle(fs, &open->handle);
+		err = fn(fs, &open->handle);
 		fs_handle_put(&open->handle);
 	}
 	return err;
+}
+
+void fs_sync_begin(struct fs *fs)
+{
+	each_handle(fs, start_writing);
+}
+
+int fs_sync_all(struct fs *fs)
+{
+	return each_handle(fs, sync_handle);
 }

@@ -11,6 +11,8 @@ struct fs_handle;
 /* Was it written to since its last sync, where another host would not see that? */
 bool fs_sync_is_due(const struct fs_handle *handle);
 
+/* While a migration is announced: what was written starts on its way. */
+void fs_sync_begin(struct fs *fs);
 /* At SAVE: every handle that was written to since its last sync. An error fails the save. */
 int fs_sync_all(struct fs *fs);
 
