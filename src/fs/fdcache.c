@@ -170,17 +170,23 @@ static void give_place(struct fs_fdcache *fds, uint32_t place)
 	atomic_fetch_sub_explicit(&fds->cached, 1, memory_order_relaxed);
 }
 
-/* A handle is remembered before the descriptor is closed: from then on it is the way back. */
-static bool can_be_found_again(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
+static bool remember_handle(struct fs_inode *inode, int fd)
 {
 	struct fs_fhandle handle;
 
-	if (fs_mount_fd(inodes, inode->mount) >= 0) {
-		if (fs_fhandle_is_known(inode))
-			return true;
-		if (!fs_fhandle_of(fd, &handle) && !fs_fhandle_remember(inode, &handle))
-			return true;
-	}
+	return fs_fhandle_is_known(inode) ||
+	       (!fs_fhandle_of(fd, &handle) && !fs_fhandle_remember(inode, &handle));
+}
+
+/* A handle is remembered before the descriptor is closed: from then on it is the way back, or,
+ * where it may not be opened and there is no birth time, what tells the file from the next one of
+ * its number. */
+static bool can_be_found_again(struct fs_inodes *inodes, struct fs_inode *inode, int fd)
+{
+	bool opens = fs_mount_fd(inodes, inode->mount) >= 0;
+
+	if ((opens || !inode->btime) && remember_handle(inode, fd) && opens)
+		return true;
 	return atomic_load_explicit(&inode->names, memory_order_relaxed);
 }
 

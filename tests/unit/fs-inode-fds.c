@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "fs-share.h"
+#include "base/cleanup.h"
+#include "fs/table.h"
 
 #define LIMIT  40
 #define INODES 1000
@@ -129,9 +131,37 @@ static void test_another_file_of_that_name_is_not_taken_for_it(void **state)
 	share_close(&share);
 }
 
+/* Neither by handle, since that takes privilege, nor by birth time, which not all have. */
+static void test_number_alone_is_not_enough(void **state)
+{
+	struct fs_inodes *inodes;
+	struct fs_inode *inode;
+	uint64_t id, number;
+
+	(void)state;
+	share_open(&share, 0);
+	inodes = share.fs.inodes;
+	share_file(&share, "f", "old");
+	id = share_lookup(&share, FS_ROOT_ID, "f");
+	number = share_ino(&share, id);
+	inode = fs_inode_get(inodes, id);
+	inode->btime = 0;
+	gw_close(&inodes->mounts[0].fd);
+	fs_fdcache_evict(inodes, 10);
+	assert_false(fs_fdcache_holds(inode));
+	assert_int_equal(unlink(share_path(&share, "f")), 0);
+	share_file(&share, "f", "new");
+	if (host_ino(share_path(&share, "f")) != number)
+		print_message("the file system gave another number: nothing to tell apart\n");
+	assert_int_not_equal(share_lookup(&share, FS_ROOT_ID, "f"), id);
+	fs_inode_put(inode);
+	share_close(&share);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_number_alone_is_not_enough),
 		cmocka_unit_test(test_all_are_found_again),
 		cmocka_unit_test(test_look_ups_outlive_the_process_limit),
 		cmocka_unit_test(test_open_files_leave_room_for_look_ups),
