@@ -78,22 +78,40 @@ static void mount_it(struct peer *peer)
 		    out.max_write);
 }
 
-void peer_start(struct peer *peer, const char *name, const char *command, const char *dir)
+static const struct gw_frontend_config frontend_config = {
+	.size = sizeof(frontend_config),
+	.fd = -1,
+	.queues = 2,
+	.queue_size = PEER_QUEUE_SIZE,
+	.memory_size = 128 << 20,
+	.indirect = true,
+};
+
+void peer_prepare(struct peer *peer, const char *name, const char *command, const char *dir)
 {
-	struct gw_frontend_config config = {
-		.size = sizeof(config),
-		.fd = -1,
-		.queues = 2,
-		.queue_size = PEER_QUEUE_SIZE,
-		.memory_size = 128 << 20,
-		.indirect = true,
-	};
-	int err;
+	static unsigned count;
 
 	*peer = (struct peer){.name = name};
-	snprintf(peer->socket, sizeof(peer->socket), "/tmp/godwit-bench-%d-%s.sock", getpid(),
-		 name);
+	snprintf(peer->socket, sizeof(peer->socket), "/tmp/godwit-bench-%d-%s-%u.sock", getpid(),
+		 name, count++);
 	peer->pid = spawn(command, peer->socket, dir);
+}
+
+void peer_connect(struct peer *peer, struct peer *from)
+{
+	struct gw_frontend_config config = frontend_config;
+
+	config.socket_path = peer->socket;
+	if (gw_frontend_migrate(&peer->frontend, from->frontend, &config))
+		die("%s: %s", peer->name, gw_last_error());
+}
+
+void peer_start(struct peer *peer, const char *name, const char *command, const char *dir)
+{
+	struct gw_frontend_config config = frontend_config;
+	int err;
+
+	peer_prepare(peer, name, command, dir);
 	config.socket_path = peer->socket;
 	err = gw_frontend_new(&peer->frontend, &config);
 	if (!err)

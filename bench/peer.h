@@ -26,6 +26,11 @@ struct peer {
 void peer_start(struct peer *peer, const char *name, const char *command, const char *dir);
 void peer_stop(struct peer *peer);
 
+/* The destination of a migration: start it; once @from is stopped, connect with its memory and
+ * rings, as the VMM there would be. */
+void peer_prepare(struct peer *peer, const char *name, const char *command, const char *dir);
+void peer_connect(struct peer *peer, struct peer *from);
+
 /* One request and its answer, for setting things up. Returns the length of the answer's body. */
 uint32_t peer_call(struct peer *peer, uint32_t opcode, uint64_t nodeid, const void *arg,
 		   uint32_t arg_len, void *body, uint32_t body_size);

@@ -1,0 +1,508 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* bench/blackout.c - how long a guest stands still while its share moves to another process. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+#include <linux/magic.h>
+
+#ifndef XFS_SUPER_MAGIC
+#define XFS_SUPER_MAGIC 0x58465342
+#endif
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "bench/peer.h"
+#include "godwit/error.h"
+
+/*
+ * Two daemons of a kind as processes of their own, the front-end of this project between them, and
+ * a tree of directories with FILES_PER_DIR files each, all looked up, some open. The migration is
+ * announced (dirty logging), and after some time for collecting the rings are stopped; the state
+ * goes through a pipe from one daemon to the other; the rings start there and a file that was open
+ * is read. The clock runs from the first message of the stop to that answer, less the time for
+ * connecting to the destination, which a VMM does before.
+ *
+ * With --cold the state waits in memory until the source is gone, with the descriptors that keep
+ * the host's caches, and the caches are dropped; then the phases are what is added up.
+ */
+#define FILES_PER_DIR 1000u
+#define DEPTH	      32u
+#define NAME_FORMAT   "file-%011u" /* 16 bytes, as the aims say */
+#define RUNS_MAX      101u
+#define OPEN_MAX      100000u
+#define PIPE_BYTES    (1 << 20)
+#define LATENCIES_MAX (1u << 21)
+#define LATENCY_S     5
+
+struct settings {
+	unsigned inodes, open, runs, settle_ms;
+	bool cold, latency, keep;
+	char dir[256];
+};
+
+enum phase { STOP, SAVE, LOAD, START, FIRST, PHASES };
+static const char *const phase_names[PHASES] = {"stop", "save", "load", "start", "first"};
+
+struct sample {
+	double ms[PHASES], total;
+	double steady_us, after_us; /* 99th percentiles of requests */
+	uint64_t bytes;
+};
+
+struct request {
+	char *out, *in;
+	unsigned number;
+};
+
+struct guest {
+	struct peer peer;
+	struct request requests[DEPTH];
+	uint64_t *nodes, *handles;
+};
+
+static double now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+}
+
+/*
+ * The share.
+ */
+
+static void make_directory(const char *dir, unsigned number)
+{
+	GW_AUTO_FD int at = -1;
+	char name[32], path[300];
+
+	snprintf(path, sizeof(path), "%s/%u", dir, number);
+	if (mkdir(path, 0755) < 0)
+		die("%s: %s", path, strerror(errno));
+	at = open(path, O_PATH | O_CLOEXEC);
+	for (unsigned i = 0; i < FILES_PER_DIR; i++) {
+		snprintf(name, sizeof(name), NAME_FORMAT, number * FILES_PER_DIR + i);
+		if (mknodat(at, name, S_IFREG | 0644, 0) < 0)
+			die("%s/%s: %s", path, name, strerror(errno));
+	}
+}
+
+/* One that was kept is taken as it is. */
+static void make_tree(struct settings *settings)
+{
+	if (settings->keep && mkdir(settings->dir, 0755) < 0)
+		return;
+	if (!settings->keep) {
+		strncat(settings->dir, "/godwit-bench-XXXXXX",
+			sizeof(settings->dir) - strlen(settings->dir) - 1);
+		if (!mkdtemp(settings->dir))
+			die("%s: %s", settings->dir, strerror(errno));
+	}
+	for (unsigned i = 0; i < settings->inodes / FILES_PER_DIR; i++)
+		make_directory(settings->dir, i);
+}
+
+static void remove_directory(const char *dir, unsigned number)
+{
+	char path[330];
+
+	for (unsigned i = 0; i < FILES_PER_DIR; i++) {
+		snprintf(path, sizeof(path), "%s/%u/" NAME_FORMAT, dir, number,
+			 number * FILES_PER_DIR + i);
+		unlink(path);
+	}
+	snprintf(path, sizeof(path), "%s/%u", dir, number);
+	rmdir(path);
+}
+
+static void remove_tree(const struct settings *settings)
+{
+	for (unsigned i = 0; i < settings->inodes / FILES_PER_DIR; i++)
+		remove_directory(settings->dir, i);
+	rmdir(settings->dir);
+}
+
+static void name_file_system(const char *dir)
+{
+	struct statfs sfs;
+
+	if (statfs(dir, &sfs) < 0)
+		die("%s: %s", dir, strerror(errno));
+	printf("share on %s\n", sfs.f_type == EXT4_SUPER_MAGIC ? "ext4"
+				: sfs.f_type == XFS_SUPER_MAGIC ? "xfs"
+								: "neither ext4 nor xfs");
+}
+
+/*
+ * The guest that fills its cache.
+ */
+
+static void submit(struct guest *guest, struct request *request, uint64_t parent, unsigned number)
+{
+	struct fuse_in_header header = {.opcode = FUSE_LOOKUP, .unique = 2, .nodeid = parent};
+	struct iovec out, in;
+	int len = snprintf(request->out + sizeof(header), 64, NAME_FORMAT, number) + 1;
+
+	header.len = (uint32_t)sizeof(header) + (uint32_t)len;
+	memcpy(request->out, &header, sizeof(header));
+	request->number = number;
+	out = (struct iovec){request->out, header.len};
+	in = (struct iovec){request->in,
+			    sizeof(struct fuse_out_header) + sizeof(struct fuse_entry_out)};
+	if (gw_driver_add(guest->peer.frontend, PEER_QUEUE, &out, 1, &in, 1, request))
+		die("%s: %s", guest->peer.name, gw_last_error());
+}
+
+static void take_answer(struct guest *guest, const struct request *request)
+{
+	struct fuse_out_header header;
+	struct fuse_entry_out entry;
+
+	memcpy(&header, request->in, sizeof(header));
+	if (header.error)
+		die("%s: LOOKUP: error %d", guest->peer.name, header.error);
+	memcpy(&entry, request->in + sizeof(header), sizeof(entry));
+	guest->nodes[request->number] = entry.nodeid;
+}
+
+static void look_up_directory(struct guest *guest, unsigned dir)
+{
+	struct gw_frontend *frontend = guest->peer.frontend;
+	unsigned asked = 0, answered = 0;
+	char name[16];
+	uint64_t parent;
+
+	snprintf(name, sizeof(name), "%u", dir);
+	parent = peer_lookup(&guest->peer, 1, name);
+	for (; asked < DEPTH; asked++)
+		submit(guest, &guest->requests[asked], parent, dir * FILES_PER_DIR + asked);
+	gw_driver_kick(frontend, PEER_QUEUE);
+	while (answered < FILES_PER_DIR) {
+		uint32_t len;
+		void *token;
+
+		while (gw_driver_get(frontend, PEER_QUEUE, &token, &len)) {
+			take_answer(guest, token);
+			answered++;
+			if (asked < FILES_PER_DIR)
+				submit(guest, token, parent, dir * FILES_PER_DIR + asked++);
+		}
+		gw_driver_kick(frontend, PEER_QUEUE);
+		if (answered < FILES_PER_DIR && gw_driver_wait(frontend, PEER_QUEUE, 10000))
+			die("%s: no answer in 10 s", guest->peer.name);
+	}
+}
+
+static void fill_cache(struct guest *guest, const struct settings *settings)
+{
+	for (unsigned i = 0; i < DEPTH; i++) {
+		guest->requests[i].out = gw_frontend_alloc(guest->peer.frontend, 256);
+		guest->requests[i].in = gw_frontend_alloc(guest->peer.frontend, 256);
+	}
+	guest->nodes = calloc(settings->inodes, sizeof(*guest->nodes));
+	guest->handles = calloc(settings->open + 1, sizeof(*guest->handles));
+	for (unsigned dir = 0; dir < settings->inodes / FILES_PER_DIR; dir++)
+		look_up_directory(guest, dir);
+	for (unsigned i = 0; i < settings->open; i++)
+		guest->handles[i] =
+			peer_open(&guest->peer, guest->nodes[i * (settings->inodes / settings->open)],
+				  O_RDWR);
+}
+
+/*
+ * Latency of single requests: GETATTR of what is cached, anywhere.
+ */
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static double latency_us(struct peer *peer, const struct guest *guest,
+			 const struct settings *settings)
+{
+	static double took[LATENCIES_MAX];
+	struct fuse_getattr_in in = {0};
+	struct fuse_attr_out out;
+	double end = now_ms() + LATENCY_S * 1e3, before;
+	unsigned count = 0;
+
+	while ((before = now_ms()) < end && count < LATENCIES_MAX) {
+		peer_call(peer, FUSE_GETATTR, guest->nodes[(unsigned)rand() % settings->inodes],
+			  &in, sizeof(in), &out, sizeof(out));
+		took[count++] = (now_ms() - before) * 1e3;
+	}
+	qsort(took, count, sizeof(*took), compare);
+	return took[count * 99ul / 100];
+}
+
+/*
+ * The migration.
+ */
+
+static void need(int err, const struct peer *peer, const char *what)
+{
+	if (err)
+		die("%s: %s: %s", peer->name, what, gw_last_error());
+}
+
+static void offer(struct peer *peer, bool load, int fd)
+{
+	enum gw_transfer_reply reply;
+	int own_fd;
+
+	need(gw_frontend_transfer_offer(peer->frontend, load, GW_PHASE_STOPPED, fd, &own_fd,
+					&reply),
+	     peer, load ? "LOAD" : "SAVE");
+	if (own_fd >= 0)
+		die("%s: it wants a channel of its own", peer->name);
+}
+
+/* Both at once, through a pipe; the source's verdict ends its phase. */
+static void transfer(struct peer *from, struct peer *to, struct sample *sample)
+{
+	double start = now_ms(), saved;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		die("pipe: %s", strerror(errno));
+	fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
+	offer(to, true, ends[0]);
+	offer(from, false, ends[1]);
+	close(ends[0]);
+	close(ends[1]);
+	need(gw_frontend_transfer_check(from->frontend), from, "SAVE");
+	saved = now_ms();
+	need(gw_frontend_transfer_check(to->frontend), to, "LOAD");
+	sample->ms[SAVE] = saved - start;
+	sample->ms[LOAD] = now_ms() - saved;
+}
+
+static void drop_caches(void)
+{
+	GW_AUTO_FD int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
+
+	sync();
+	if (fd < 0 || write(fd, "2", 1) != 1)
+		die("drop_caches: %s", strerror(errno));
+}
+
+/* One after the other; @from ends in between. */
+static void transfer_cold(struct peer *from, struct peer *to, struct sample *sample)
+{
+	GW_AUTO_FD int state = memfd_create("state", MFD_CLOEXEC);
+	double start = now_ms();
+
+	offer(from, false, state);
+	need(gw_frontend_transfer_check(from->frontend), from, "SAVE");
+	sample->ms[SAVE] = now_ms() - start;
+	sample->bytes = (uint64_t)lseek(state, 0, SEEK_END);
+	lseek(state, 0, SEEK_SET);
+	peer_stop(from);
+	drop_caches();
+	start = now_ms();
+	offer(to, true, state);
+	need(gw_frontend_transfer_check(to->frontend), to, "LOAD");
+	sample->ms[LOAD] = now_ms() - start;
+}
+
+static void first_request(struct peer *to, const struct guest *guest)
+{
+	struct fuse_read_in in = {.fh = guest->handles[0], .size = 4096};
+	char data[4096];
+
+	peer_call(to, FUSE_READ, guest->nodes[0], &in, sizeof(in), data, sizeof(data));
+}
+
+/* All that was open is; else nothing was measured. */
+static void check_open(struct peer *to, const struct guest *guest, const struct settings *settings)
+{
+	for (unsigned i = 0; i < settings->open; i++) {
+		struct fuse_read_in in = {.fh = guest->handles[i], .size = 4096};
+		char data[4096];
+
+		peer_call(to, FUSE_READ, guest->nodes[i * (settings->inodes / settings->open)],
+			  &in, sizeof(in), data, sizeof(data));
+	}
+}
+
+static double lap(double *from)
+{
+	double now = now_ms(), took = now - *from;
+
+	*from = now;
+	return took;
+}
+
+static void migrate(struct guest *guest, struct peer *to, const struct settings *settings,
+		    struct sample *sample)
+{
+	struct peer *from = &guest->peer;
+	double mark = now_ms();
+
+	need(gw_frontend_stop(from->frontend), from, "stop");
+	sample->ms[STOP] = lap(&mark);
+	peer_connect(to, from);
+	if (settings->cold)
+		transfer_cold(from, to, sample);
+	else
+		transfer(from, to, sample);
+	mark = now_ms();
+	need(gw_frontend_start(to->frontend), to, "start");
+	sample->ms[START] = lap(&mark);
+	first_request(to, guest);
+	sample->ms[FIRST] = lap(&mark);
+	for (unsigned i = 0; i < PHASES; i++)
+		sample->total += sample->ms[i];
+}
+
+static void run_once(const char *name, const char *command, const struct settings *settings,
+		     struct sample *sample)
+{
+	struct guest guest = {0};
+	struct peer to;
+
+	*sample = (struct sample){0};
+	peer_start(&guest.peer, name, command, settings->dir);
+	peer_prepare(&to, name, command, settings->dir);
+	fill_cache(&guest, settings);
+	if (settings->latency)
+		sample->steady_us = latency_us(&guest.peer, &guest, settings);
+	need(gw_frontend_log(guest.peer.frontend, true), &guest.peer, "dirty logging");
+	usleep(settings->settle_ms * 1000);
+	migrate(&guest, &to, settings, sample);
+	if (settings->latency)
+		sample->after_us = latency_us(&to, &guest, settings);
+	check_open(&to, &guest, settings);
+	peer_stop(&to);
+	if (!settings->cold)
+		peer_stop(&guest.peer);
+	free(guest.nodes);
+	free(guest.handles);
+}
+
+static double median_of(const struct sample *samples, unsigned runs, size_t offset)
+{
+	double values[RUNS_MAX];
+
+	for (unsigned i = 0; i < runs; i++)
+		memcpy(&values[i], (const char *)&samples[i] + offset, sizeof(double));
+	qsort(values, runs, sizeof(*values), compare);
+	return values[runs / 2];
+}
+
+static double measure(const char *name, const char *command, const struct settings *settings)
+{
+	static struct sample samples[RUNS_MAX];
+	double total;
+
+	for (unsigned i = 0; i < settings->runs; i++)
+		run_once(name, command, settings, &samples[i]);
+	total = median_of(samples, settings->runs, offsetof(struct sample, total));
+	printf("%-12s %9.2f", name, total);
+	for (unsigned i = 0; i < PHASES; i++)
+		printf(" %9.2f",
+		       median_of(samples, settings->runs,
+				 offsetof(struct sample, ms) + i * sizeof(double)));
+	if (settings->latency)
+		printf(" %12.0f %12.0f",
+		       median_of(samples, settings->runs, offsetof(struct sample, steady_us)),
+		       median_of(samples, settings->runs, offsetof(struct sample, after_us)));
+	putchar('\n');
+	fflush(stdout);
+	return total;
+}
+
+static void print_head(const struct settings *settings)
+{
+	printf("%u inodes cached, %u files open, %s; median of %u runs, ms\n", settings->inodes,
+	       settings->open, settings->cold ? "host's caches dropped" : "warm", settings->runs);
+	printf("%-12s %9s", "", "blackout");
+	for (unsigned i = 0; i < PHASES; i++)
+		printf(" %9s", phase_names[i]);
+	if (settings->latency)
+		printf(" %12s %12s", "p99 us", "after, p99");
+	putchar('\n');
+}
+
+static void usage(void)
+{
+	fprintf(stderr,
+		"usage: bench-blackout [--inodes N] [--open N] [--cold] [--latency] [--runs N]\n"
+		"                      [--settle MS] [--dir DIR | --tree DIR] OURS [THEIRS]\n"
+		"A tree is made below DIR, or as DIR and kept for another time.\n"
+		"OURS and THEIRS are commands, options included; socket and share are added.\n");
+	exit(2);
+}
+
+static void parse(int argc, char **argv, struct settings *settings)
+{
+	static const struct option options[] = {
+		{"inodes", required_argument, NULL, 'i'}, {"open", required_argument, NULL, 'o'},
+		{"cold", no_argument, NULL, 'c'},	  {"latency", no_argument, NULL, 'l'},
+		{"runs", required_argument, NULL, 'n'},	  {"settle", required_argument, NULL, 's'},
+		{"dir", required_argument, NULL, 'd'},	  {"tree", required_argument, NULL, 't'},
+		{0}};
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'i')
+			settings->inodes = (unsigned)atoi(optarg) / FILES_PER_DIR * FILES_PER_DIR;
+		else if (option == 'o')
+			settings->open = (unsigned)atoi(optarg);
+		else if (option == 'c')
+			settings->cold = true;
+		else if (option == 'l')
+			settings->latency = true;
+		else if (option == 'n')
+			settings->runs = (unsigned)atoi(optarg);
+		else if (option == 's')
+			settings->settle_ms = (unsigned)atoi(optarg);
+		else if (option == 't')
+			settings->keep = snprintf(settings->dir, sizeof(settings->dir), "%s", optarg);
+		else if (option == 'd')
+			snprintf(settings->dir, sizeof(settings->dir), "%s", optarg);
+		else
+			usage();
+	}
+	if (!settings->inodes || !settings->open || settings->open > OPEN_MAX ||
+	    settings->open > settings->inodes || !settings->runs || settings->runs > RUNS_MAX)
+		usage();
+	/* Collecting takes some microseconds an inode. */
+	if (!settings->settle_ms)
+		settings->settle_ms = 500 + settings->inodes / 40;
+}
+
+int main(int argc, char **argv)
+{
+	struct settings settings = {
+		.inodes = 100000, .open = 1000, .runs = 5, .dir = "/var/tmp"};
+	double ours, theirs;
+
+	parse(argc, argv, &settings);
+	if (argc - optind < 1 || argc - optind > 2)
+		usage();
+	gw_log_set_level(GW_LOG_ERROR);
+	make_tree(&settings);
+	name_file_system(settings.dir);
+	print_head(&settings);
+	ours = measure("godwit-fs", argv[optind], &settings);
+	if (argc - optind == 2) {
+		theirs = measure("virtiofsd", argv[optind + 1], &settings);
+		printf("ratio: 1/%.0f\n", theirs / ours);
+	}
+	if (!settings.keep)
+		remove_tree(&settings);
+	return 0;
+}
