@@ -295,22 +295,19 @@ static int decode_bytes(struct gw_cursor *in, const struct gw_field *field, stru
 	return err;
 }
 
-int gw_field_decode(struct gw_cursor *in, const struct gw_field *field, uint64_t *previous,
-		    struct gw_value *value)
+/* Most numbers are small, and most fields are numbers. */
+static inline int decode_number(struct gw_cursor *in, const struct gw_field *field,
+				uint64_t *previous, uint64_t *number)
 {
 	uint64_t raw;
-	int err;
 
-	if (field->type == GW_FIELD_BYTES || field->type == GW_FIELD_FIXED) {
-		err = decode_bytes(in, field, value);
+	if (in->at < in->end && *in->at < 0x80) {
+		raw = *in->at++;
+	} else {
+		int err = gw_get_varint(in, &raw);
+
 		if (err)
-			gw_fail_in(err, "%s", field->name);
-		return err;
-	}
-	err = gw_get_varint(in, &raw);
-	if (err) {
-		gw_fail_in(err, "%s", field->name);
-		return err;
+			return gw_fail_in(err, "%s", field->name);
 	}
 	if (field->type == GW_FIELD_DELTA)
 		raw = *previous + (uint64_t)unzigzag(raw);
@@ -319,45 +316,79 @@ int gw_field_decode(struct gw_cursor *in, const struct gw_field *field, uint64_t
 	if (check_number(field, raw))
 		return -EBADMSG;
 	*previous = raw;
-	value->number = raw;
+	*number = raw;
 	return 0;
 }
 
-static void store(const struct gw_field *field, const struct gw_value *value, void *object)
+int gw_field_decode(struct gw_cursor *in, const struct gw_field *field, uint64_t *previous,
+		    struct gw_value *value)
 {
-	char *at = (char *)object + field->offset;
-	uint8_t u8 = (uint8_t)value->number;
-	uint16_t u16 = (uint16_t)value->number;
-	uint32_t u32 = (uint32_t)value->number;
+	int err;
 
-	if (field->type == GW_FIELD_BYTES)
-		memcpy(at, &value->bytes, sizeof(value->bytes));
-	else if (field->type == GW_FIELD_FIXED)
-		memcpy(at, value->bytes.data, value->bytes.len);
-	else if (field_types[field->type].size == 1)
+	if (field->type != GW_FIELD_BYTES && field->type != GW_FIELD_FIXED)
+		return decode_number(in, field, previous, &value->number);
+	err = decode_bytes(in, field, value);
+	return err ? gw_fail_in(err, "%s", field->name) : 0;
+}
+
+/* The compiler makes one store of each. */
+static inline void store_number(enum gw_field_type type, char *at, uint64_t number)
+{
+	uint8_t u8 = (uint8_t)number;
+	uint16_t u16 = (uint16_t)number;
+	uint32_t u32 = (uint32_t)number;
+
+	switch (type) {
+	case GW_FIELD_U8:
+	case GW_FIELD_BOOL:
 		memcpy(at, &u8, sizeof(u8));
-	else if (field_types[field->type].size == 2)
+		break;
+	case GW_FIELD_U16:
 		memcpy(at, &u16, sizeof(u16));
-	else if (field_types[field->type].size == 4)
+		break;
+	case GW_FIELD_U32:
 		memcpy(at, &u32, sizeof(u32));
+		break;
+	default:
+		memcpy(at, &number, sizeof(number));
+	}
+}
+
+static int decode_field(struct gw_cursor *in, const struct gw_field *field, uint64_t *previous,
+			char *at)
+{
+	struct gw_value value;
+	uint64_t number = 0;
+	int err;
+
+	if (field->type != GW_FIELD_BYTES && field->type != GW_FIELD_FIXED) {
+		err = decode_number(in, field, previous, &number);
+		if (!err)
+			store_number(field->type, at, number);
+		return err;
+	}
+	err = decode_bytes(in, field, &value);
+	if (err)
+		return gw_fail_in(err, "%s", field->name);
+	if (field->type == GW_FIELD_BYTES)
+		memcpy(at, &value.bytes, sizeof(value.bytes));
 	else
-		memcpy(at, &value->number, sizeof(value->number));
+		memcpy(at, value.bytes.data, value.bytes.len);
+	return 0;
 }
 
 int gw_object_decode(struct gw_cursor *in, const struct gw_layout *layout, void *object,
 		     enum gw_wire_op op, uint64_t *previous)
 {
 	memset(object, 0, layout->size);
-	for (const struct gw_field *f = layout->fields; f->name; f++) {
-		struct gw_value value = {0};
+	for (const struct gw_field *f = layout->fields; f->name; f++, previous++) {
 		int err;
 
 		if (op == GW_WIRE_DELETE && !f->key)
 			continue;
-		err = gw_field_decode(in, f, &previous[f - layout->fields], &value);
+		err = decode_field(in, f, previous, (char *)object + f->offset);
 		if (err)
 			return gw_fail_in(err, "%s", layout->name);
-		store(f, &value, object);
 	}
 	return 0;
 }
