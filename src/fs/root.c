@@ -16,6 +16,8 @@
 /* More would only make tables bigger; the kernel's default for fs.nr_open. */
 #define FD_LIMIT_MAX (1u << 20)
 #define FD_LIMIT_MIN 16u
+/* Descriptors that there is room for from the start: 8 bytes of kernel memory each. */
+#define FD_TABLE 16384u
 
 /* @given, or what is at @path. */
 static int take(int given, const char *path)
@@ -23,6 +25,20 @@ static int take(int given, const char *path)
 	if (given)
 		return fcntl(given, F_DUPFD_CLOEXEC, 0);
 	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+/*
+ * The kernel makes a process's table of descriptors bigger by half a dozen steps on the way to what
+ * a guest has open, and where there are threads each step waits for all processors (RCU): tens of
+ * milliseconds in which a load stands still, and the guest with it. So that is done before.
+ */
+static void make_room(const struct fs *fs, int fd)
+{
+	unsigned wanted = GW_MIN(fs_root_fd_limit(fs), FD_TABLE);
+	GW_AUTO_FD int high = fcntl(fd, F_DUPFD_CLOEXEC, (int)wanted);
+
+	if (high < 0)
+		gw_debug("descriptors: room for %u is not made yet: %s", wanted, strerror(errno));
 }
 
 int fs_root_open(struct fs *fs)
@@ -37,6 +53,7 @@ int fs_root_open(struct fs *fs)
 	proc = take(host->proc_fd, "/proc/self/fd");
 	if (proc < 0)
 		return gw_fail(errno, "/proc/self/fd cannot be opened: %s", strerror(errno));
+	make_room(fs, root);
 	fs->root_fd = gw_take_fd(&root);
 	fs->proc_fd = gw_take_fd(&proc);
 	return 0;
