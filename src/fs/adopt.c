@@ -198,32 +198,33 @@ int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const c
 }
 
 /* A handle that promises nothing here is no evidence. */
-static void judge_handle(struct fs_inodes *inodes, struct fs_inode *inode)
+static int judge_handle(struct fs_loading *loading, struct fs_inode *inode)
 {
-	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) && !inodes->mounts[inode->mount].portable)
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) &&
+	    !loading->inodes->mounts[inode->mount].portable)
 		fs_fhandle_forget(inode);
+	return 0;
 }
 
-/* From here on others are compared with it. The guest's look-ups become references before the
- * staging's own goes. */
-static int index_inode(struct fs_loading *loading, struct fs_inode *inode)
+/* From here on others are compared with them. */
+static int index_inodes(struct fs_loading *loading)
 {
-	uint64_t lookups = inode->lookups;
-	int err;
+	struct fs_inode *twin = NULL;
+	int err = each_staged(loading, judge_handle);
 
-	judge_handle(loading->inodes, inode);
-	inode->lookups = 0;
-	err = fs_identity_adopt(loading->inodes, inode, lookups);
-	if (err)
-		return gw_fail(EINVAL, "load: two inodes, one of them %llu, are the same file",
-			       (unsigned long long)fs_inode_id(inode));
-	fs_unstage(inode);
-	return 0;
+	if (!err)
+		err = fs_identities_adopt(loading->inodes, loading->staged, loading->staged_count,
+					  &twin);
+	return err ? gw_fail(EINVAL, "load: two inodes, one of them %llu, are the same file",
+			     (unsigned long long)fs_inode_id(twin))
+		   : 0;
 }
 
 int fs_adopt_all(struct fs_loading *loading)
 {
-	int err = check_session(loading);
+	int err = fs_names_feed_end(loading->inodes, &loading->feed)
+			  ? gw_fail(ENOMEM, "load: no memory for names")
+			  : check_session(loading);
 
 	if (!err)
 		err = check_root(loading);
@@ -240,6 +241,6 @@ int fs_adopt_all(struct fs_loading *loading)
 	if (!err)
 		err = fs_locks_adopt(loading);
 	if (!err)
-		err = each_staged(loading, index_inode);
+		err = index_inodes(loading);
 	return err;
 }

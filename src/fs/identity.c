@@ -50,14 +50,14 @@ void fs_identities_fini(struct fs_inodes *inodes)
 		free(inodes->identities[i].buckets);
 }
 
-/* Twice the buckets; where there is no memory for it, chains just get longer. */
-static void grow(struct fs_inodes *inodes, struct fs_identities_shard *shard)
+/* So many times the buckets; where there is no memory for it, chains just get longer. */
+static bool grow_by(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint32_t times)
 {
-	uint32_t mask = shard->mask * 2 + 1;
+	uint32_t mask = (shard->mask + 1) * times - 1;
 	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
 
 	if (!buckets)
-		return;
+		return false;
 	for (uint32_t i = 0; i <= shard->mask; i++) {
 		uint32_t index = shard->buckets[i];
 
@@ -74,6 +74,7 @@ static void grow(struct fs_inodes *inodes, struct fs_identities_shard *shard)
 	free(shard->buckets);
 	shard->buckets = buckets;
 	shard->mask = mask;
+	return true;
 }
 
 /*
@@ -219,7 +220,7 @@ static void insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, 
 	uint32_t *head;
 
 	if (shard->count++ / FS_CHAIN_LOAD > shard->mask)
-		grow(inodes, shard);
+		grow_by(inodes, shard, 2);
 	head = &shard->buckets[hash & shard->mask];
 	inode->slot.link = *head;
 	*head = fs_slot_index(&inode->slot);
@@ -289,16 +290,64 @@ static int adopt(struct fs_inodes *inodes, struct fs_identities_shard *shard, ui
 	return 0;
 }
 
-int fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups)
+void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	uint64_t hash = hash_of(inode->mount, inode->ino);
-	struct fs_identities_shard *shard = shard_of(inodes, hash);
-	GW_LOCK_SCOPE(&shard->lock);
-	int err = adopt(inodes, shard, hash, inode);
 
-	if (!err && lookups)
-		count_lookup(inode, lookups);
-	return err;
+	adopt(inodes, shard_of(inodes, hash), hash, inode);
+}
+
+/* What is not in the processor's cache yet is on its way while others are dealt with: first the
+ * bucket, then whom it leads to. */
+#define AHEAD 16u
+
+static uint32_t *bucket_of(struct fs_inodes *inodes, uint32_t slot)
+{
+	const struct fs_inode *inode = fs_slot_at(&inodes->slots, slot);
+	uint64_t hash = hash_of(inode->mount, inode->ino);
+	struct fs_identities_shard *shard = shard_of(inodes, hash);
+
+	return &shard->buckets[hash & shard->mask];
+}
+
+static void look_ahead(struct fs_inodes *inodes, const uint32_t *slots, size_t left)
+{
+	if (left > 2 * AHEAD)
+		__builtin_prefetch(bucket_of(inodes, slots[2 * AHEAD]));
+	if (left > AHEAD)
+		__builtin_prefetch(fs_slot_at(&inodes->slots, *bucket_of(inodes, slots[AHEAD])));
+}
+
+static void reserve(struct fs_inodes *inodes, size_t count)
+{
+	for (size_t i = 0; i < FS_SHARDS; i++) {
+		struct fs_identities_shard *shard = &inodes->identities[i];
+
+		while (shard->mask < count / FS_SHARDS / FS_CHAIN_LOAD &&
+		       grow_by(inodes, shard, 16))
+			;
+	}
+}
+
+int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
+			struct fs_inode **twin)
+{
+	reserve(inodes, count);
+	for (size_t i = 0; i < count; i++) {
+		struct fs_inode *inode = fs_slot_at(&inodes->slots, slots[i]);
+		uint64_t hash = hash_of(inode->mount, inode->ino);
+
+		look_ahead(inodes, slots + i, count - i);
+		if (!fs_inode_has(inode, FS_INODE_STAGED))
+			continue;
+		*twin = inode;
+		if (adopt(inodes, shard_of(inodes, hash), hash, inode))
+			return -EEXIST;
+		fs_inode_unmark(inode, FS_INODE_STAGED);
+		if (!inode->lookups)
+			fs_inode_put(inode);
+	}
+	return 0;
 }
 
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)

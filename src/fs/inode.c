@@ -321,7 +321,7 @@ static int add_root(struct fs_inodes *inodes)
 		return err;
 	set_identity(root, 0, &stx);
 	fs_slot_publish(&root->slot);
-	fs_identity_adopt(inodes, root, 0);
+	fs_identity_adopt(inodes, root);
 	fd = fcntl(inodes->fs->root_fd, F_DUPFD_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;

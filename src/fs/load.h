@@ -28,6 +28,8 @@ struct fs_loading {
 	/* Those that came, as slots, for walks; the root is none of them. */
 	uint32_t *staged;
 	size_t staged_count, staged_room;
+	bool names_reserved;
+	struct fs_names_feed feed;
 	bool has_mounts; /* one beside the share's own */
 	struct fs_newborn *newborns;
 	size_t newborn_count, newborn_room;

@@ -137,10 +137,10 @@ void fs_mount_expect(struct fs_inodes *inodes, unsigned mount)
 
 void fs_mount_hold(struct fs_inodes *inodes, unsigned mount)
 {
+	if (!mount)
+		return;
 	GW_LOCK_SCOPE(&inodes->mounts_lock);
-
-	if (mount)
-		inodes->mounts[mount].inodes++;
+	inodes->mounts[mount].inodes++;
 }
 
 /* mounts_lock is held. */

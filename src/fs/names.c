@@ -92,14 +92,14 @@ static struct fs_name *find(const struct wanted *w)
 	return fs_name_at(w->inodes, *find_place(w));
 }
 
-/* Twice the buckets; where there is no memory for it, chains just get longer. */
-static void grow(struct fs_inodes *inodes, struct fs_names_shard *shard)
+/* So many times the buckets; where there is no memory for it, chains just get longer. */
+static bool grow_by(struct fs_inodes *inodes, struct fs_names_shard *shard, uint32_t times)
 {
-	uint32_t mask = shard->mask * 2 + 1;
+	uint32_t mask = (shard->mask + 1) * times - 1;
 	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
 
 	if (!buckets)
-		return;
+		return false;
 	for (uint32_t i = 0; i <= shard->mask; i++) {
 		uint32_t ref = shard->buckets[i], next;
 
@@ -115,6 +115,7 @@ static void grow(struct fs_inodes *inodes, struct fs_names_shard *shard)
 	free(shard->buckets);
 	shard->buckets = buckets;
 	shard->mask = mask;
+	return true;
 }
 
 static void hash_insert(const struct wanted *w, uint32_t ref)
@@ -122,7 +123,7 @@ static void hash_insert(const struct wanted *w, uint32_t ref)
 	uint32_t *head;
 
 	if (w->shard->count++ / FS_CHAIN_LOAD > w->shard->mask)
-		grow(w->inodes, w->shard);
+		grow_by(w->inodes, w->shard, 2);
 	head = &w->shard->buckets[w->hash & w->shard->mask];
 	fs_name_at(w->inodes, ref)->hash_next = *head;
 	*head = ref;
@@ -302,6 +303,98 @@ int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_in
 	free_records(inodes, others);
 	fs_fdcache_unpin(inode);
 	return 0;
+}
+
+/*
+ * Filling a table alone: no locks, and each name waits until what it has to be compared with is in
+ * the processor's cache. That takes two steps, first its bucket, then who is there.
+ */
+#define FEED_STEP (FS_NAMES_FED / 2)
+
+static struct wanted want_again(struct fs_inodes *inodes, const struct fs_fed_name *fed)
+{
+	const struct fs_name *record = fs_name_at(inodes, fed->ref);
+
+	return (struct wanted){.inodes = inodes,
+			       .parent = record->parent,
+			       .name = record->bytes,
+			       .len = record->len,
+			       .hash = fed->hash,
+			       .shard = &inodes->names[fed->hash >> 58]};
+}
+
+static uint32_t *bucket_of(struct fs_inodes *inodes, const struct fs_fed_name *fed)
+{
+	struct fs_names_shard *shard = &inodes->names[fed->hash >> 58];
+
+	return &shard->buckets[fed->hash & shard->mask];
+}
+
+/* It moved, or another one has its name now: as it would be later. */
+static int take_over(struct fs_inodes *inodes, const struct fs_fed_name *fed, struct wanted *w)
+{
+	struct fs_inode *parent = fs_slot_at(&inodes->slots, w->parent);
+	int err = fs_name_found(inodes, fed->inode, parent, w->name, w->len, fed->only);
+
+	gw_slab_free(&inodes->name_slab, fed->ref);
+	return err;
+}
+
+static int settle(struct fs_inodes *inodes, const struct fs_fed_name *fed)
+{
+	struct wanted w = want_again(inodes, fed);
+	bool named = atomic_load_explicit(&fed->inode->names, memory_order_relaxed);
+
+	if ((fed->only && named) || *find_place(&w))
+		return take_over(inodes, fed, &w);
+	fs_slot_pin(fs_slot_at(&inodes->slots, w.parent));
+	hash_insert(&w, fed->ref);
+	attach(inodes, fed->inode, fed->ref);
+	return 0;
+}
+
+int fs_name_feed(struct fs_inodes *inodes, struct fs_names_feed *feed, struct fs_inode *inode,
+		 struct fs_inode *parent, const char *name, size_t len, bool only)
+{
+	struct wanted w = want(inodes, fs_slot_index(&parent->slot), name, len);
+	struct fs_fed_name fed = {
+		.ref = new_record(&w), .hash = w.hash, .inode = inode, .only = only};
+	unsigned at = feed->end++ % FS_NAMES_FED;
+	int err = 0;
+
+	if (!fed.ref)
+		return -ENOMEM;
+	if (feed->end > FS_NAMES_FED) {
+		feed->begin++;
+		err = settle(inodes, &feed->names[at]);
+	}
+	feed->names[at] = fed;
+	__builtin_prefetch(bucket_of(inodes, &fed));
+	if (feed->end > FEED_STEP)
+		__builtin_prefetch(fs_name_at(
+			inodes, *bucket_of(inodes, &feed->names[(at + FEED_STEP) % FS_NAMES_FED])));
+	return err;
+}
+
+int fs_names_feed_end(struct fs_inodes *inodes, struct fs_names_feed *feed)
+{
+	int err = 0;
+
+	for (; feed->begin < feed->end && !err; feed->begin++)
+		err = settle(inodes, &feed->names[feed->begin % FS_NAMES_FED]);
+	feed->begin = feed->end = 0;
+	return err;
+}
+
+void fs_names_reserve(struct fs_inodes *inodes, size_t count)
+{
+	for (size_t i = 0; i < FS_SHARDS; i++) {
+		struct fs_names_shard *shard = &inodes->names[i];
+
+		while (shard->mask < count / FS_SHARDS / FS_CHAIN_LOAD &&
+		       grow_by(inodes, shard, 16))
+			;
+	}
 }
 
 /* Part of an inode's death, which goes on with the parents that die of it. */

@@ -110,7 +110,8 @@ static struct fs_inode *new_inode(struct fs_loading *loading, struct fs_inode *i
 		fs_slot_free(&inode->slot);
 		return NULL;
 	}
-	atomic_store(&inode->flags, FS_INODE_STAGED | FS_INODE_UNRESOLVED);
+	atomic_store_explicit(&inode->flags, FS_INODE_STAGED | FS_INODE_UNRESOLVED,
+			      memory_order_relaxed);
 	fs_slot_publish(&inode->slot);
 	return inode;
 }
@@ -213,8 +214,11 @@ static int put_name(void *opaque, const void *object)
 
 	if (err)
 		return err;
-	if (fs_name_found(loading->inodes, inode, parent, record->name.data, record->name.len,
-			  inode->type == DT_DIR))
+	if (!loading->names_reserved) /* inodes come before names */
+		fs_names_reserve(loading->inodes, loading->staged_count);
+	loading->names_reserved = true;
+	if (fs_name_feed(loading->inodes, &loading->feed, inode, parent, record->name.data,
+			 record->name.len, inode->type == DT_DIR))
 		return gw_fail(ENOMEM, "load: no memory for names");
 	return 0;
 }
@@ -228,6 +232,8 @@ static int remove_name(void *opaque, const void *object)
 	if (!parent)
 		return gw_fail(EINVAL, "load: a name in inode %llu is taken back, which is unknown",
 			       (unsigned long long)record->parent);
+	if (fs_names_feed_end(loading->inodes, &loading->feed))
+		return gw_fail(ENOMEM, "load: no memory for names");
 	fs_name_gone(loading->inodes, parent, record->name.data, record->name.len);
 	return 0;
 }
@@ -488,9 +494,13 @@ int fs_stage(struct fs_loading *loading, const struct gw_layout *layout, const v
 {
 	const struct gw_state_handler *handler = fs_load_handlers;
 
+	int err;
+
 	while (handler->layout != layout)
 		handler++;
-	return handler->put(loading, object);
+	err = handler->put(loading, object);
+	/* Who stages one by one looks at what is there already. */
+	return err ? err : fs_names_feed_end(loading->inodes, &loading->feed);
 }
 
 const struct gw_state_handler fs_load_handlers[] = {

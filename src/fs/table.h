@@ -194,8 +194,13 @@ struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, cons
 struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fresh,
 				 const struct statx *stx, int fd);
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode);
-/* What came out of a stream, looked for or not. -EEXIST: somebody is this already. */
-int fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t lookups);
+/* The root, which is there before all others. */
+void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode);
+/* What came out of a stream, looked for or not, given by slots, in a table that nobody else sees.
+ * The reference that staging holds on each is the guest's look-ups' from here on, or ends. -EEXIST:
+ * *@twin, the first whose file another one of them is already. */
+int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
+			struct fs_inode **twin);
 /* What was unresolved has been found and proven; it was not found (false: somebody else met it). */
 void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode);
 bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode);
@@ -210,6 +215,22 @@ void fs_names_fini(struct fs_inodes *inodes);
  * unnamed. */
 int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		  const char *name, size_t len, bool only);
+/* The same for who fills the table alone, in the same order, but not at once: they are there after
+ * fs_names_feed_end(), which must come in the end. And room for @count of them. */
+#define FS_NAMES_FED 32u
+struct fs_names_feed {
+	struct fs_fed_name {
+		struct fs_inode *inode;
+		uint64_t hash;
+		uint32_t ref;
+		bool only;
+	} names[FS_NAMES_FED];
+	size_t begin, end;
+};
+int fs_name_feed(struct fs_inodes *inodes, struct fs_names_feed *feed, struct fs_inode *inode,
+		 struct fs_inode *parent, const char *name, size_t len, bool only);
+int fs_names_feed_end(struct fs_inodes *inodes, struct fs_names_feed *feed);
+void fs_names_reserve(struct fs_inodes *inodes, size_t count);
 /* All names of a dying inode, out of the hash; a list that fs_name_release() ends one by one: the
  * reference on the name's parent becomes the caller's. NULL: that was the last. */
 uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);
