@@ -137,7 +137,7 @@ static void name_file_system(const char *dir)
 
 	if (statfs(dir, &sfs) < 0)
 		die("%s: %s", dir, strerror(errno));
-	printf("share on %s\n", sfs.f_type == EXT4_SUPER_MAGIC ? "ext4"
+	printf("share on %s\n", sfs.f_type == EXT4_SUPER_MAGIC	? "ext4"
 				: sfs.f_type == XFS_SUPER_MAGIC ? "xfs"
 								: "neither ext4 nor xfs");
 }
@@ -214,8 +214,8 @@ static void fill_cache(struct guest *guest, const struct settings *settings)
 		look_up_directory(guest, dir);
 	for (unsigned i = 0; i < settings->open; i++)
 		guest->handles[i] =
-			peer_open(&guest->peer, guest->nodes[i * (settings->inodes / settings->open)],
-				  O_RDWR);
+			peer_open(&guest->peer,
+				  guest->nodes[i * (settings->inodes / settings->open)], O_RDWR);
 }
 
 /*
@@ -332,8 +332,8 @@ static void check_open(struct peer *to, const struct guest *guest, const struct 
 		struct fuse_read_in in = {.fh = guest->handles[i], .size = 4096};
 		char data[4096];
 
-		peer_call(to, FUSE_READ, guest->nodes[i * (settings->inodes / settings->open)],
-			  &in, sizeof(in), data, sizeof(data));
+		peer_call(to, FUSE_READ, guest->nodes[i * (settings->inodes / settings->open)], &in,
+			  sizeof(in), data, sizeof(data));
 	}
 }
 
@@ -412,9 +412,8 @@ static double measure(const char *name, const char *command, const struct settin
 	total = median_of(samples, settings->runs, offsetof(struct sample, total));
 	printf("%-12s %9.2f", name, total);
 	for (unsigned i = 0; i < PHASES; i++)
-		printf(" %9.2f",
-		       median_of(samples, settings->runs,
-				 offsetof(struct sample, ms) + i * sizeof(double)));
+		printf(" %9.2f", median_of(samples, settings->runs,
+					   offsetof(struct sample, ms) + i * sizeof(double)));
 	if (settings->latency)
 		printf(" %12.0f %12.0f",
 		       median_of(samples, settings->runs, offsetof(struct sample, steady_us)),
@@ -448,12 +447,15 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct settings *settings)
 {
-	static const struct option options[] = {
-		{"inodes", required_argument, NULL, 'i'}, {"open", required_argument, NULL, 'o'},
-		{"cold", no_argument, NULL, 'c'},	  {"latency", no_argument, NULL, 'l'},
-		{"runs", required_argument, NULL, 'n'},	  {"settle", required_argument, NULL, 's'},
-		{"dir", required_argument, NULL, 'd'},	  {"tree", required_argument, NULL, 't'},
-		{0}};
+	static const struct option options[] = {{"inodes", required_argument, NULL, 'i'},
+						{"open", required_argument, NULL, 'o'},
+						{"cold", no_argument, NULL, 'c'},
+						{"latency", no_argument, NULL, 'l'},
+						{"runs", required_argument, NULL, 'n'},
+						{"settle", required_argument, NULL, 's'},
+						{"dir", required_argument, NULL, 'd'},
+						{"tree", required_argument, NULL, 't'},
+						{0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -470,7 +472,8 @@ static void parse(int argc, char **argv, struct settings *settings)
 		else if (option == 's')
 			settings->settle_ms = (unsigned)atoi(optarg);
 		else if (option == 't')
-			settings->keep = snprintf(settings->dir, sizeof(settings->dir), "%s", optarg);
+			settings->keep =
+				snprintf(settings->dir, sizeof(settings->dir), "%s", optarg);
 		else if (option == 'd')
 			snprintf(settings->dir, sizeof(settings->dir), "%s", optarg);
 		else
@@ -486,8 +489,7 @@ static void parse(int argc, char **argv, struct settings *settings)
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {
-		.inodes = 100000, .open = 1000, .runs = 5, .dir = "/var/tmp"};
+	struct settings settings = {.inodes = 100000, .open = 1000, .runs = 5, .dir = "/var/tmp"};
 	double ours, theirs;
 
 	parse(argc, argv, &settings);
