@@ -73,13 +73,16 @@ int fs_unit_settle(struct fs_inodes *inodes, uint32_t unit, fs_settle_fn *fn, vo
  * Records.
  */
 
-/* Where there is no birth time, the handle has to tell one file from the next of its number. */
+/* Where there is no birth time, the handle has to tell one file from the next of its number; and
+ * the operator may want it to be the way back to the file, wherever the host moves that meanwhile.
+ */
 static bool handle_needed(struct fs_inodes *inodes, struct fs_inode *inode,
 			  struct fs_fhandle *handle)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
+	bool wanted = inodes->fs->host->migration_mode == FS_MIGRATION_HANDLES;
 
-	if (inode->btime || !inodes->mounts[inode->mount].portable)
+	if ((inode->btime && !wanted) || !inodes->mounts[inode->mount].portable)
 		return false;
 	if (fs_fhandle_recall(inode, handle))
 		return true;

@@ -19,9 +19,11 @@
 
 unsigned move_number = 2;
 
+const uint8_t *move_key;
+
 static struct gw_state_writer *begin(int fd)
 {
-	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
+	const struct gw_state_channel channel = {.fd = fd, .cancel = -1, .key = move_key};
 	struct gw_state_header header = {.implementation = "test", .mode = GW_MODE_STATEFUL};
 	struct gw_state_writer *writer;
 
@@ -73,7 +75,7 @@ int move_stream(void (*put)(struct gw_state_writer *writer))
 int move_load(struct share *to, int stream)
 {
 	const struct gw_state_channel channel = {
-		.fd = stream, .cancel = -1, .foreign = fs_foreign_formats};
+		.fd = stream, .cancel = -1, .key = move_key, .foreign = fs_foreign_formats};
 	struct gw_state_reader *reader;
 	int err = gw_state_reader_new(&reader, &channel);
 

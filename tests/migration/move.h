@@ -10,6 +10,9 @@
 
 /* The number of the states that are written: "state" of the model. 2. */
 extern unsigned move_number;
+/* NULL, or what streams are signed with and a signature is asked for. */
+extern const uint8_t *move_key;
+
 /* The whole state as a stream in a memfd, at its start; must succeed. */
 int move_save(struct share *from);
 int move_save_result(struct share *from, int *fd);
