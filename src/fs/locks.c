@@ -188,6 +188,20 @@ void fs_lock_drop(struct fs *fs, const struct fs_inode *inode, uint64_t id)
 	remove_owner(fs->locks, find(fs->locks, inode, id));
 }
 
+/* Whose owner lives on has said FLUSH for them before: what is left is the open file's own. */
+void fs_lock_drop_through(struct fs *fs, const struct fs_inode *inode, uint64_t handle)
+{
+	GW_LOCK_SCOPE(&fs->locks->lock);
+	struct fs_lock_owner **at = &fs->locks->first;
+
+	while (*at) {
+		if ((*at)->inode == inode && (*at)->handle == handle)
+			remove_owner(fs->locks, at);
+		else
+			at = &(*at)->next;
+	}
+}
+
 int fs_flock_set(struct fs_handle *handle, int type)
 {
 	static const struct {

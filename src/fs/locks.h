@@ -39,6 +39,9 @@ int fs_lock_set(struct fs *fs, struct fs_inode *inode, uint64_t owner, uint64_t 
 		const struct fs_range *range);
 /* All that the owner has on the inode. */
 void fs_lock_drop(struct fs *fs, const struct fs_inode *inode, uint64_t owner);
+/* All that was locked last through the open file, at its end: locks of open file descriptions,
+ * which nobody gives back by name. */
+void fs_lock_drop_through(struct fs *fs, const struct fs_inode *inode, uint64_t handle);
 /* As a type of fcntl(2); F_UNLCK. Never waits: -EAGAIN, and then what was held is gone, too, since
  * flock(2) gives it up before it asks for another kind. */
 int fs_flock_set(struct fs_handle *handle, int type);

@@ -328,6 +328,8 @@ int fs_op_release(struct fs_request *req)
 	/* A request that still has it must not keep others from the lock. */
 	if (handle && handle->flock)
 		fs_flock_set(handle, F_UNLCK);
+	if (handle && req->fs->policy.posix_lock)
+		fs_lock_drop_through(req->fs, handle->inode, in->fh);
 	ret = fs_handle_release(req->fs->handles, in->fh);
 	fs_waits_wake(req->fs, req->in.nodeid);
 	return ret;

@@ -126,6 +126,22 @@ static void test_flock(void **state)
 	fuse_stop(&client);
 }
 
+/* Linux tells of the end of an open file description only by its RELEASE: no owner says FLUSH for
+ * the locks that were its own. */
+static void test_descriptions(void **state)
+{
+	(void)state;
+	begin(true);
+	assert_int_equal(set(1, F_WRLCK, 0, 9), 0);
+	assert_int_equal(lock(FUSE_SETLK, other_fh, 2, F_WRLCK, 20, 29, 0, NULL), 0);
+	assert_int_equal(fuse_release(&client, FUSE_RELEASE, other_fh), 0);
+	assert_true(is_free(20, 10));
+	assert_false(is_free(0, 10));
+	assert_int_equal(fuse_release(&client, FUSE_RELEASE, fh), 0);
+	assert_true(is_free(0, 0));
+	fuse_stop(&client);
+}
+
 static void test_nothing_waits(void **state)
 {
 	(void)state;
@@ -173,9 +189,10 @@ static void test_session_ends(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_owners),	      cmocka_unit_test(test_flock),
-		cmocka_unit_test(test_nothing_waits), cmocka_unit_test(test_nonsense),
-		cmocka_unit_test(test_off),	      cmocka_unit_test(test_session_ends),
+		cmocka_unit_test(test_owners),	     cmocka_unit_test(test_flock),
+		cmocka_unit_test(test_descriptions), cmocka_unit_test(test_nothing_waits),
+		cmocka_unit_test(test_nonsense),     cmocka_unit_test(test_off),
+		cmocka_unit_test(test_session_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
