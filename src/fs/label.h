@@ -18,7 +18,7 @@ int fs_label_parse(struct fs_request *req, unsigned count, const char *data, siz
  * Nothing is to be seen under its name without its label. Where the host's kernel has SELinux and
  * the label is one, the kernel puts it on as it makes the file, on this thread and between
  * fs_label_enter() and fs_label_leave(). Otherwise fs_label_due() says so, and fs_label_set() does
- * it with a descriptor of what was made, O_PATH or not: for files before they get a name.
+ * it with a descriptor of what was made, O_PATH or not, before that gets its name.
  */
 struct fs_label_scope {
 	bool entered;

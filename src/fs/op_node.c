@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/op_node.c - what makes, removes and moves names: SYMLINK to LINK. */
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -30,52 +32,97 @@ static int reply_entry(struct fs_request *req, struct fs_inode *parent)
 	return fs_reply(req, &entry, sizeof(entry));
 }
 
-/* The system call of one operation: 0, or -1 and errno. */
-typedef int make_fn(struct fs_request *req, int parent);
+/* The system call of one operation, under @name: 0, or -1 and errno. */
+typedef int make_fn(struct fs_request *req, int parent, const char *name);
 
-static int make_symlink(struct fs_request *req, int parent)
+static int make_symlink(struct fs_request *req, int parent, const char *name)
 {
-	return symlinkat(req->name2, parent, req->name);
+	return symlinkat(req->name2, parent, name);
 }
 
-static int make_node(struct fs_request *req, int parent)
+static int make_node(struct fs_request *req, int parent, const char *name)
 {
 	const struct fuse_mknod_in *in = req->arg;
 
-	return mknodat(parent, req->name, fs_acl_mode(req, parent, in->mode, in->umask), in->rdev);
+	return mknodat(parent, name, fs_acl_mode(req, parent, in->mode, in->umask), in->rdev);
 }
 
-static int make_dir(struct fs_request *req, int parent)
+static int make_dir(struct fs_request *req, int parent, const char *name)
 {
 	const struct fuse_mkdir_in *in = req->arg;
 
-	return mkdirat(parent, req->name, fs_acl_mode(req, parent, in->mode, in->umask));
+	return mkdirat(parent, name, fs_acl_mode(req, parent, in->mode, in->umask));
 }
 
 /*
  * As the request's user. The process's own umask is 0 (device.c); the guest's is in the mode
  * already unless FUSE_DONT_MASK was agreed on, and applied again does no harm.
  */
-static int make_as_user(struct fs_request *req, int parent, make_fn *fn)
+static int make_as_user(struct fs_request *req, int parent, const char *name, make_fn *fn)
 {
 	FS_AUTO_CREDS struct fs_creds creds = FS_CREDS_INIT;
 	int ret = fs_creds_enter(&creds, req);
 
 	if (ret < 0)
 		return ret;
-	return fn(req, parent) < 0 ? -errno : 0;
+	return fn(req, parent, name) < 0 ? -errno : 0;
 }
 
-/* What is no regular file cannot be made without a name: for a moment it is there without a label.
- * It does not stay if that cannot be put on. */
-static int label(struct fs_request *req, int parent)
+static void unmake(struct fs_request *req, int parent, const char *name)
 {
-	GW_AUTO_FD int fd = fs_open_beneath(parent, req->name, O_PATH, 0);
-	int ret = fd < 0 ? fd : fs_label_set(req, fd);
+	unlinkat(parent, name, req->in.opcode == FUSE_MKDIR ? AT_REMOVEDIR : 0);
+}
+
+/*
+ * What is no regular file cannot be made without a name. So that nothing is ever seen under its
+ * name without its label, it gets that under another one, and is moved. Who dies in between leaves
+ * something of such a name behind, in plain sight.
+ */
+#define UNLABELLED     ".godwit-unlabelled-"
+#define UNLABELLED_MAX (sizeof(UNLABELLED) + 2 * 16)
+
+static void name_unlabelled(char name[UNLABELLED_MAX])
+{
+	static _Atomic uint64_t count;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	snprintf(name, UNLABELLED_MAX, UNLABELLED "%llx%llx",
+		 (unsigned long long)now.tv_sec << 30 | (unsigned long long)now.tv_nsec,
+		 (unsigned long long)atomic_fetch_add(&count, 1) & UINT32_MAX);
+}
+
+static int label(struct fs_request *req, int parent, const char *name)
+{
+	GW_AUTO_FD int fd = fs_open_beneath(parent, name, O_PATH, 0);
+
+	return fd < 0 ? fd : fs_label_set(req, fd);
+}
+
+static int make_labelled_as(struct fs_request *req, int parent, const char *name, make_fn *fn)
+{
+	int ret = make_as_user(req, parent, name, fn);
 
 	if (ret < 0)
-		unlinkat(parent, req->name, req->in.opcode == FUSE_MKDIR ? AT_REMOVEDIR : 0);
+		return ret;
+	ret = label(req, parent, name);
+	if (ret == 0 && name != req->name &&
+	    syscall(SYS_renameat2, parent, name, parent, req->name, RENAME_NOREPLACE) < 0)
+		ret = -errno;
+	if (ret < 0)
+		unmake(req, parent, name);
 	return ret;
+}
+
+/* Where a file system cannot move without replacing (NFS), it is labelled where it is. */
+static int make_labelled(struct fs_request *req, int parent, make_fn *fn)
+{
+	char name[UNLABELLED_MAX];
+	int ret;
+
+	name_unlabelled(name);
+	ret = make_labelled_as(req, parent, name, fn);
+	return ret == -EINVAL ? make_labelled_as(req, parent, req->name, fn) : ret;
 }
 
 static int make(struct fs_request *req, make_fn *fn)
@@ -90,9 +137,9 @@ static int make(struct fs_request *req, make_fn *fn)
 
 		ret = fs_label_enter(&scope, req);
 		if (ret == 0)
-			ret = make_as_user(req, parent.path.fd, fn);
-		if (ret == 0 && fs_label_due(&scope, req))
-			ret = label(req, parent.path.fd);
+			ret = fs_label_due(&scope, req)
+				      ? make_labelled(req, parent.path.fd, fn)
+				      : make_as_user(req, parent.path.fd, req->name, fn);
 	}
 	return ret < 0 ? ret : reply_entry(req, parent.inode);
 }

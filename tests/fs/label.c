@@ -2,6 +2,8 @@
 /* fs/label.c - security labels that come with what is made: on it, or it is not there. */
 #include "../common/fuse_client.h"
 
+#include <dirent.h>
+#include <sys/inotify.h>
 #include <sys/xattr.h>
 
 #define ALL (UINT64_MAX >> 1)
@@ -97,6 +99,62 @@ static void test_labels(void **state)
 	for (size_t i = 0; i < MAKERS; i++) {
 		assert_true(make_on(&client, makers[i]) > 0);
 		check_label("label");
+		assert_int_equal(remove(share_path(&client, "new")), 0);
+	}
+	fuse_stop(&client);
+}
+
+/* What inotify(7) saw of "new": how it came to its name, and when its attributes changed. */
+static uint32_t watched(int watcher)
+{
+	char bytes[4096] __attribute__((aligned(8)));
+	ssize_t len = read(watcher, bytes, sizeof(bytes));
+	uint32_t seen = 0;
+
+	assert_true(len > 0);
+	for (char *at = bytes; at < bytes + len;) {
+		const struct inotify_event *event = (const void *)at;
+
+		if (event->len && !strcmp(event->name, "new"))
+			seen |= event->mask;
+		at += sizeof(*event) + event->len;
+	}
+	return seen;
+}
+
+static unsigned entries(void)
+{
+	DIR *dir = opendir(client.share);
+	unsigned count = 0;
+
+	assert_non_null(dir);
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count - 2; /* "." and ".." */
+}
+
+/* Nobody sees anything under its name before its label is on it. */
+static void test_never_without(void **state)
+{
+	int watcher;
+
+	(void)state;
+	start(FS_AUTO, ALL);
+	put_context("security.gw", "label");
+	for (size_t i = 1; i < MAKERS; i++) {
+		uint32_t kind = makers[i] == FUSE_MKDIR ? IN_ISDIR : 0;
+
+		watcher = inotify_init1(IN_CLOEXEC);
+		assert_true(inotify_add_watch(watcher, client.share,
+					      IN_CREATE | IN_MOVED_TO | IN_ATTRIB) >= 0);
+		assert_true(make_on(&client, makers[i]) > 0);
+		check_label("label");
+		assert_int_equal(watched(watcher), IN_MOVED_TO | kind);
+		close(watcher);
+		/* A name that is taken stays whose it was, and nothing else is left. */
+		assert_int_equal(make_on(&client, makers[i]), -EEXIST);
+		assert_int_equal(entries(), 2);
 		assert_int_equal(remove(share_path(&client, "new")), 0);
 	}
 	fuse_stop(&client);
@@ -217,10 +275,15 @@ static void test_moves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_labels),	    cmocka_unit_test(test_unnamed_files_have_one),
-		cmocka_unit_test(test_not_without), cmocka_unit_test(test_not_agreed_on),
-		cmocka_unit_test(test_old_guests),  cmocka_unit_test(test_malformed),
-		cmocka_unit_test(test_required),    cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_never_without),
+		cmocka_unit_test(test_labels),
+		cmocka_unit_test(test_unnamed_files_have_one),
+		cmocka_unit_test(test_not_without),
+		cmocka_unit_test(test_not_agreed_on),
+		cmocka_unit_test(test_old_guests),
+		cmocka_unit_test(test_malformed),
+		cmocka_unit_test(test_required),
+		cmocka_unit_test(test_moves),
 	};
 
 	if (geteuid() != 0)
