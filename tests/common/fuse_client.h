@@ -27,6 +27,8 @@
 /* If set, the back-end is this program (with options, separated by blanks) and not a device in the
  * test's own process. */
 #define FUSE_PROGRAM "FUSE_PROGRAM"
+/* If set, a descriptor: a byte is written to it, and one waited for, between save and load. */
+#define FUSE_COLD "FUSE_COLD"
 /* What fuse_call() returns for a request that was given back without an answer. */
 #define FUSE_NO_ANSWER (-4096)
 

@@ -63,8 +63,8 @@ static int stream_and_move(const char *path, const char *new_path)
 
 static int load_moved(void)
 {
-	return move_load(&to, stream_and_move(share_path(&from, "d/file"),
-					      share_path(&from, "moved")));
+	return move_load(&to,
+			 stream_and_move(share_path(&from, "d/file"), share_path(&from, "moved")));
 }
 
 static void test_by_the_operators_word(void **state)
