@@ -26,8 +26,7 @@ endif
 NINJA = ninja -C $(BUILD)
 
 .PHONY: all demo check check-all check-long check-mutants check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
-.PHONY: check-fs format clean help
-.PHONY: check-interop format clean help
+.PHONY: check-fs check-interop format clean help
 all: $(BUILD)/build.ninja
 	@$(NINJA)
 
