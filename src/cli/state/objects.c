@@ -122,7 +122,8 @@ static void settle(struct gw_objects *objects)
 {
 	size_t kept = 0;
 
-	qsort(objects->at, objects->count, sizeof(*objects->at), by_key);
+	if (objects->count)
+		qsort(objects->at, objects->count, sizeof(*objects->at), by_key);
 	for (size_t i = 0; i < objects->count; i++) {
 		bool is_last = i + 1 == objects->count ||
 			       strcmp(objects->at[i].key, objects->at[i + 1].key) != 0;

@@ -192,5 +192,6 @@ static int by_time(const void *a, const void *b)
 
 void tr_list_sort(struct tr_list *list)
 {
-	qsort(list->at, list->count, sizeof(*list->at), by_time);
+	if (list->count)
+		qsort(list->at, list->count, sizeof(*list->at), by_time);
 }
