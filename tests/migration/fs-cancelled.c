@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/sanitized.h"
 #include "fs/collector.h"
 #include "fs/records.h"
 #include "fs/table.h"
@@ -135,7 +136,9 @@ static void test_a_hundred(void **state)
 			before = resident_kb();
 	}
 	assert_nothing_is_held(stats.inodes, descriptors);
-	assert_true(resident_kb() < before + SLACK_KB);
+	/* A sanitizer keeps what was freed, to see whether it is used again. */
+	if (!GW_SANITIZED)
+		assert_true(resident_kb() < before + SLACK_KB);
 	share_close(&from);
 }
 

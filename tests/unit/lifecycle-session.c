@@ -113,6 +113,7 @@ static void test_save_fails(void **state)
 	assert_int_equal(toy->outcome, GW_OUTCOME_FAILED);
 	/* One that was written whole is another matter. */
 	toy->save_result = 0;
+	gw_free_ptr(&bytes);
 	assert_int_equal(toy_save(&rig, &bytes, &len), 0);
 	assert_int_equal(toy->outcomes, 1);
 	assert_int_equal(gw_session_ring_on(rig.session), 0);
