@@ -189,8 +189,8 @@ void hung_fs_stop(struct hung_fs *fs)
 {
 	hung_fs_let_go(fs);
 	umount2(fs->path, MNT_DETACH);
-	/* Whoever has it mounted elsewhere ends with it. */
-	close(fs->fd);
 	pthread_cancel(fs->thread);
 	pthread_join(fs->thread, NULL);
+	/* Whoever has it mounted elsewhere ends with it. */
+	close(fs->fd);
 }

@@ -171,8 +171,9 @@ static int tear_down(void **state)
 	share_close_tables(&from);
 	umount2(from.path, MNT_FORCE); /* whatever a test that failed still holds */
 	umount2(from.path, MNT_DETACH);
-	close(server.fd);
+	pthread_cancel(server.thread);
 	pthread_join(server.thread, NULL);
+	close(server.fd);
 	rmdir(from.path);
 	return 0;
 }

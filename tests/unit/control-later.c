@@ -7,7 +7,7 @@
 
 #define MANY 1500
 
-static struct gw_later *owed;
+static struct gw_later *_Atomic owed;
 
 static int begin(void *opaque, const json_t *arguments, json_t **result)
 {
