@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/unit/control-later.c - commands that cannot answer at once. */
+#include <stdatomic.h>
 #include <errno.h>
 
 #include "base/cleanup.h"
@@ -20,10 +21,10 @@ static int end(void *opaque, const json_t *arguments, json_t **result)
 	if (!owed)
 		return gw_fail(ENOENT, "nothing was begun");
 	if (json_object_get(arguments, "fail"))
-		gw_control_answer(gw_take_ptr(owed), gw_fail(EIO, "it went wrong"),
+		gw_control_answer(atomic_exchange(&owed, NULL), gw_fail(EIO, "it went wrong"),
 				  json_string("unused"));
 	else
-		gw_control_answer(gw_take_ptr(owed), 0, json_pack("{s:i}", "done", 1));
+		gw_control_answer(atomic_exchange(&owed, NULL), 0, json_pack("{s:i}", "done", 1));
 	return 0;
 }
 
@@ -162,7 +163,7 @@ static int stop_with_one_owed(void **state)
 		usleep(1000);
 	assert_non_null(owed);
 	err = server_stop(state);
-	gw_control_answer(gw_take_ptr(owed), 0, NULL);
+	gw_control_answer(atomic_exchange(&owed, NULL), 0, NULL);
 	fclose(client);
 	return err;
 }
