@@ -16,6 +16,11 @@
 #define HANDLE_LEN  8
 #define PATIENCE_MS 10000
 
+/* An event is a head and a body that ends in bytes: as one here, to be laid out by the compiler. */
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wgnu-variable-sized-type-not-at-end"
+#endif
+
 /* One event about one object, as fanotify(7) has it. */
 struct event {
 	struct fanotify_event_metadata head;
