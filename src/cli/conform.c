@@ -15,8 +15,6 @@
 #include "godwit/error.h"
 
 #define TIMEOUT_MS_DEFAULT 5000
-/* The back-end could not be talked to at all: nothing is known of it. */
-#define EXIT_CANNOT_TELL 3
 
 struct conform_options {
 	const char *socket, *exec, *only;
@@ -187,7 +185,7 @@ static int conform(const struct conform_options *given)
 		.timeout_ms = given->timeout_ms ? given->timeout_ms : TIMEOUT_MS_DEFAULT,
 	};
 	struct cf_run run = {.target = &target, .dir = dir};
-	int code = EXIT_CANNOT_TELL;
+	int code = GW_EXIT_UNKNOWN;
 
 	if (!mkdtemp(dir)) {
 		gw_fail(errno, "%s: %s", dir, strerror(errno));

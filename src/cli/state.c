@@ -13,8 +13,6 @@
 #include "godwit/error.h"
 #include "state/walk.h"
 
-#define EXIT_CANNOT_TELL 3
-
 struct state_options {
 	bool json, help;
 };
@@ -124,7 +122,7 @@ static int diff(const struct state_options *given, char **paths)
 	gw_objects_free(one);
 	gw_objects_free(other);
 	if (err)
-		return gw_cli_complain("state diff", EXIT_CANNOT_TELL);
+		return gw_cli_complain("state diff", GW_EXIT_UNKNOWN);
 	return same ? GW_EXIT_OK : GW_EXIT_FAILED;
 }
 

@@ -99,7 +99,6 @@ struct cf_run {
 	unsigned backends;
 	/* What the back-end offers, as found out before all checks. */
 	uint64_t virtio, protocol;
-	bool state_works;
 };
 
 /* verdict.c: these end the check. */
