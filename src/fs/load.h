@@ -33,6 +33,7 @@ struct fs_loading {
 	bool has_mounts; /* one beside the share's own */
 	struct fs_newborn *newborns;
 	size_t newborn_count, newborn_room;
+	struct fs_birthplace *birthplaces; /* by mount; NULL: not needed yet */
 	uint64_t content_bytes;
 	uint32_t *reopened; /* handles, as slots */
 	pthread_mutex_t missed_lock;
@@ -63,6 +64,11 @@ static inline struct fs_inode *fs_staged_at(const struct fs_loading *loading, si
 /* verify.c: what the operator wants proven is looked for, by many hands. */
 int fs_verify_mounts(struct fs_loading *loading);
 int fs_verify_inodes(struct fs_loading *loading);
+
+/* birthplace.c: where what @inode was is made anew: a directory on the mount that it was on, if one
+ * is to be found, else the share's root. Borrowed until fs_birthplaces_free(). */
+int fs_birthplace(struct fs_loading *loading, const struct fs_inode *inode);
+void fs_birthplaces_free(struct fs_loading *loading);
 
 /* reopen.c: what the guest has open is opened again, by many hands. */
 int fs_reopen_handles(struct fs_loading *loading);

@@ -304,15 +304,13 @@ static int put_orphan(void *opaque, const void *object)
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_orphan_v1 *record = object;
 	struct fs_newborn *newborn;
-	int dir, err = check_orphan(loading, record);
+	int err = check_orphan(loading, record);
 
 	if (err)
 		return err;
 	newborn = new_newborn(loading);
 	if (!newborn)
 		return gw_fail(ENOMEM, "load: no memory for unnamed files");
-	/* A mount below is not known before something on it was found. */
-	dir = loading->inodes->fs->root_fd;
 	*newborn =
 		(struct fs_newborn){.record = *record,
 				    .fd = fs_handed_take(loading, FS_HANDED_INODE, record->inode, 0,
@@ -320,7 +318,9 @@ static int put_orphan(void *opaque, const void *object)
 	newborn->handed = newborn->fd >= 0;
 	newborn->record.target = (struct gw_bytes){0};
 	if (!newborn->handed)
-		err = fs_newborn_make(newborn, loading->fs, dir, record);
+		err = fs_newborn_make(
+			newborn, loading->fs,
+			fs_birthplace(loading, fs_staged_inode(loading, record->inode)), record);
 	if (newborn->fd >= 0) {
 		newborn->inode = fs_inode_pin(fs_staged_inode(loading, record->inode));
 		atomic_fetch_or(&newborn->inode->flags, FS_INODE_NEWBORN);
@@ -549,6 +549,7 @@ void fs_loading_free(struct fs_loading *loading)
 		fs_inode_put(loading->newborns[i].inode);
 	}
 	free(loading->newborns);
+	fs_birthplaces_free(loading);
 	fs_handed_free(&loading->handed);
 	fs_locks_free(loading->locks);
 	free_staged_handles(loading->handles);

@@ -30,6 +30,61 @@ static void unmount_two(void)
 	umount2(share_path(&from, "b"), MNT_DETACH);
 }
 
+static dev_t device_of(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_dev;
+}
+
+static uint64_t guest_tmpfile_in(struct share *share, uint64_t dir, const char *path)
+{
+	FS_AUTO_INODE struct fs_inode *parent = fs_inode_get(share->fs.inodes, dir);
+	int fd = open(path, O_TMPFILE | O_RDWR, 0600);
+	FS_AUTO_INODE struct fs_inode *inode = NULL;
+	struct statx stx;
+	uint64_t id, handle;
+
+	assert_true(fd >= 0);
+	assert_int_equal(fs_inode_lookup_fd(share->fs.inodes, parent, NULL, fd, &id, &stx), 0);
+	inode = fs_inode_get(share->fs.inodes, id);
+	assert_int_equal(fs_handle_add(share->fs.handles, inode, fd, O_RDWR, NULL, &handle), 0);
+	return handle;
+}
+
+/* What is made anew on a mount can get a name there and nowhere else. */
+static void test_unnamed_are_born_on_their_own(void **state)
+{
+	uint64_t a, deep, ha, hb;
+	char fd[32];
+
+	(void)state;
+	share_open(&from, 0);
+	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	mount_two();
+	share_mkdir(&from, "b/deep");
+	a = share_lookup(&from, FS_ROOT_ID, "a");
+	ha = guest_tmpfile_in(&from, a, share_path(&from, "a"));
+	deep = share_lookup(&from, share_lookup(&from, FS_ROOT_ID, "b"), "deep");
+	hb = guest_tmpfile_in(&from, deep, share_path(&from, "b"));
+
+	move_over(&to, &from);
+	snprintf(fd, sizeof(fd), "/proc/self/fd/%d", guest_fd(&to, ha));
+	assert_int_equal(
+		linkat(AT_FDCWD, fd, AT_FDCWD, share_path(&from, "b/new"), AT_SYMLINK_FOLLOW), -1);
+	assert_int_equal(errno, EXDEV);
+	assert_int_equal(
+		linkat(AT_FDCWD, fd, AT_FDCWD, share_path(&from, "a/new"), AT_SYMLINK_FOLLOW), 0);
+	snprintf(fd, sizeof(fd), "/proc/self/fd/%d", guest_fd(&to, hb));
+	assert_int_equal(
+		linkat(AT_FDCWD, fd, AT_FDCWD, share_path(&from, "b/deep/new"), AT_SYMLINK_FOLLOW),
+		0);
+	move_twin_close(&to);
+	unmount_two();
+	share_close(&from);
+}
+
 static void test_mounts(void **state)
 {
 	uint64_t a, b, fa, fb, ha, hb, unnamed;
@@ -56,6 +111,7 @@ static void test_mounts(void **state)
 	assert_string_equal(guest_read(&to, hb), "of b");
 	assert_int_equal(share_ino(&to, fa), share_ino(&from, fa));
 	assert_int_equal(share_ino(&to, fb), unnamed);
+	assert_int_equal(device_of(guest_fd(&to, hb)), device_of(guest_fd(&from, hb)));
 	assert_int_equal(share_lookup(&to, share_lookup(&to, FS_ROOT_ID, "a"), "f"), fa);
 	/* A newcomer has a number of its own. */
 	share_file(&from, "b/g", "");
@@ -67,7 +123,8 @@ static void test_mounts(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mounts)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mounts),
+					   cmocka_unit_test(test_unnamed_are_born_on_their_own)};
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
 		printf("no mount namespace of its own here: %m\n");
