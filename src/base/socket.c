@@ -35,14 +35,25 @@ static int make_address(struct sockaddr_un *address, const char *path)
  * listener never sees the question as a connection (a back-end might end at its close): a holder
  * shows as EPROTOTYPE (or as success, should it be a datagram socket), nobody as ECONNREFUSED.
  */
-static int probe(const struct sockaddr_un *address)
+static bool is_held(const struct sockaddr_un *address)
 {
 	GW_AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	if (fd < 0)
-		return gw_fail(errno, "socket: %s", strerror(errno));
-	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-	    (errno == ECONNREFUSED || errno == ENOENT))
+	/* Without one to ask with it may be. */
+	return fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+	       (errno != ECONNREFUSED && errno != ENOENT);
+}
+
+bool gw_socket_is_held(const char *path)
+{
+	struct sockaddr_un address;
+
+	return !make_address(&address, path) && is_held(&address);
+}
+
+static int probe(const struct sockaddr_un *address)
+{
+	if (!is_held(address))
 		return 0;
 	return gw_fail(EADDRINUSE, "%s: another process listens there", address->sun_path);
 }

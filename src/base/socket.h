@@ -34,6 +34,9 @@ int gw_socket_accept(int listening_fd, int *fd);
  */
 int gw_socket_connect(int *fd, const char *path, unsigned timeout_ms);
 
+/* Does a process listen at @path? It does not notice the question. */
+bool gw_socket_is_held(const char *path);
+
 /* Is the process at the other end this user's own, or root's (SO_PEERCRED)? */
 bool gw_socket_peer_is_trusted(int fd);
 

@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "base/socket.h"
 #include "cli/ask.h"
 #include "control/control.h"
@@ -156,7 +157,24 @@ int gw_cli_ask(const char *path, const char *command, json_t **result)
 	return gw_cli_ask_long(path, command, PATIENCE_S, result);
 }
 
+static int say_request(struct conversation *talk, const char *command, int fd)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
+	/* Whole, or not at all: it is the first that this socket carries. */
+	if (fd >= 0 && gw_fdpass_send(talk->fd, text, strlen(text), &fd, 1, 0) < 0)
+		return gw_fail(errno, "%s: %s", talk->path, strerror(errno));
+	return fd >= 0 ? 0 : say(talk, text);
+}
+
 int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, json_t **result)
+{
+	return gw_cli_ask_with(path, command, -1, seconds, result);
+}
+
+int gw_cli_ask_with(const char *path, const char *command, int given, unsigned seconds,
+		    json_t **result)
 {
 	GW_AUTO_FREE char *in = malloc(GW_CONTROL_OUTPUT_MAX);
 	GW_AUTO_FD int fd = -1;
@@ -164,7 +182,6 @@ int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, jso
 				    .seconds = seconds,
 				    .deadline = now_ms() + seconds * (long long)MSEC_PER_SEC,
 				    .in = in};
-	char text[256];
 	int err;
 
 	if (!in)
@@ -173,8 +190,7 @@ int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, jso
 	talk.fd = fd;
 	if (!err)
 		err = await_greeting(&talk);
-	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
 	if (!err)
-		err = say(&talk, text);
+		err = say_request(&talk, command, given);
 	return err ? err : await_reply(&talk, result);
 }

@@ -13,5 +13,8 @@
 int gw_cli_ask(const char *path, const char *command, json_t **result);
 /* The same with more patience. */
 int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, json_t **result);
+/* The same, and the descriptor @given (borrowed; -1: none) goes with the request. */
+int gw_cli_ask_with(const char *path, const char *command, int given, unsigned seconds,
+		    json_t **result);
 
 #endif

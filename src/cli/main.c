@@ -15,6 +15,8 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
+	{"load", gw_cli_load, "bring a device's state from a file into a back-end"},
+	{"save", gw_cli_save, "take a device's state out of a back-end into a file"},
 	{"state", gw_cli_state, "look into device states in files"},
 	{"preflight", gw_cli_preflight, "ask what would not survive a migration now"},
 	{"stats", gw_cli_stats, "print a back-end's counters as Prometheus reads them"},

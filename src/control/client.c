@@ -8,6 +8,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/fdpass.h"
 #include "control/client.h"
 #include "control/request.h"
 #include "godwit/error.h"
@@ -23,6 +24,7 @@ static void drop(struct gw_client *client, const char *why)
 	gw_source_remove(client->source);
 	client->source = NULL;
 	gw_close(&client->fd);
+	gw_close(&client->given);
 	client->out_len = 0;
 	if (client->later)
 		client->later->client = NULL;
@@ -115,8 +117,15 @@ void gw_client_send(struct gw_client *client, json_t *value)
 static void answer(struct gw_client *client, size_t len)
 {
 	struct gw_later *later;
-	json_t *reply =
-		gw_commands_answer(client->commands, client->in, len, &client->negotiated, &later);
+	json_t *reply;
+
+	client->commands->given = gw_take_fd(&client->given);
+	reply = gw_commands_answer(client->commands, client->in, len, &client->negotiated, &later);
+	/* It stays for a later line: a command before the one that it is for may have come with it.
+	 */
+	client->given = gw_take_fd(&client->commands->given);
+	if (gw_client_is_dead(client))
+		gw_close(&client->given);
 
 	if (!later) {
 		gw_client_send(client, reply);
@@ -159,9 +168,16 @@ static void answer_lines(struct gw_client *client)
 
 static void receive(struct gw_client *client)
 {
-	ssize_t n = recv(client->fd, client->in + client->in_len,
-			 sizeof(client->in) - client->in_len, MSG_DONTWAIT);
+	unsigned count;
+	int given;
+	ssize_t n = gw_fdpass_recv(client->fd, client->in + client->in_len,
+				   sizeof(client->in) - client->in_len, &given, 1, &count,
+				   MSG_DONTWAIT);
 
+	if (count) {
+		gw_close(&client->given);
+		client->given = given;
+	}
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n < 0) {
@@ -210,6 +226,7 @@ int gw_client_new(struct gw_client **out, struct gw_loop *loop, struct gw_comman
 	}
 	client->commands = commands;
 	client->fd = fd;
+	client->given = -1;
 	err = gw_loop_add_fd(loop, fd, EPOLLIN, on_client, client, &client->source);
 	if (err) {
 		gw_client_free(client);

@@ -20,6 +20,7 @@ struct gw_client {
 	struct gw_source *source;
 	struct gw_later *later; /* an answer is owed */
 	int fd;			/* -1: dead */
+	int given;		/* the descriptor that came last and nobody took, or -1 */
 	bool negotiated;
 	bool hung_up; /* sends no more; ends when all is answered */
 	size_t in_len;

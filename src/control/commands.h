@@ -27,6 +27,7 @@ void gw_later_free(struct gw_later *later); /* NULL is allowed */
 
 struct gw_commands {
 	struct gw_later *later; /* of the command that is being executed */
+	int given; /* the descriptor that came with it, or -1; taken by who leaves -1 */
 	unsigned count;
 	struct gw_command list[GW_CONTROL_COMMANDS_MAX];
 };

@@ -126,6 +126,7 @@ static int make(struct gw_control **out, struct gw_loop *loop, struct gw_listene
 	json_object_seed(0);
 	control->loop = loop;
 	control->listener = *listener;
+	control->commands.given = -1;
 	control->program = strdup(program ? program : "");
 	control->version = strdup(version ? version : "");
 	if (!control->program || !control->version)
@@ -187,6 +188,11 @@ struct gw_later *gw_control_later(struct gw_control *control)
 	if (!control->commands.later)
 		control->commands.later = calloc(1, sizeof(*control->commands.later));
 	return control->commands.later;
+}
+
+int gw_control_take_fd(struct gw_control *control)
+{
+	return gw_take_fd(&control->commands.given);
 }
 
 static json_t *late_reply(const struct gw_later *later, int err, json_t *result)

@@ -49,6 +49,9 @@ struct gw_later;
 struct gw_later *gw_control_later(struct gw_control *control); /* NULL: no memory */
 void gw_control_answer(struct gw_later *later, int err, json_t *result);
 
+/* The descriptor that came with the command being executed (the caller's from now on), or -1. */
+int gw_control_take_fd(struct gw_control *control);
+
 /* -EEXIST for a name that is taken. */
 int gw_control_register(struct gw_control *control, const char *name, gw_control_fn *fn,
 			void *opaque);

@@ -77,7 +77,7 @@ void gw_session_free(struct gw_session *session)
 {
 	if (!session)
 		return;
-	session->check_done = session->yield_done = NULL;
+	session->yield_done = NULL;
 	session->config.transfer_failed = NULL;
 	gw_session_cancel(session);
 	gw_session_drop_preflight(session);

@@ -104,8 +104,8 @@ void gw_session_cancel(struct gw_session *session);
  */
 int gw_session_yield(struct gw_session *session, enum gw_event event,
 		     void (*done)(void *opaque, int result), void *opaque);
-/* Forget the @done given to gw_session_check() (its connection is gone). */
-void gw_session_check_abandon(struct gw_session *session);
+/* Forget the @done given to gw_session_check() with @opaque (its connection is gone). */
+void gw_session_check_abandon(struct gw_session *session, const void *opaque);
 
 /* What became of the save with this id (32 hexadecimal digits; NULL: the last one). -ENOENT if the
  * last save was another one. */

@@ -397,9 +397,10 @@ int gw_session_check(struct gw_session *session, void (*done)(void *opaque, int 
 	return -EINPROGRESS;
 }
 
-void gw_session_check_abandon(struct gw_session *session)
+void gw_session_check_abandon(struct gw_session *session, const void *opaque)
 {
-	session->check_done = NULL;
+	if (session->check_opaque == opaque)
+		session->check_done = NULL;
 }
 
 /* -- cancel -------------------------------------------------------------------------------- */

@@ -194,6 +194,8 @@ static const struct {
 	{"query-stats", query_stats},
 	{"query-migration-info", query_migration_info},
 	{"preflight", run_preflight},
+	{"device-state-save", gw_backend_save_state},
+	{"device-state-load", gw_backend_load_state},
 };
 
 int gw_backend_control_begin(struct gw_backend *backend)

@@ -40,6 +40,9 @@ struct gw_backend {
 
 /* backend_control.c: the control socket, if one was configured. */
 int gw_backend_control_begin(struct gw_backend *backend);
+/* backend_state.c: a stopped session's state into a descriptor, or out of one. */
+int gw_backend_save_state(void *opaque, const json_t *arguments, json_t **result);
+int gw_backend_load_state(void *opaque, const json_t *arguments, json_t **result);
 /* Of the session whose seat is @opaque: what is told on the control socket. */
 void gw_backend_transfer_failed(void *opaque, const struct gw_transfer_info *info);
 void gw_backend_device_event(void *opaque, const char *name, const struct gw_report *data);

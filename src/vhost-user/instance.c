@@ -185,7 +185,7 @@ int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, vo
 		return 0;
 	instance->op_done = NULL;
 	instance->listener = NULL;
-	gw_session_check_abandon(instance->session);
+	gw_session_check_abandon(instance->session, instance->listener_opaque);
 	instance->yielding = gw_session_yield(instance->session, GW_EVENT_DISCONNECT, on_yielded,
 					      instance) == -EINPROGRESS;
 	if (quiesce(instance, GONE) && !instance->yielding) {

@@ -97,7 +97,8 @@ static void test_reset_and_disconnect(void **state)
 	gw_close(&fd);
 	begin_stuck_save(&rig, &fd);
 	gw_session_check(rig.session, on_told, NULL);
-	gw_session_check_abandon(rig.session);
+	gw_session_check_abandon(rig.session, &rig); /* another one's */
+	gw_session_check_abandon(rig.session, NULL);
 	told = 0;
 	gw_session_disconnect(rig.session);
 	assert_int_equal(told, 0);
