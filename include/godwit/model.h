@@ -70,6 +70,10 @@ enum gw_refusal {
 	GW_PARAM_DIFFERS,
 	GW_COMBINATION_REFUSED,
 	GW_STATE_FORMAT_UNREADABLE,
+	GW_PREREQUISITE_MISSING, /* something beside the model (godwit/compat.h) */
+	GW_NO_CAPACITY,
+	GW_CHECKER_REFUSED,
+	GW_CANNOT_TELL, /* no refusal, and no acceptance */
 };
 const char *gw_refusal_name(enum gw_refusal refusal); /* "param-unknown", ... */
 

@@ -12,6 +12,10 @@ static const char *const names[] = {
 	[GW_PARAM_DIFFERS] = "param-differs",
 	[GW_COMBINATION_REFUSED] = "combination-refused",
 	[GW_STATE_FORMAT_UNREADABLE] = "state-format-unreadable",
+	[GW_PREREQUISITE_MISSING] = "prerequisite-missing",
+	[GW_NO_CAPACITY] = "no-capacity",
+	[GW_CHECKER_REFUSED] = "checker-refused",
+	[GW_CANNOT_TELL] = "cannot-tell",
 };
 
 const char *gw_refusal_name(enum gw_refusal refusal)

@@ -113,13 +113,16 @@ static void test_reasons_have_names(void **state)
 					    "param-required",
 					    "param-differs",
 					    "combination-refused",
-					    "state-format-unreadable"};
+					    "state-format-unreadable",
+					    "prerequisite-missing",
+					    "no-capacity",
+					    "checker-refused",
+					    "cannot-tell"};
 
 	for (int i = GW_ACCEPTED; i <= GW_STATE_FORMAT_UNREADABLE; i++)
 		assert_string_equal(gw_refusal_name((enum gw_refusal)i), names[i]);
 	assert_string_equal(gw_refusal_name((enum gw_refusal) - 1), "unknown");
-	assert_string_equal(gw_refusal_name((enum gw_refusal)(GW_STATE_FORMAT_UNREADABLE + 1)),
-			    "unknown");
+	assert_string_equal(gw_refusal_name((enum gw_refusal)(GW_CANNOT_TELL + 1)), "unknown");
 }
 
 int main(void)
