@@ -42,6 +42,9 @@ struct gw_backend_config {
 	/* Instead of control_path: the listening socket itself, for a process that can no longer
 	 * make one. Taken over; 0 for none. */
 	int control_fd;
+	/* How its devices migrate; the control socket can change it for each. With NONE nothing is
+	 * offered to front-ends that a migration needs, so that they refuse one at once. */
+	enum gw_migration migration;
 };
 
 /* @loop is borrowed and must outlive the back-end. Control thread, like all below. */

@@ -59,6 +59,12 @@ enum gw_on_lost_outcome {
 	GW_LOST_RESUME, /* it failed */
 };
 
+/* May the device's state leave this process, and how (requirements R13 to R15)? */
+enum gw_migration {
+	GW_MIGRATION_STATEFUL, /* in the stream */
+	GW_MIGRATION_NONE,     /* it may not */
+};
+
 /* Bits of struct gw_device_ops.flags. */
 enum gw_device_flags {
 	/* A request may be carried out twice: in-flight requests can be given out again after a

@@ -117,6 +117,30 @@ static void print_list(const json_t *list, void (*print)(const json_t *item))
 		print(json_array_get(list, i));
 }
 
+/* How it may migrate, and what it needs to be told. */
+static void print_migration(const json_t *migration)
+{
+	const json_t *waits = json_object_get(migration, "waits");
+
+	if (!json_is_object(migration))
+		return;
+	printf("    migration      ");
+	gw_cli_print_text(gw_cli_text(migration, "mode"));
+	if (json_is_string(json_object_get(migration, "outcome"))) {
+		printf(", the last save ");
+		gw_cli_print_text(gw_cli_text(migration, "outcome"));
+	}
+	printf("\n");
+	if (!json_is_object(waits))
+		return;
+	printf("    waiting        for the outcome of ");
+	gw_cli_print_text(gw_cli_text(waits, "id"));
+	printf(", for %lld ms; in %lld ms: ", gw_cli_number(waits, "ms"),
+	       gw_cli_number(waits, "left_ms"));
+	gw_cli_print_text(gw_cli_text(waits, "then"));
+	printf("\n");
+}
+
 static void print_session(const json_t *session)
 {
 	printf("  ");
@@ -129,6 +153,7 @@ static void print_session(const json_t *session)
 	       gw_cli_flag(session, "connected") ? "connected" : "not connected");
 	gw_cli_print_text(gw_cli_text(session, "model"));
 	printf("\n");
+	print_migration(json_object_get(session, "migration"));
 	print_list(json_object_get(session, "rings"), print_ring);
 	print_list(json_object_get(session, "stopping"), print_stop);
 	print_details(json_object_get(session, "details"));

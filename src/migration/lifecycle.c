@@ -118,8 +118,8 @@ static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refus
 	ROW(SUSPEND,          IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
 	ROW(RESUME,           IDLE, IDLE, IDLE, wait, IDLE, IDLE)                                  \
 	ROW(OUTCOME_MOVED,    IDLE, ways, SAVD, ways, none, BAD_)                                  \
-	ROW(OUTCOME_FAILED,   IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
-	ROW(OUTCOME_COPIED,   IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
+	ROW(OUTCOME_FAILED,   IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
+	ROW(OUTCOME_COPIED,   IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
 	ROW(OUTCOME_TIMEOUT,  IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
 	ROW(CLAIM,            IDLE, ways, IDLE, ways, IDLE, IDLE)                                  \
 	ROW(DEVICE_FAILED,    IDLE, BAD_, SAVD, BAD_, BAD_, BAD_)

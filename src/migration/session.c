@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "godwit/error.h"
@@ -253,12 +254,35 @@ static const enum gw_event outcome_events[] = {
 	[GW_OUTCOME_UNKNOWN] = GW_EVENT_OUTCOME_TIMEOUT,
 };
 
+const char *const gw_migration_words[] = {"stateful", "none", NULL};
+const char *const gw_on_save_words[] = {"hint", "move", "copy", NULL};
+const char *const gw_on_lost_outcome_words[] = {"keep", "drop", "resume", NULL};
+
+static const char *const outcome_names[] = {
+	[GW_OUTCOME_MOVED] = "moved",
+	[GW_OUTCOME_FAILED] = "failed",
+	[GW_OUTCOME_COPIED] = "copied",
+	[GW_OUTCOME_UNKNOWN] = "unknown",
+};
+
+const char *gw_outcome_name(enum gw_outcome outcome)
+{
+	return (unsigned)outcome < GW_ARRAY_LEN(outcome_names) ? outcome_names[outcome] : "?";
+}
+
+const char *gw_session_last_outcome(const struct gw_session *session)
+{
+	return session->has_outcome ? gw_outcome_name(session->outcome) : NULL;
+}
+
 static int settle_outcome(struct gw_session *session, enum gw_outcome outcome)
 {
 	int err = gw_lifecycle_step(&session->life, outcome_events[outcome]);
 
 	if (err)
 		return err;
+	session->has_outcome = true;
+	session->outcome = outcome;
 	stop_frozen_timer(session);
 	session->ops->outcome(session->dev, outcome);
 	return 0;
@@ -268,8 +292,7 @@ static bool is_last_save(const struct gw_session *session, const char *id)
 {
 	char text[2 * GW_STATE_ID_LEN + 1];
 
-	for (unsigned i = 0; i < GW_STATE_ID_LEN; i++)
-		snprintf(text + 2 * i, 3, "%02x", session->last_save[i]);
+	gw_transfer_print_id(text, session->last_save);
 	return session->has_saved && (!id || !strcasecmp(id, text));
 }
 
@@ -279,7 +302,13 @@ int gw_session_outcome(struct gw_session *session, const char *id, enum gw_outco
 		return gw_fail(EINVAL, "outcome %d is unknown", (int)outcome);
 	if (!is_last_save(session, id))
 		return gw_fail(ENOENT, "outcome: the last save was not %s", id ? id : "made yet");
-	return settle_outcome(session, outcome);
+	if (!session->has_outcome || session->outcome == GW_OUTCOME_UNKNOWN)
+		return settle_outcome(session, outcome);
+	/* Whoever told the first one may have been acted upon. */
+	if (outcome != session->outcome)
+		return gw_fail(EALREADY, "outcome: that save has %s already",
+			       gw_outcome_name(session->outcome));
+	return 0;
 }
 
 static void on_frozen_timeout(void *opaque)
@@ -300,10 +329,56 @@ static void on_frozen_timeout(void *opaque)
 void gw_session_freeze(struct gw_session *session)
 {
 	stop_frozen_timer(session);
+	session->frozen_ns = gw_clock_ns();
 	if (gw_loop_add_timer(session->loop, session->config.frozen_timeout_ms, on_frozen_timeout,
 			      session, &session->frozen_timer))
 		gw_error("device %s stays frozen until it is told: %s", session->ops->name,
 			 gw_last_error());
+}
+
+bool gw_session_is_frozen(const struct gw_session *session, struct gw_frozen_info *info)
+{
+	uint64_t timeout_ms = session->config.frozen_timeout_ms;
+
+	if (session->life.device != GW_DEVICE_FROZEN)
+		return false;
+	*info = (struct gw_frozen_info){
+		.ms = (gw_clock_ns() - session->frozen_ns) / GW_NS_PER_MS,
+		.on_lost = session->config.on_lost_outcome,
+	};
+	gw_transfer_print_id(info->id, session->last_save);
+	if (info->ms < timeout_ms)
+		info->left_ms = timeout_ms - info->ms;
+	return true;
+}
+
+void gw_session_set_migration(struct gw_session *session, enum gw_migration migration)
+{
+	session->config.migration = migration;
+}
+
+enum gw_migration gw_session_migration(const struct gw_session *session)
+{
+	return session->config.migration;
+}
+
+void gw_session_set_on_save(struct gw_session *session, enum gw_on_save on_save)
+{
+	session->config.on_save = on_save;
+}
+
+enum gw_on_save gw_session_on_save(const struct gw_session *session)
+{
+	return session->config.on_save;
+}
+
+int gw_session_may_migrate(const struct gw_session *session, const char *what)
+{
+	if (session->config.migration == GW_MIGRATION_NONE)
+		return gw_fail(EPERM,
+			       "%s: device %s may not migrate: its operator set --migration=none",
+			       what, session->ops->name);
+	return 0;
 }
 
 /* -- kept between two starts --------------------------------------------------------------- */
@@ -343,7 +418,10 @@ int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, vo
 					.done = done,
 					.opaque = opaque};
 	enum gw_device_state device = session->life.device;
+	int err = gw_session_may_migrate(session, "preflight");
 
+	if (err)
+		return err;
 	if (session->preflight)
 		return gw_fail(EBUSY, "preflight: another one is under way");
 	if (session->transfer)

@@ -37,6 +37,11 @@ struct gw_transfer_info {
 
 #define GW_FROZEN_TIMEOUT_MS 60000
 
+/* How operators spell enum gw_migration, enum gw_on_save and enum gw_on_lost_outcome: in their
+ * order, ended by NULL. */
+extern const char *const gw_migration_words[], *const gw_on_save_words[],
+						       *const gw_on_lost_outcome_words[];
+
 struct gw_session_config {
 	struct gw_loop *loop;
 	const struct gw_device_ops *ops; /* already defaulted: gw_device_ops_complete() */
@@ -47,7 +52,8 @@ struct gw_session_config {
 	enum gw_on_save on_save;
 	enum gw_on_lost_outcome on_lost_outcome;
 	unsigned frozen_timeout_ms; /* 0: GW_FROZEN_TIMEOUT_MS */
-	unsigned idle_timeout_ms;   /* a transfer fails when no byte moved for so long; 0: never */
+	enum gw_migration migration;
+	unsigned idle_timeout_ms; /* a transfer fails when no byte moved for so long; 0: never */
 	/* A transfer failed; called before CHECK is answered. */
 	void (*transfer_failed)(void *opaque, const struct gw_transfer_info *info);
 	/* gw_device_event(); @data may be NULL. */
@@ -110,6 +116,26 @@ void gw_session_check_abandon(struct gw_session *session, const void *opaque);
 /* What became of the save with this id (32 hexadecimal digits; NULL: the last one). -ENOENT if the
  * last save was another one. */
 int gw_session_outcome(struct gw_session *session, const char *id, enum gw_outcome outcome);
+/* What was told of the last save, or taken for granted; NULL: nothing yet. "moved", "failed",
+ * "copied", "unknown". */
+const char *gw_session_last_outcome(const struct gw_session *session);
+const char *gw_outcome_name(enum gw_outcome outcome);
+/* How it migrates from the next transfer on. */
+void gw_session_set_migration(struct gw_session *session, enum gw_migration migration);
+enum gw_migration gw_session_migration(const struct gw_session *session);
+void gw_session_set_on_save(struct gw_session *session, enum gw_on_save on_save);
+enum gw_on_save gw_session_on_save(const struct gw_session *session);
+
+/* A frozen device waits to be told what became of its save. */
+struct gw_frozen_info {
+	char id[33];			 /* of the save, hexadecimal */
+	uint64_t ms;			 /* since when */
+	uint64_t left_ms;		 /* until on_lost is done; 0: that is over */
+	enum gw_on_lost_outcome on_lost; /* what is done then */
+};
+/* False: it is not frozen. */
+bool gw_session_is_frozen(const struct gw_session *session, struct gw_frozen_info *info);
+
 /* SUSPEND and RESUME, for transports that have the messages. */
 int gw_session_suspend(struct gw_session *session);
 int gw_session_resume(struct gw_session *session);

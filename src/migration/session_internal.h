@@ -36,6 +36,9 @@ struct gw_session {
 	struct gw_transfer_info last;
 	uint8_t last_save[GW_STATE_ID_LEN];
 	bool has_saved;
+	bool has_outcome; /* of that save */
+	enum gw_outcome outcome;
+	uint64_t frozen_ns; /* since when; the timer was started then */
 	void (*check_done)(void *opaque, int verdict);
 	void *check_opaque;
 	/* Who waits for a transfer to end that was cancelled, and what for. */
@@ -52,6 +55,8 @@ void gw_session_on_wake(void *opaque, int fd, uint32_t events);
 void gw_session_drop_transfer(struct gw_session *session, enum gw_event event);
 /* Parameters that are unset take the default profile's values: from now on they never change. */
 int gw_session_settle_params(struct gw_session *session);
+/* Not in mode none; @what is refused. */
+int gw_session_may_migrate(const struct gw_session *session, const char *what);
 void gw_session_freeze(struct gw_session *session);
 
 #endif

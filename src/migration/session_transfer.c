@@ -11,12 +11,6 @@
 #include "migration/preflight.h"
 #include "migration/session_internal.h"
 
-static void print_id(char text[33], const uint8_t id[GW_STATE_ID_LEN])
-{
-	for (unsigned i = 0; i < GW_STATE_ID_LEN; i++)
-		snprintf(text + 2 * i, 3, "%02x", id[i]);
-}
-
 /* -- begin --------------------------------------------------------------------------------- */
 
 /* What a device that never ran would be if it ran now; @params is the caller's to free. */
@@ -87,9 +81,10 @@ static int start_transfer(struct gw_session *session, bool load, int fd)
 	session->last = (struct gw_transfer_info){.load = load, .result = -EINPROGRESS};
 	if (!load) {
 		note_stop(session, transfer);
-		print_id(session->last.id, transfer->header.id);
+		gw_transfer_print_id(session->last.id, transfer->header.id);
 		memcpy(session->last_save, transfer->header.id, sizeof(session->last_save));
 		session->has_saved = true;
+		session->has_outcome = false;
 	}
 	return 0;
 }
@@ -121,7 +116,9 @@ int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, i
 	*own_fd = -1;
 	if (phase != GW_PHASE_STOPPED)
 		return gw_fail(EINVAL, "transfer: phase %u, expected 0 (stopped)", phase);
-	err = gw_lifecycle_check(&session->life, event);
+	err = gw_session_may_migrate(session, load ? "load" : "save");
+	if (!err)
+		err = gw_lifecycle_check(&session->life, event);
 	if (err)
 		return err;
 	gw_session_drop_preflight(session);
@@ -169,7 +166,7 @@ static int adopt(struct gw_session *session)
 	enum gw_refusal refusal = GW_ACCEPTED;
 	int err;
 
-	print_id(session->last.id, session->transfer->header.id);
+	gw_transfer_print_id(session->last.id, session->transfer->header.id);
 	if (!session->params)
 		return model[0] ? gw_fail(EINVAL, "load: the stream has a model, the device none")
 				: 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* migration/transfer.c - one transfer: a worker thread between a device and a stream. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -10,6 +11,12 @@
 #include "base/thread.h"
 #include "godwit/error.h"
 #include "migration/transfer.h"
+
+void gw_transfer_print_id(char text[2 * GW_STATE_ID_LEN + 1], const uint8_t id[GW_STATE_ID_LEN])
+{
+	for (unsigned i = 0; i < GW_STATE_ID_LEN; i++)
+		snprintf(text + 2 * i, 3, "%02x", id[i]);
+}
 
 int gw_transfer_new(struct gw_transfer **out, bool load, int taken)
 {

@@ -51,6 +51,9 @@ struct gw_transfer {
 	uint64_t end_ns;
 };
 
+/* In hexadecimal, with its end. */
+void gw_transfer_print_id(char text[2 * GW_STATE_ID_LEN + 1], const uint8_t id[GW_STATE_ID_LEN]);
+
 /* Takes @fd over, also on failure. */
 int gw_transfer_new(struct gw_transfer **transfer, bool load, int fd);
 /* From here on @wake is written to when the worker wants something, or is done. */

@@ -53,6 +53,7 @@ static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 		.on_save = backend->config.on_save,
 		.on_lost_outcome = backend->config.on_lost_outcome,
 		.frozen_timeout_ms = backend->config.frozen_timeout_ms,
+		.migration = backend->config.migration,
 		.transfer_failed = gw_backend_transfer_failed,
 		.event = gw_backend_device_event,
 		.opaque = seat,
@@ -62,6 +63,7 @@ static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 	if (!seat)
 		return gw_fail(ENOMEM, "session: no memory");
 	seat->backend = backend;
+	seat->number = backend->seat_numbers++;
 	err = gw_session_new(&seat->session, &config);
 	if (!err)
 		err = gw_instance_new(&seat->instance, backend->loop, seat->session);

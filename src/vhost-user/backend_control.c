@@ -45,8 +45,8 @@ static int query_status(void *opaque, const json_t *arguments, json_t **result)
 	json_t *sessions = json_array();
 
 	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next)
-		json_array_append_new(sessions,
-				      gw_status_of(seat->instance, model ? model->name : NULL));
+		json_array_append_new(sessions, gw_status_of(seat->instance, seat->number,
+							     model ? model->name : NULL));
 	*result = json_pack("{s:s, s:s, s:i, s:o}", "program", backend->program, "version",
 			    backend->version, "connections", (int)count_open(backend), "sessions",
 			    sessions);
@@ -56,12 +56,10 @@ static int query_status(void *opaque, const json_t *arguments, json_t **result)
 /* Samples of several sessions stand side by side, told from each other by a label. */
 static void gather_stats(const struct gw_backend *backend, struct gw_report *report)
 {
-	unsigned number = 0;
-
 	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
 		char label[32];
 
-		snprintf(label, sizeof(label), "session=\"%u\"", number++);
+		snprintf(label, sizeof(label), "session=\"%u\"", seat->number);
 		report->labels = backend->seats->next ? label : NULL;
 		gw_session_report(seat->session, GW_REPORT_STATS, report);
 	}
@@ -97,6 +95,34 @@ static int query_migration_info(void *opaque, const json_t *arguments, json_t **
 	*result = gw_info_implementation(&backend->ops, backend->program, backend->version, NULL);
 	if (!*result || json_object_set_new(*result, "instances", instances))
 		return gw_fail(ENOMEM, "query-migration-info: no memory");
+	return 0;
+}
+
+/* -- of which session ---------------------------------------------------------------------- */
+
+static int seat_by_number(const struct gw_backend *backend, const json_t *number,
+			  struct gw_seat **seat)
+{
+	if (!json_is_integer(number))
+		return gw_fail(EINVAL, "argument session: expected a number");
+	for (*seat = backend->seats; *seat; *seat = (*seat)->next)
+		if (json_integer_value(number) == (json_int_t)(*seat)->number)
+			return 0;
+	return gw_fail(ENOENT, "there is no session %lld", (long long)json_integer_value(number));
+}
+
+int gw_backend_find_seat(const struct gw_backend *backend, const json_t *arguments,
+			 struct gw_seat **seat)
+{
+	const json_t *number = json_object_get(arguments, "session");
+
+	if (number)
+		return seat_by_number(backend, number, seat);
+	*seat = backend->seats;
+	if (!*seat)
+		return gw_fail(ENODEV, "there is no device");
+	if ((*seat)->next)
+		return gw_fail(EINVAL, "there are several sessions; say which by 'session'");
 	return 0;
 }
 
@@ -196,6 +222,8 @@ static const struct {
 	{"preflight", run_preflight},
 	{"device-state-save", gw_backend_save_state},
 	{"device-state-load", gw_backend_load_state},
+	{"migration-outcome", gw_backend_migration_outcome},
+	{"migration-set", gw_backend_migration_set},
 };
 
 int gw_backend_control_begin(struct gw_backend *backend)

@@ -14,6 +14,7 @@
 /* A session and who sits there. Without reconnection it ends with the dialog, if it may. */
 struct gw_seat {
 	struct gw_seat *next;
+	unsigned number; /* by which an operator names the session */
 	struct gw_backend *backend;
 	struct gw_session *session;
 	struct gw_instance *instance;
@@ -33,6 +34,7 @@ struct gw_backend {
 	unsigned door_count;
 	struct gw_dialog *dialogs; /* in the order of coming */
 	struct gw_seat *seats;
+	unsigned seat_numbers; /* given so far */
 	struct gw_source *end_timer, *linger_timer;
 	bool freeing;
 	bool timed_out;
@@ -40,9 +42,15 @@ struct gw_backend {
 
 /* backend_control.c: the control socket, if one was configured. */
 int gw_backend_control_begin(struct gw_backend *backend);
+/* The session that @arguments name by 'session', or the only one. */
+int gw_backend_find_seat(const struct gw_backend *backend, const json_t *arguments,
+			 struct gw_seat **seat);
 /* backend_state.c: a stopped session's state into a descriptor, or out of one. */
 int gw_backend_save_state(void *opaque, const json_t *arguments, json_t **result);
 int gw_backend_load_state(void *opaque, const json_t *arguments, json_t **result);
+/* backend_migration.c: commands about migration. */
+gw_control_fn gw_backend_migration_outcome;
+gw_control_fn gw_backend_migration_set;
 /* Of the session whose seat is @opaque: what is told on the control socket. */
 void gw_backend_transfer_failed(void *opaque, const struct gw_transfer_info *info);
 void gw_backend_device_event(void *opaque, const char *name, const struct gw_report *data);

@@ -13,18 +13,6 @@ struct transfer {
 	struct gw_session *session;
 };
 
-static int find_session(struct gw_backend *backend, const json_t *arguments, struct gw_seat **found)
-{
-	const json_t *number = json_object_get(arguments, "session");
-	json_int_t left = json_integer_value(number);
-
-	if (number && !json_is_integer(number))
-		return gw_fail(EINVAL, "argument session: expected a number");
-	for (*found = backend->seats; *found && left; *found = (*found)->next)
-		left--;
-	return *found ? 0 : gw_fail(ENOENT, "there is no session %lld", json_integer_value(number));
-}
-
 /* A front-end's transfer is not disturbed, nor its verdict taken away from it. */
 static int may_transfer(const struct gw_seat *seat)
 {
@@ -96,7 +84,7 @@ static int command(struct gw_backend *backend, const json_t *arguments, bool loa
 
 	if (fd < 0)
 		return gw_fail(EBADF, "no descriptor came with the request");
-	err = find_session(backend, arguments, &seat);
+	err = gw_backend_find_seat(backend, arguments, &seat);
 	if (!err)
 		err = may_transfer(seat);
 	return err ? err : run(backend, seat->session, load, gw_take_fd(&fd));

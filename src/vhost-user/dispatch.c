@@ -334,6 +334,7 @@ void gw_dialog_serve(struct gw_dialog *dialog, struct gw_instance *instance)
 	struct gw_message *waiting = gw_conn_waiting(dialog->conn);
 
 	dialog->instance = instance;
+	dialog->offered_features = gw_instance_offered_protocol(instance);
 	instance->listener = &instance_listener;
 	instance->listener_opaque = dialog;
 	/* The first message may have come while an earlier front-end still drained. */

@@ -30,6 +30,7 @@ struct gw_dialog {
 	struct gw_conn *conn;
 	struct gw_instance *instance; /* NULL until there is one that is free */
 	struct gw_backend_req *backend_req;
+	uint64_t offered_features;  /* protocol features, as they were when it was taken */
 	uint64_t protocol_features; /* negotiated */
 	struct gw_call call;
 	bool in_call;
@@ -50,8 +51,8 @@ void gw_dialog_close(struct gw_dialog *dialog);
 /* Only when closed. NULL is allowed. */
 void gw_dialog_free(struct gw_dialog *dialog);
 
-/* The bits that GET_PROTOCOL_FEATURES offers. */
-uint64_t gw_dialog_offered(const struct gw_dialog *dialog);
+/* The bits that GET_PROTOCOL_FEATURES offers to who takes @instance now. */
+uint64_t gw_instance_offered_protocol(const struct gw_instance *instance);
 
 /* End the call at hand with @result (0 or a negative errno with a sentence). A handler that
  * returned -EINPROGRESS calls it later; it fits gw_instance_done. @opaque is the dialog. */

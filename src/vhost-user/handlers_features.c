@@ -88,16 +88,17 @@ static bool has_config(const struct gw_instance *instance)
 	       instance->ops->config_get(instance->dev, 0, &nothing, 0) != -ENOTSUP;
 }
 
-uint64_t gw_dialog_offered(const struct gw_dialog *dialog)
+uint64_t gw_instance_offered_protocol(const struct gw_instance *instance)
 {
-	const struct gw_device_ops *ops = dialog->instance->ops;
-	uint64_t offered = GW_VU_PF(MQ) | GW_VU_PF(LOG_SHMFD) | GW_VU_PF(REPLY_ACK) |
-			   GW_VU_PF(BACKEND_REQ) | GW_VU_PF(RESET_DEVICE) |
-			   GW_VU_PF(CONFIGURE_MEM_SLOTS) | GW_VU_PF(DEVICE_STATE);
+	uint64_t offered = GW_VU_PF(MQ) | GW_VU_PF(REPLY_ACK) | GW_VU_PF(BACKEND_REQ) |
+			   GW_VU_PF(RESET_DEVICE) | GW_VU_PF(CONFIGURE_MEM_SLOTS);
 
-	if (has_config(dialog->instance))
+	/* Without them a front-end knows at once that the guest has to stay. */
+	if (gw_session_migration(instance->session) != GW_MIGRATION_NONE)
+		offered |= GW_VU_PF(LOG_SHMFD) | GW_VU_PF(DEVICE_STATE);
+	if (has_config(instance))
 		offered |= GW_VU_PF(CONFIG);
-	if (ops->flags & GW_DEVICE_REPEATABLE)
+	if (instance->ops->flags & GW_DEVICE_REPEATABLE)
 		offered |= GW_VU_PF(INFLIGHT_SHMFD);
 	/* Not STATUS: with it QEMU writes status 0, which is a reset, on every stop, before it
 	 * asks for the device's state. */
@@ -106,14 +107,14 @@ uint64_t gw_dialog_offered(const struct gw_dialog *dialog)
 
 int gw_handle_get_protocol_features(struct gw_dialog *dialog, struct gw_call *call)
 {
-	call->reply.u64 = gw_dialog_offered(dialog);
+	call->reply.u64 = dialog->offered_features;
 	return 0;
 }
 
 int gw_handle_set_protocol_features(struct gw_dialog *dialog, struct gw_call *call)
 {
 	uint64_t features = call->payload->u64;
-	uint64_t strange = features & ~gw_dialog_offered(dialog);
+	uint64_t strange = features & ~dialog->offered_features;
 
 	if (strange)
 		return gw_fail(EINVAL, "0x%" PRIx64 " has bits 0x%" PRIx64 " that are not offered",

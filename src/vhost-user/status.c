@@ -95,12 +95,36 @@ static json_t *status_of_device(const struct gw_instance *instance)
 	return details ? details : json_null();
 }
 
-json_t *gw_status_of(const struct gw_instance *instance, const char *model)
+/* What it needs from outside to go on. */
+static json_t *status_of_wait(const struct gw_session *session)
+{
+	struct gw_frozen_info info;
+
+	if (!gw_session_is_frozen(session, &info))
+		return json_null();
+	return json_pack("{s:s, s:s, s:I, s:I, s:s}", "for", "outcome", "id", info.id, "ms",
+			 (json_int_t)info.ms, "left_ms", (json_int_t)info.left_ms, "then",
+			 gw_on_lost_outcome_words[info.on_lost]);
+}
+
+static json_t *status_of_migration(const struct gw_session *session)
+{
+	bool exclusive = gw_session_ops(session)->ownership == GW_EXCLUSIVE;
+
+	return json_pack("{s:s, s:s, s:s, s:s?, s:o}", "mode",
+			 gw_migration_words[gw_session_migration(session)], "ownership",
+			 exclusive ? "exclusive" : "shared", "on_save",
+			 gw_on_save_words[gw_session_on_save(session)], "outcome",
+			 gw_session_last_outcome(session), "waits", status_of_wait(session));
+}
+
+json_t *gw_status_of(const struct gw_instance *instance, unsigned number, const char *model)
 {
 	const struct gw_session *session = instance->session;
 
 	return json_pack(
-		"{s:s, s:s?, s:b, s:s, s:s, s:o, s:o, s:o, s:o, s:I}", "device",
+		"{s:i, s:o, s:s, s:s?, s:b, s:s, s:s, s:o, s:o, s:o, s:o, s:I}", "session",
+		(int)number, "migration", status_of_migration(session), "device",
 		instance->ops->name, "model", model, "connected", instance->connected,
 		"device_state", gw_device_state_name(gw_session_device_state(session)),
 		"transfer_state", gw_transfer_state_name(gw_session_transfer_state(session)),

@@ -8,7 +8,7 @@
 #include "vhost-user/instance.h"
 
 /* One session, its rings and its last transfer (docs/control.md, query-status); NULL: no memory. */
-json_t *gw_status_of(const struct gw_instance *instance, const char *model);
+json_t *gw_status_of(const struct gw_instance *instance, unsigned number, const char *model);
 /* The data of MIGRATION_FAILED. */
 json_t *gw_status_failure(const struct gw_transfer_info *info);
 

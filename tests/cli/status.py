@@ -24,6 +24,9 @@ STATUS = {
             "connected": True,
             "device_state": "suspended",
             "transfer_state": "saved",
+            "migration": {"mode": "stateful", "outcome": "unknown",
+                          "waits": {"for": "outcome", "id": "00ff", "ms": 7, "left_ms": 9,
+                                    "then": "keep"}},
             "rings": [
                 {"index": 0, "started": True, "enabled": True, "broken": False,
                  "in_flight": 3, "parked": 0},
@@ -42,6 +45,8 @@ STATUS = {
 TEXT = """PATH: godwit-test 1.2, 1 connection
   virtio-fs: suspended, transfer saved, connected
     model          godwit-project.org/virtio-fs
+    migration      stateful, the last save unknown
+    waiting        for the outcome of 00ff, for 7 ms; in 9 ms: keep
     ring 0         started, enabled, 3 in flight
     ring 1         stopped at 345, disabled, 0 in flight, 2 parked, broken
     waiting        ring 0 drains for GET_VRING_BASE, 3 in flight, for 1500 ms
@@ -118,10 +123,12 @@ class Status(unittest.TestCase):
         self.assertEqual(json.loads(ran.stdout), {"socket": daemon.path, "status": STATUS})
 
     def test_a_fresh_daemon(self):
-        session = dict(STATUS["sessions"][0], rings=[], stopping=[], last_transfer=None)
+        session = dict(STATUS["sessions"][0], rings=[], stopping=[], last_transfer=None,
+                       migration={"mode": "none", "outcome": None, "waits": None})
         ran, _ = self.ask(line({"return": dict(STATUS, sessions=[session], connections=0)}))
         self.assertEqual(ran.returncode, 0)
         self.assertIn("0 connections", ran.stdout)
+        self.assertIn("migration      none\n", ran.stdout)
         self.assertNotIn("last", ran.stdout)
 
     def test_misbehaviour(self):

@@ -91,6 +91,32 @@ json_t *operator_ask(struct operator* operator, const char * command)
 	return result;
 }
 
+static json_t *answer_to(struct operator* operator, const char * line)
+{
+	operator_say(operator, line);
+	operator_say(operator, "\n");
+	return operator_reply(operator);
+}
+
+char *operator_refused(struct operator* operator, const char * line)
+{
+	json_t *reply = answer_to(operator, line);
+	char *sentence = strdup(json_string_value(operator_at(reply, "error.desc")));
+
+	json_decref(reply);
+	assert_non_null(sentence);
+	return sentence;
+}
+
+void operator_do(struct operator* operator, const char * line)
+{
+	json_t *reply = answer_to(operator, line);
+
+	if (!json_object_get(reply, "return"))
+		fail_msg("%s: %s", line, json_string_value(operator_at(reply, "error.desc")));
+	json_decref(reply);
+}
+
 json_t *operator_session(struct operator* operator)
 {
 	json_t *status = operator_ask(operator, "query-status");

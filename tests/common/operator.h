@@ -22,6 +22,11 @@ json_t *operator_line(struct operator* operator);
 json_t *operator_reply(struct operator* operator);
 json_t *operator_event(struct operator* operator);
 
+/* The sentence with which @line is refused; the caller's to free. */
+char *operator_refused(struct operator* operator, const char * line);
+/* @line, a whole request, is done. */
+void operator_do(struct operator* operator, const char * line);
+
 /* query-status: its one session, until that is released. */
 json_t *operator_session(struct operator* operator);
 /* A number or object down a path of names: "details.inodes". Borrowed; fails the test if it is

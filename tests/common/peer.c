@@ -40,6 +40,7 @@ static void make_backend(struct peer *peer, const struct peer_options *options)
 		.on_save = options->on_save,
 		.on_lost_outcome = options->on_lost_outcome,
 		.frozen_timeout_ms = options->frozen_timeout_ms,
+		.migration = options->migration,
 		.program = "godwit-test",
 		.version = "0",
 	};
