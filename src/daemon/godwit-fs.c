@@ -40,6 +40,7 @@ static const char *const cache_words[] = {"auto", "always", "never", "metadata",
 static const char *const handles_words[] = {"prefer", "never", "mandatory", "fallback", NULL};
 static const char *const negotiation_words[] = {"never", "auto", "always", NULL};
 static const char *const migration_mode_words[] = {"auto", "find-paths", "file-handles", NULL};
+static const char *const same_words[] = {"same-fs", "same-tree", NULL};
 static const char *const state_format_words[] = {"godwit", "virtiofsd-v2", NULL};
 static const char *const on_error_words[] = {"abort", "guest-error", NULL};
 static const char *const verify_words[] = {"open", "all", "none", NULL};
@@ -109,6 +110,8 @@ static const struct gw_option options[] = {
 	 GW_OPTION_NUMBER, .min = 1, .max = FS_REQUEST_QUEUES_MAX},
 	{"migration-mode", "MODE", "auto, find-paths, file-handles [auto]", AT(host.migration_mode),
 	 GW_OPTION_WORD, .words = migration_mode_words, .rare = true},
+	{"migration-identity", "WHAT", "same-fs, same-tree: a copy [same-fs]", AT(host.same),
+	 GW_OPTION_WORD, .words = same_words, .rare = true},
 	{"state-format", "FORMAT", "godwit, virtiofsd-v2: saved for whom [godwit]",
 	 AT(host.state_format), GW_OPTION_WORD, .words = state_format_words, .rare = true},
 	{"migration-on-error", "WHAT", "abort, guest-error: what is not found [abort]",

@@ -94,6 +94,8 @@ static int check_root(struct fs_loading *loading)
 
 	if (err)
 		return gw_fail(-err, "load: the shared directory: %s", strerror(-err));
+	if (loading->is_copy)
+		return 0;
 	if (loading->session.initialised && !fs_evidence_fits(&expected, fd, &stx))
 		return gw_fail(ENOENT,
 			       "load: shared directory %s is not the one of the source: inode "
@@ -130,7 +132,7 @@ static int keep_open(struct fs_loading *loading, const struct fs_newborn *newbor
 		return fd;
 	fs_fdcache_pin(inode);
 	fs_fd_put(&(struct fs_fd){.fd = fd, .inode = inode});
-	fs_inode_unmark(inode, FS_INODE_UNRESOLVED);
+	fs_inode_unmark(inode, FS_INODE_UNRESOLVED | FS_INODE_COPIED);
 	return 0;
 }
 
@@ -188,8 +190,7 @@ int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const c
 		return 0;
 	gw_fail(-err, "load: %s: inode %llu (host's number %llu) %s: %s",
 		fs_describe(loading->inodes, inode, text), (unsigned long long)fs_inode_id(inode),
-		(unsigned long long)inode->ino, what,
-		err == -ESTALE ? "another file is in its place" : strerror(-err));
+		(unsigned long long)inode->ino, what, fs_why_gone(err));
 	if (!tolerated)
 		return err;
 	gw_warn("%s; the guest will get errors for it (and for others that are missing)",

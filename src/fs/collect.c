@@ -162,6 +162,10 @@ int fs_check(struct fs_inodes *inodes, struct fs_inode *inode)
 		return FS_FOUND_NAMED;
 	if (fs_inode_has(inode, FS_INODE_LOST))
 		return FS_FOUND_GONE;
+	/* What only its path tells of would be told wrongly. */
+	err = fs_inode_is_copied(inode) ? fs_inode_check(inodes, inode) : 0;
+	if (err)
+		return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? err : FS_FOUND_GONE;
 	good = check_names(inodes, inode);
 	if (good)
 		return good < 0 ? good : FS_FOUND_NAMED;

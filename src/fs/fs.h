@@ -35,6 +35,9 @@ enum fs_handle_mode {
 enum fs_negotiation { FS_NEVER, FS_AUTO, FS_ALWAYS };
 /* How inodes may be told of in a state, where there is a choice. */
 enum fs_migration_mode { FS_MIGRATION_AUTO, FS_MIGRATION_PATHS, FS_MIGRATION_HANDLES };
+/* What a destination's share is: what the source's is, perhaps on another host; or a copy of that
+ * tree, where only paths mean the same. */
+enum fs_same { FS_SAME_FS, FS_SAME_TREE };
 /* Whose format a state is saved in. */
 enum fs_state_format { FS_STATE_GODWIT, FS_STATE_VIRTIOFSD_V2 };
 /* What a missing inode does to a load. */
@@ -87,6 +90,7 @@ struct fs_host {
 	unsigned verify_budget; /* ms for proving every inode; 0: the default */
 	uint64_t orphan_limit;	/* content of unnamed files that are open, bytes; 0: the default */
 	enum fs_migration_mode migration_mode;
+	enum fs_same same;
 	enum fs_state_format state_format;
 	struct fs_policy policy;
 	struct gw_texts translate_uid, translate_gid; /* ranges (idmap.h) */

@@ -123,7 +123,8 @@ int fs_handover_put(void *opaque, const void *object)
 	const struct gw_fs_handover_v1 *record = object;
 	struct fs *fs = loading->fs;
 
-	if (loading->handed.count)
+	/* What was open there is a file of another tree. */
+	if (loading->handed.count || loading->is_copy)
 		return 0;
 	if (fs->handover_peer < 0) {
 		loading->handed.patience = FS_HANDED_PATIENCE;

@@ -32,6 +32,7 @@ static struct fs_identities_shard *shard_of_inode(struct fs_inodes *inodes,
 
 int fs_identities_init(struct fs_inodes *inodes)
 {
+	pthread_mutex_init(&inodes->copied.lock, NULL);
 	for (size_t i = 0; i < FS_SHARDS; i++) {
 		struct fs_identities_shard *shard = &inodes->identities[i];
 
@@ -153,6 +154,26 @@ static void settle(struct fs_inodes *inodes, struct fs_inode *inode)
 		atomic_fetch_sub(&inodes->lazy.unresolved, 1);
 }
 
+/*
+ * What guards an inode's look-up counts, and what becomes of it while it is unresolved: locked. In
+ * a copy the number by which it is found changes once, from the source's to the one here.
+ */
+static pthread_mutex_t *lock_for(struct fs_inodes *inodes, const struct fs_inode *inode)
+{
+	pthread_mutex_t *lock = &inodes->copied.lock;
+
+	if (fs_inode_is_copied(inode)) {
+		pthread_mutex_lock(lock);
+		if (fs_inode_is_copied(inode))
+			return lock;
+		pthread_mutex_unlock(lock);
+	}
+	return gw_locked(&shard_of_inode(inodes, inode)->lock);
+}
+
+#define LOCK_INODE_SCOPE(inodes, inode) \
+	GW_CLEANUP(gw_unlock_ptr) pthread_mutex_t *inode_lock = lock_for(inodes, inode)
+
 void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED))
@@ -163,8 +184,9 @@ void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode)
 
 bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode)
 {
-	GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+	LOCK_INODE_SCOPE(inodes, inode);
 
+	(void)inode_lock;
 	/* Somebody who met it elsewhere may have been faster. */
 	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED) || fs_inode_has(inode, FS_INODE_LOST))
 		return false;
@@ -258,6 +280,57 @@ struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fres
 	return inode;
 }
 
+/* Under copied.lock. The mount that it was on so far, as the stream has it, is left in *@mount. */
+static struct fs_inode *take(struct fs_inodes *inodes, struct fs_inode *inode, unsigned *mount,
+			     const struct statx *stx, int fd)
+{
+	uint64_t hash = hash_of(*mount, stx->stx_ino);
+	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	bool staged = fs_inode_has(inode, FS_INODE_STAGED);
+	unsigned before = inode->mount;
+	GW_LOCK_SCOPE(&shard->lock);
+	struct fs_inode *other = find(inodes, shard, hash, *mount, stx, fd, NULL);
+
+	if (other)
+		return other;
+	inode->mount = (uint16_t)*mount;
+	inode->ino = stx->stx_ino;
+	inode->btime = fs_btime(stx);
+	*mount = before;
+	insert(inodes, shard, hash, inode);
+	/* Before a load is done nobody has counted it. */
+	atomic_fetch_sub(&inodes->lazy.unresolved, !staged);
+	atomic_fetch_add(&inodes->lazy.resolved, !staged);
+	atomic_fetch_and(&inode->flags, (uint16_t) ~(FS_INODE_UNRESOLVED | FS_INODE_COPIED));
+	return NULL;
+}
+
+int fs_identity_take(struct fs_inodes *inodes, struct fs_inode *inode, const struct statx *stx,
+		     int fd)
+{
+	FS_AUTO_INODE struct fs_inode *other = NULL;
+	unsigned mount;
+	int err = fs_mount_get(inodes, stx, 0, &mount);
+
+	if (err)
+		return err;
+	{
+		GW_LOCK_SCOPE(&inodes->copied.lock);
+
+		if (!fs_inode_is_copied(inode))
+			err = 1;
+		else if (fs_inode_has(inode, FS_INODE_LOST) ||
+			 (stx->stx_mode & S_IFMT) >> 12 != inode->type)
+			err = -ESTALE;
+		else
+			other = take(inodes, inode, &mount, stx, fd);
+	}
+	fs_mount_put(inodes, mount);
+	if (!err && !other)
+		fs_inode_changed(inode);
+	return other ? -EEXIST : err;
+}
+
 static bool is_taken(struct fs_inodes *inodes, const struct fs_identities_shard *shard,
 		     uint64_t hash, const struct fs_inode *inode)
 {
@@ -277,7 +350,8 @@ static int adopt(struct fs_inodes *inodes, struct fs_identities_shard *shard, ui
 		 struct fs_inode *inode)
 {
 	bool lost = fs_inode_has(inode, FS_INODE_LOST);
-	bool taken = is_taken(inodes, shard, hash, inode);
+	bool nowhere = fs_inode_has(inode, FS_INODE_COPIED);
+	bool taken = !nowhere && is_taken(inodes, shard, hash, inode);
 
 	if (taken && !lost)
 		return -EEXIST;
@@ -285,7 +359,7 @@ static int adopt(struct fs_inodes *inodes, struct fs_identities_shard *shard, ui
 		atomic_fetch_add(&inodes->lazy.stale, 1);
 	else if (fs_inode_has(inode, FS_INODE_UNRESOLVED))
 		atomic_fetch_add(&inodes->lazy.unresolved, 1);
-	if (!taken && (!lost || inode->btime || fs_fhandle_is_known(inode)))
+	if (!taken && !nowhere && (!lost || inode->btime || fs_fhandle_is_known(inode)))
 		insert(inodes, shard, hash, inode);
 	return 0;
 }
@@ -341,13 +415,22 @@ int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t 
 		if (!fs_inode_has(inode, FS_INODE_STAGED))
 			continue;
 		*twin = inode;
-		if (adopt(inodes, shard_of(inodes, hash), hash, inode))
+		/* In a copy that was done when it was found. */
+		if (!fs_inode_has(inode, FS_INODE_INDEXED) &&
+		    adopt(inodes, shard_of(inodes, hash), hash, inode))
 			return -EEXIST;
 		fs_inode_unmark(inode, FS_INODE_STAGED);
 		if (!inode->lookups)
 			fs_inode_put(inode);
 	}
 	return 0;
+}
+
+/* Nobody holds it any more, so nobody looks for it either. */
+static void forget_unresolved(struct fs_inodes *inodes, const struct fs_inode *inode)
+{
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) && !fs_inode_has(inode, FS_INODE_LOST))
+		atomic_fetch_sub(&inodes->lazy.unresolved, 1);
 }
 
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
@@ -357,14 +440,15 @@ void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
 	GW_LOCK_SCOPE(&shard->lock);
 	uint32_t *at = &shard->buckets[hash & shard->mask];
 
+	if (fs_inode_has(inode, FS_INODE_COPIED) && !fs_inode_has(inode, FS_INODE_STAGED))
+		forget_unresolved(inodes, inode);
 	if (!fs_inode_has(inode, FS_INODE_INDEXED))
 		return;
 	while (*at != fs_slot_index(&inode->slot))
 		at = &((struct fs_inode *)fs_slot_at(&inodes->slots, *at))->slot.link;
 	*at = inode->slot.link;
 	shard->count--;
-	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) && !fs_inode_has(inode, FS_INODE_LOST))
-		atomic_fetch_sub(&inodes->lazy.unresolved, 1);
+	forget_unresolved(inodes, inode);
 	fs_inode_unmark(inode, FS_INODE_INDEXED);
 }
 
@@ -373,7 +457,9 @@ void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t 
 	bool last;
 
 	{
-		GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+		LOCK_INODE_SCOPE(inodes, inode);
+
+		(void)inode_lock;
 		/* What the guest never had it cannot give back. */
 		count = GW_MIN(count, inode->lookups);
 		inode->lookups -= count;
@@ -386,7 +472,8 @@ void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t 
 
 uint64_t fs_lookups_count(struct fs_inodes *inodes, struct fs_inode *inode)
 {
-	GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+	LOCK_INODE_SCOPE(inodes, inode);
 
+	(void)inode_lock;
 	return inode->lookups;
 }

@@ -163,6 +163,10 @@ static int look_closely(struct fs_inodes *inodes, struct fs_inode *parent, int f
 	if (mount && S_ISDIR(stx->stx_mode))
 		fs_mount_offer(inodes, mount, fd);
 	err = who_is(inodes, mount, stx, fd, inode);
+	if (!err && !*inode && stx->stx_nlink > 1 && inodes->copied.is_copy) {
+		fs_copied_settle_links(inodes);
+		*inode = fs_identity_find(inodes, mount, stx, fd, NULL);
+	}
 	if (!err && !*inode)
 		return know(inodes, mount, stx, gw_take_fd(&ours), inode);
 	fs_mount_put(inodes, mount);
@@ -213,8 +217,10 @@ int fs_inode_lookup(struct fs_inodes *inodes, struct fs_inode *parent, const cha
 		    uint64_t *nodeid, struct statx *stx)
 {
 	FS_AUTO_INODE struct fs_inode *inode = NULL;
-	int err = look_up(inodes, parent, name, stx, &inode);
+	int err;
 
+	fs_name_settle(inodes, parent, name);
+	err = look_up(inodes, parent, name, stx, &inode);
 	if (err)
 		return err;
 	found_as(inodes, inode, parent, name, stx);
@@ -289,9 +295,13 @@ int fs_inode_statx(struct fs_inode *inode, struct statx *stx)
 	return err;
 }
 
-uint64_t fs_inode_number(const struct fs_inode *dir, uint64_t ino)
+uint64_t fs_inode_number(struct fs_inode *dir, const char *name, uint64_t ino)
 {
-	return fs_number_of(dir->mount, ino);
+	struct fs_inodes *inodes = fs_table_of(dir);
+	FS_AUTO_INODE struct fs_inode *known =
+		fs_numbers_any(inodes) ? fs_name_pin(inodes, dir, name) : NULL;
+
+	return known ? fs_number_seen(inodes, known) : fs_number_of(dir->mount, ino);
 }
 
 void fs_inode_stats(const struct fs_inodes *inodes, struct fs_inode_stats *stats)
@@ -334,7 +344,8 @@ static int set_up(struct fs_inodes *inodes)
 {
 	int err = fs_slots_init(&inodes->slots, sizeof(struct fs_inode), inodes);
 
-	fs_numbers_init(inodes);
+	if (!err)
+		err = fs_numbers_init(inodes);
 	if (!err)
 		err = fs_identities_init(inodes);
 	if (!err)

@@ -100,14 +100,21 @@ void fs_name_removing(struct fs_inodes *inodes, struct fs_inode *parent, const c
 void fs_name_removed(struct fs_victim *victim, bool gone);
 void fs_name_added(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		   const char *name);
+/* Before @name is made, looked up or given away: whoever a state from another tree said has it is
+ * looked for while it still has. Nothing for others. */
+void fs_name_settle(struct fs_inodes *inodes, struct fs_inode *parent, const char *name);
+/* Around the host's rename: before it, and whatever came of it. */
+void fs_name_moving(struct fs_inodes *inodes, struct fs_inode *from, const char *from_name,
+		    struct fs_inode *to, const char *to_name);
+void fs_name_move_ended(struct fs_inodes *inodes);
 /* After a successful rename; @exchange: RENAME_EXCHANGE. Use fs_name_removing() on the target
  * before, when not exchanging. */
 void fs_name_moved(struct fs_inodes *inodes, struct fs_inode *from, const char *from_name,
 		   struct fs_inode *to, const char *to_name, bool exchange);
 
-/* The number that the guest knows, or would know, an entry of @dir by that the host calls @ino:
- * what READDIR says for names that nobody looked up. */
-uint64_t fs_inode_number(const struct fs_inode *dir, uint64_t ino);
+/* The number that the guest knows, or would know, the entry @name of @dir by that the host calls
+ * @ino: what READDIR says without looking it up. */
+uint64_t fs_inode_number(struct fs_inode *dir, const char *name, uint64_t ino);
 
 /*
  * Descriptors count against one limit. fs_handle_add() charges for handles. Where an operation of

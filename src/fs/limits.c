@@ -17,7 +17,8 @@ uint64_t fs_inodes_bytes(const struct fs_inodes *inodes)
 {
 	return count(inodes) * (sizeof(struct fs_inode) + HASHES) +
 	       atomic_load_explicit(&inodes->name_slab.used, memory_order_relaxed) +
-	       atomic_load_explicit(&inodes->fhandle_slab.used, memory_order_relaxed);
+	       atomic_load_explicit(&inodes->fhandle_slab.used, memory_order_relaxed) +
+	       atomic_load_explicit(&inodes->numbers.slab.used, memory_order_relaxed);
 }
 
 /* The root is not the guest's doing. */

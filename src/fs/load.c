@@ -39,8 +39,12 @@ static int stage_all(struct fs_loading *loading, struct gw_state_reader *reader)
 	const struct gw_foreign_format *format;
 	struct gw_bytes bytes;
 
-	if (gw_state_read_foreign(reader, &format, &bytes))
+	if (gw_state_read_foreign(reader, &format, &bytes)) {
+		loading->is_copy = loading->fs->host->same == FS_SAME_TREE;
+		loading->inodes->copied.is_copy = loading->is_copy;
 		return gw_state_read(reader, fs_load_handlers, loading);
+	}
+	/* Which has paths alone anyway: what is staged is what was found by them here. */
 	return fs_stage_virtiofsd(loading, &bytes);
 }
 

@@ -30,6 +30,7 @@ struct fs_loading {
 	size_t staged_count, staged_room;
 	bool names_reserved;
 	struct fs_names_feed feed;
+	bool is_copy;	 /* only types and paths of the state are right here (copied.c) */
 	bool has_mounts; /* one beside the share's own */
 	struct fs_newborn *newborns;
 	size_t newborn_count, newborn_room;

@@ -414,6 +414,14 @@ static struct fs_inode *pin_named(struct fs_inodes *inodes, const struct wanted 
 	return inode && fs_slot_try_pin(&inode->slot) ? inode : NULL;
 }
 
+struct fs_inode *fs_name_pin(struct fs_inodes *inodes, const struct fs_inode *parent,
+			     const char *name)
+{
+	struct wanted w = want_in(inodes, parent, name);
+
+	return pin_named(inodes, &w);
+}
+
 /* The name leads nowhere now. True if @inode had it and has no other. */
 static bool remove_name(struct fs_inodes *inodes, const struct wanted *w, struct fs_inode *inode)
 {

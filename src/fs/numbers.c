@@ -21,25 +21,37 @@
 
 static_assert(FS_MOUNTS_MAX < 0x7fff, "the last index is the reserved range's");
 
+/* An inode that has one of its own. After a move to a copy of the tree (copied.c) that is every
+ * inode, hence 4-byte references and the number in two halves: 20 bytes. */
 struct fs_number {
-	struct fs_number *slot_next, *number_next;
+	uint32_t slot_next, number_next;
 	uint32_t slot;
-	uint64_t number;
+	uint32_t low, high;
 };
 
-static size_t bucket_of(uint64_t key)
-{
-	return fs_mix(key) % FS_NUMBERS_BUCKETS;
-}
+#define FIRST_BUCKETS 256u
 
-void fs_numbers_init(struct fs_inodes *inodes)
+int fs_numbers_init(struct fs_inodes *inodes)
 {
-	pthread_mutex_init(&inodes->numbers.lock, NULL);
+	struct fs_numbers *numbers = &inodes->numbers;
+
+	pthread_mutex_init(&numbers->lock, NULL);
+	numbers->by_slot = calloc(FIRST_BUCKETS, sizeof(*numbers->by_slot));
+	numbers->by_number = calloc(FIRST_BUCKETS, sizeof(*numbers->by_number));
+	if (!numbers->by_slot || !numbers->by_number)
+		return -ENOMEM;
+	numbers->mask = FIRST_BUCKETS - 1;
+	return gw_slab_init(&numbers->slab);
 }
 
 void fs_numbers_fini(struct fs_inodes *inodes)
 {
-	pthread_mutex_destroy(&inodes->numbers.lock);
+	struct fs_numbers *numbers = &inodes->numbers;
+
+	free(numbers->by_slot);
+	free(numbers->by_number);
+	gw_slab_fini(&numbers->slab);
+	pthread_mutex_destroy(&numbers->lock);
 }
 
 static bool fits(unsigned mount, uint64_t ino)
@@ -54,56 +66,120 @@ uint64_t fs_number_of(unsigned mount, uint64_t ino)
 	return NUMBER_TOP | (uint64_t)mount << NUMBER_BITS | (ino & NUMBER_FIELD);
 }
 
-static struct fs_number **find_slot(struct fs_numbers *numbers, uint32_t slot)
-{
-	struct fs_number **at = &numbers->by_slot[bucket_of(slot)];
+/*
+ * The two hashes. The lock is held.
+ */
 
-	while (*at && (*at)->slot != slot)
-		at = &(*at)->slot_next;
+static struct fs_number *number_at(const struct fs_numbers *numbers, uint32_t ref)
+{
+	return gw_slab_at(&numbers->slab, ref);
+}
+
+static uint64_t value_of(const struct fs_number *own)
+{
+	return (uint64_t)own->high << 32 | own->low;
+}
+
+static uint32_t *slot_bucket(struct fs_numbers *numbers, uint32_t slot)
+{
+	return &numbers->by_slot[fs_mix(slot) & numbers->mask];
+}
+
+static uint32_t *number_bucket(struct fs_numbers *numbers, uint64_t number)
+{
+	return &numbers->by_number[fs_mix(number) & numbers->mask];
+}
+
+static uint32_t *find_slot(struct fs_numbers *numbers, uint32_t slot)
+{
+	uint32_t *at = slot_bucket(numbers, slot);
+
+	while (*at && number_at(numbers, *at)->slot != slot)
+		at = &number_at(numbers, *at)->slot_next;
 	return at;
 }
 
-static struct fs_number **find_number(struct fs_numbers *numbers, uint64_t number)
+static uint32_t find_number(struct fs_numbers *numbers, uint64_t number)
 {
-	struct fs_number **at = &numbers->by_number[bucket_of(number)];
+	uint32_t ref = *number_bucket(numbers, number);
 
-	while (*at && (*at)->number != number)
-		at = &(*at)->number_next;
-	return at;
+	while (ref && value_of(number_at(numbers, ref)) != number)
+		ref = number_at(numbers, ref)->number_next;
+	return ref;
+}
+
+static void insert(struct fs_numbers *numbers, uint32_t ref)
+{
+	struct fs_number *own = number_at(numbers, ref);
+	uint32_t *slot = slot_bucket(numbers, own->slot);
+	uint32_t *number = number_bucket(numbers, value_of(own));
+
+	own->slot_next = *slot;
+	*slot = ref;
+	own->number_next = *number;
+	*number = ref;
+}
+
+/* Twice the buckets; where there is no memory for it, chains just get longer. */
+static void grow(struct fs_numbers *numbers)
+{
+	uint32_t before = numbers->mask, size = (before + 1) * 2;
+	GW_AUTO_FREE uint32_t *old = NULL, *unused = NULL;
+	uint32_t *by_slot = calloc(size, sizeof(*by_slot));
+
+	unused = calloc(size, sizeof(*unused));
+	if (!by_slot || !unused) {
+		free(by_slot);
+		return;
+	}
+	free(numbers->by_number);
+	old = numbers->by_slot;
+	numbers->by_slot = by_slot;
+	numbers->by_number = gw_take_ptr(unused);
+	numbers->mask = size - 1;
+	for (uint32_t i = 0; i <= before; i++) {
+		for (uint32_t ref = old[i], next; ref; ref = next) {
+			next = number_at(numbers, ref)->slot_next;
+			insert(numbers, ref);
+		}
+	}
+}
+
+static int add(struct fs_numbers *numbers, struct fs_inode *inode, uint64_t number)
+{
+	uint32_t ref = gw_slab_alloc(&numbers->slab, sizeof(struct fs_number));
+	struct fs_number *own = number_at(numbers, ref);
+
+	if (!own)
+		return -ENOMEM;
+	if (atomic_fetch_add(&numbers->count, 1) > numbers->mask)
+		grow(numbers);
+	own->slot = fs_slot_index(&inode->slot);
+	own->low = (uint32_t)number;
+	own->high = (uint32_t)(number >> 32);
+	insert(numbers, ref);
+	atomic_fetch_or(&inode->flags, FS_INODE_NUMBERED);
+	return 0;
 }
 
 uint64_t fs_number_seen(struct fs_inodes *inodes, const struct fs_inode *inode)
 {
+	struct fs_numbers *numbers = &inodes->numbers;
+
 	if (fs_inode_has(inode, FS_INODE_NUMBERED)) {
-		GW_LOCK_SCOPE(&inodes->numbers.lock);
+		GW_LOCK_SCOPE(&numbers->lock);
 		const struct fs_number *own =
-			*find_slot(&inodes->numbers, fs_slot_index(&inode->slot));
+			number_at(numbers, *find_slot(numbers, fs_slot_index(&inode->slot)));
 
 		if (own)
-			return own->number;
+			return value_of(own);
 	}
 	return fs_number_of(inode->mount, inode->ino);
 }
 
-/* The lock is held. */
-static int add(struct fs_numbers *numbers, struct fs_inode *inode, uint64_t number)
+bool fs_numbers_any(const struct fs_inodes *inodes)
 {
-	struct fs_number *own = calloc(1, sizeof(*own));
-	struct fs_number **at;
-
-	if (!own)
-		return -ENOMEM;
-	own->slot = fs_slot_index(&inode->slot);
-	own->number = number;
-	at = find_slot(numbers, own->slot);
-	own->slot_next = *at;
-	*at = own;
-	at = &numbers->by_number[bucket_of(number)];
-	own->number_next = *at;
-	*at = own;
-	atomic_fetch_add(&numbers->count, 1);
-	atomic_fetch_or(&inode->flags, FS_INODE_NUMBERED);
-	return 0;
+	return atomic_load_explicit(&inodes->numbers.count, memory_order_relaxed);
 }
 
 int fs_number_newcomer(struct fs_inodes *inodes, struct fs_inode *inode)
@@ -111,43 +187,56 @@ int fs_number_newcomer(struct fs_inodes *inodes, struct fs_inode *inode)
 	struct fs_numbers *numbers = &inodes->numbers;
 	bool fitting = fits(inode->mount, inode->ino);
 
-	if (fitting && !atomic_load_explicit(&numbers->count, memory_order_relaxed))
+	if (fitting && !fs_numbers_any(inodes))
 		return 0;
 	GW_LOCK_SCOPE(&numbers->lock);
-	if (fitting && !*find_number(numbers, fs_number_of(inode->mount, inode->ino)))
+	if (fitting && !find_number(numbers, fs_number_of(inode->mount, inode->ino)))
 		return 0;
 	do {
 		numbers->next = (numbers->next + 1) & NUMBER_FIELD;
-	} while (*find_number(numbers, RESERVED | numbers->next));
+	} while (find_number(numbers, RESERVED | numbers->next));
 	return add(numbers, inode, RESERVED | numbers->next);
+}
+
+int fs_number_reserve(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t number)
+{
+	GW_LOCK_SCOPE(&inodes->numbers.lock);
+
+	return add(&inodes->numbers, inode, number);
 }
 
 int fs_number_keep(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t number)
 {
 	if (fs_number_of(inode->mount, inode->ino) == number)
 		return 0;
-	GW_LOCK_SCOPE(&inodes->numbers.lock);
-	return add(&inodes->numbers, inode, number);
+	return fs_number_reserve(inodes, inode, number);
+}
+
+/* Out of the hash by numbers, too, where it certainly is. */
+static void remove_number(struct fs_numbers *numbers, uint32_t ref)
+{
+	const struct fs_number *own = number_at(numbers, ref);
+	uint32_t *at = number_bucket(numbers, value_of(own));
+
+	while (*at != ref)
+		at = &number_at(numbers, *at)->number_next;
+	*at = own->number_next;
 }
 
 void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	struct fs_numbers *numbers = &inodes->numbers;
-	struct fs_number **at, *own;
+	uint32_t *at, ref;
 
-	if (!fs_inode_has(inode, FS_INODE_NUMBERED))
+	if (!fs_inode_unmark(inode, FS_INODE_NUMBERED))
 		return;
 	GW_LOCK_SCOPE(&numbers->lock);
 	at = find_slot(numbers, fs_slot_index(&inode->slot));
-	own = *at;
-	fs_inode_unmark(inode, FS_INODE_NUMBERED);
-	if (!own)
+	ref = *at;
+	if (!ref)
 		return;
-	*at = own->slot_next;
-	at = &numbers->by_number[bucket_of(own->number)];
-	while (*at != own)
-		at = &(*at)->number_next;
-	*at = own->number_next;
-	free(own);
+	*at = number_at(numbers, ref)->slot_next;
+	remove_number(numbers, ref);
+	gw_slab_free(&numbers->slab, ref);
 	atomic_fetch_sub(&numbers->count, 1);
 }

@@ -107,7 +107,7 @@ static int put_entry(void *opaque, const struct fs_listed *entry)
 		return FS_LIST_FULL;
 	out.plus.dirent = (struct fuse_dirent){
 		.ino = is_dot(entry) ? dot_ino(listing, entry)
-				     : fs_inode_number(listing->inode, entry->ino),
+				     : fs_inode_number(listing->inode, entry->name, entry->ino),
 		.off = entry->cookie,
 		.namelen = (uint32_t)entry->len,
 		.type = entry->type,

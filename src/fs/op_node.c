@@ -135,6 +135,7 @@ static int make(struct fs_request *req, make_fn *fn)
 	{
 		FS_AUTO_LABEL struct fs_label_scope scope = {0};
 
+		fs_name_settle(req->fs->inodes, parent.inode, req->name);
 		ret = fs_label_enter(&scope, req);
 		if (ret == 0)
 			ret = fs_label_due(&scope, req)
@@ -196,6 +197,7 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 		ret = fs_at_get(req, newdir, &to);
 	if (ret < 0)
 		return ret;
+	fs_name_moving(inodes, from.inode, req->name, to.inode, req->name2);
 	if (!exchange)
 		fs_name_removing(inodes, to.inode, req->name2, &victim);
 	/* The C library would take another call where there are no flags. */
@@ -206,6 +208,7 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 		fs_name_removed(&victim, ret == 0);
 	if (ret == 0)
 		fs_name_moved(inodes, from.inode, req->name, to.inode, req->name2, exchange);
+	fs_name_move_ended(inodes);
 	return ret;
 }
 
@@ -237,6 +240,7 @@ int fs_op_link(struct fs_request *req)
 		ret = fs_at_get(req, in->oldnodeid, &old);
 	if (ret < 0)
 		return ret;
+	fs_name_settle(req->fs->inodes, parent.inode, req->name);
 	snprintf(path, sizeof(path), "%d", old.path.fd);
 	if (linkat(req->fs->proc_fd, path, parent.path.fd, req->name, AT_SYMLINK_FOLLOW) < 0)
 		return -errno;

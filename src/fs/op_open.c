@@ -281,6 +281,7 @@ int fs_op_create(struct fs_request *req)
 		return ret;
 	if (fs->host->readonly)
 		return create_read_only(req, in->flags);
+	fs_name_settle(fs->inodes, parent.inode, req->name);
 	fd = create_new(req, parent.path.fd, req->name,
 			(flags & ~O_TRUNC) | O_CREAT | O_EXCL | O_NOFOLLOW);
 	if (fd == -EEXIST && !(in->flags & O_EXCL))

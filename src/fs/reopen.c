@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "fs/dir.h"
 #include "fs/load.h"
 #include "fs/open.h"
 #include "godwit/error.h"
@@ -104,11 +105,23 @@ static int tell_failed(struct fs_loading *loading, struct fs_inode *inode, int e
 	return fs_miss(loading, inode, err, "is not to be found");
 }
 
+/* A place of the source's file system's, where entries were served that nobody remembers. */
+static int check_place(struct fs_loading *loading, struct fs_handle *handle)
+{
+	if (!loading->is_copy || !handle->dir || !handle->dir->untracked)
+		return 0;
+	gw_close(&handle->fd);
+	return fs_miss(loading, handle->inode, -ESPIPE,
+		       "is being read from a place in it that only the source's file system knows");
+}
+
 static int settle_one(struct fs_loading *loading, struct fs_open *open)
 {
 	struct fs_handle *handle = &open->handle;
-	int fd = handle->fd, err = fd < 0 ? tell_failed(loading, handle->inode, fd) : 0;
+	int fd = handle->fd;
+	int err = fd < 0 ? tell_failed(loading, handle->inode, fd) : check_place(loading, handle);
 
+	fd = handle->fd;
 	if (err)
 		return err;
 	handle->flags &= FLAGS_ALLOWED;

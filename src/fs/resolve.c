@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,9 @@
  * renames can also make recorded names run in a circle, which ends here. */
 #define PIECES_MAX 8
 
+/* So often is looked for what renames of the guest may have hidden. */
+#define MOVE_TRIES 1000u
+
 static _Thread_local unsigned pieces;
 
 bool fs_is_gone(int err)
@@ -29,9 +33,25 @@ bool fs_is_gone(int err)
 	case ELOOP:	   /* a symbolic link has taken a directory's place */
 	case EXDEV:	   /* what is there now leads out of the share */
 	case ENAMETOOLONG: /* here names are shorter */
+	case FS_TWO_FILES: /* of a copy: */
+	case EEXIST:
 		return true;
 	default:
 		return false;
+	}
+}
+
+const char *fs_why_gone(int err)
+{
+	switch (-err) {
+	case ESTALE:
+		return "another file is in its place";
+	case FS_TWO_FILES:
+		return "its names, which are those of one file, lead to different files here";
+	case EEXIST:
+		return "it and another inode of the guest's are the same file here";
+	default:
+		return strerror(-err);
 	}
 }
 
@@ -118,9 +138,7 @@ static int nearest(struct fs_inodes *inodes, struct fs_inode *dir, struct path *
 	return 0;
 }
 
-/* O_PATH of what has @name in @parent now, whoever that is. Consumes the reference on @parent. */
-static int open_named(struct fs_inodes *inodes, struct fs_inode *parent, const char *name,
-		      size_t len)
+int fs_open_named(struct fs_inodes *inodes, struct fs_inode *parent, const char *name, size_t len)
 {
 	struct path path;
 	FS_AUTO_PATHFD struct fs_fd dir = FS_PATHFD_INIT;
@@ -222,7 +240,8 @@ static int by_names(struct fs_inodes *inodes, struct fs_inode *inode, named_fn *
 static int open_at(struct fs_inodes *inodes, struct fs_inode *inode,
 		   const struct fs_name_copy *name)
 {
-	GW_AUTO_FD int fd = open_named(inodes, fs_inode_pin(name->parent), name->name, name->len);
+	GW_AUTO_FD int fd =
+		fs_open_named(inodes, fs_inode_pin(name->parent), name->name, name->len);
 	int err = fd < 0 ? fd : fs_inode_prove(inodes, inode, fd);
 
 	return err ? err : gw_take_fd(&fd);
@@ -276,7 +295,7 @@ static int open_as_told(struct fs_inodes *inodes, struct fs_inode *inode)
 }
 
 /* The device runs on this table, so there is nobody to ask: it is stale from here on. */
-static void lose(struct fs_inodes *inodes, struct fs_inode *inode)
+static void lose(struct fs_inodes *inodes, struct fs_inode *inode, int err)
 {
 	char text[FS_DESCRIBE_MAX];
 	struct gw_report *data;
@@ -285,13 +304,13 @@ static void lose(struct fs_inodes *inodes, struct fs_inode *inode)
 		return;
 	fs_describe(inodes, inode, text);
 	if (atomic_load(&inodes->lazy.stale) == 1)
-		gw_warn("%s: inode %llu (host's number %llu) is not here any more; the guest gets "
-			"errors for it (and for others that are missing)",
-			text, (unsigned long long)fs_inode_id(inode),
-			(unsigned long long)inode->ino);
+		gw_warn("%s: inode %llu is not here any more: %s; the guest gets errors for it "
+			"(and for others that are missing)",
+			text, (unsigned long long)fs_inode_id(inode), fs_why_gone(err));
 	data = gw_report_new();
 	gw_report_text(data, "path", text);
 	gw_report_number(data, "nodeid", fs_inode_id(inode));
+	gw_report_text(data, "reason", fs_why_gone(err));
 	gw_device_event(inodes->fs, "INODE_STALE", data);
 }
 
@@ -302,11 +321,15 @@ static bool is_staged(const struct fs_inode *inode)
 
 /* Handles only where the operator wants them first; else they are for what the path does not find.
  */
-static int find_unresolved(struct fs_inodes *inodes, struct fs_inode *inode)
+static int look_for(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	bool handle_first = inodes->fs->host->migration_mode == FS_MIGRATION_HANDLES;
-	int fd = handle_first ? open_as_told(inodes, inode) : -ENOENT;
+	int fd = -ENOENT;
 
+	if (fs_inode_is_copied(inode))
+		return fs_copied_find(inodes, inode);
+	if (handle_first)
+		fd = open_as_told(inodes, inode);
 	if (fd < 0)
 		fd = by_names(inodes, inode, open_at);
 	if (fs_is_gone(fd) && !handle_first) {
@@ -314,9 +337,30 @@ static int find_unresolved(struct fs_inodes *inodes, struct fs_inode *inode)
 
 		fd = by_handle < 0 ? fd : by_handle;
 	}
+	return fd;
+}
+
+/*
+ * A path that the guest renames just now may be missed under either name, also for what is below
+ * it. So who finds nothing meanwhile looks again, and in the end leaves it for later.
+ */
+static int find_unresolved(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	unsigned tries = MOVE_TRIES;
+	bool moving;
+	int fd;
+
+	do {
+		uint32_t ended = atomic_load(&inodes->moves.ended);
+
+		fd = look_for(inodes, inode);
+		moving = atomic_load(&inodes->moves.begun) != ended;
+	} while (fs_is_gone(fd) && moving && --tries && !sched_yield());
 	if (!fs_is_gone(fd) || is_staged(inode))
 		return fd;
-	lose(inodes, inode);
+	if (moving)
+		return -EAGAIN;
+	lose(inodes, inode, fd);
 	return -ESTALE;
 }
 
@@ -361,8 +405,14 @@ static int check_at(struct fs_inodes *inodes, struct fs_inode *inode,
 int fs_inode_check(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-	int err = by_names(inodes, inode, check_at);
+	int err;
 
+	if (fs_inode_is_copied(inode)) {
+		GW_AUTO_FD int found = fs_inode_find(inodes, inode);
+
+		return found < 0 ? found : 0;
+	}
+	err = by_names(inodes, inode, check_at);
 	/* There may be other ways than by its names. */
 	return fs_is_gone(err) ? fs_inode_fd(inode, &fd) : err;
 }

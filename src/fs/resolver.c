@@ -38,7 +38,10 @@ struct fs_resolver {
  */
 static bool should_hold(struct fs_inodes *inodes, const struct fs_inode *inode)
 {
-	if (inode->type != S_IFDIR >> 12 && fs_mount_fd(inodes, inode->mount) >= 0)
+	if (inode->type == S_IFDIR >> 12)
+		return fs_fdcache_has_room(inodes);
+	/* What was only found by its path so far is on a mount that nobody knows. */
+	if (fs_inode_is_copied(inode) || fs_mount_fd(inodes, inode->mount) >= 0)
 		return false;
 	return fs_fdcache_has_room(inodes);
 }

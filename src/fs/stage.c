@@ -67,6 +67,23 @@ static int check_inode(const struct fs_loading *loading, const struct gw_fs_inod
 	return 0;
 }
 
+/* The guest goes on to see the number that it knows, which in a copy is nobody's here. */
+static int number_inode(struct fs_loading *loading, struct fs_inode *inode,
+			const struct gw_fs_inode_v1 *record)
+{
+	struct fs_inodes *inodes = loading->inodes;
+	uint64_t number = record->number;
+	int err = 0;
+
+	fs_number_drop(inodes, inode);
+	if (loading->is_copy)
+		err = fs_number_reserve(inodes, inode,
+					number ? number : fs_number_of(record->mount, record->ino));
+	else if (number)
+		err = fs_number_keep(inodes, inode, number);
+	return err ? gw_fail(ENOMEM, "load: no memory for inode numbers") : 0;
+}
+
 static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
 {
 	if (record->type != DT_DIR || record->mount)
@@ -75,7 +92,7 @@ static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *rec
 	loading->root = *record;
 	loading->root.handle = (struct gw_bytes){0};
 	loading->has_root = true;
-	return 0;
+	return number_inode(loading, loading->inodes->root, record);
 }
 
 static int note_staged(struct fs_loading *loading, const struct fs_inode *inode)
@@ -131,14 +148,17 @@ static int fill_inode(struct fs_loading *loading, struct fs_inode *inode,
 	if (record->links)
 		atomic_fetch_or(&inode->flags, FS_INODE_LINKS);
 	fs_fhandle_forget(inode);
+	if (loading->is_copy) {
+		atomic_fetch_or(&inode->flags, FS_INODE_COPIED);
+		if (record->links)
+			atomic_store(&loading->inodes->copied.links, true);
+		return number_inode(loading, inode, record);
+	}
 	if (record->handle.len && (fs_fhandle_set(&handle, (int32_t)record->handle_type,
 						  record->handle.data, record->handle.len) ||
 				   fs_fhandle_remember(inode, &handle)))
 		return gw_fail(ENOMEM, "load: no memory for a handle");
-	fs_number_drop(loading->inodes, inode);
-	if (record->number && fs_number_keep(loading->inodes, inode, record->number))
-		return gw_fail(ENOMEM, "load: no memory for inode numbers");
-	return 0;
+	return number_inode(loading, inode, record);
 }
 
 static int put_inode(void *opaque, const void *object)

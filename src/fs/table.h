@@ -21,6 +21,7 @@
 /*
  * Locks, in the order in which they may be taken:
  *
+ *	copied.lock		who is found in a copy of the tree, and look-up counts before that
  *	names_lock		the list of names of every inode, and every change of a name
  *	  names[].lock		one part of the hash (parent, name) -> record
  *	identities[].lock	one part of the hash (mount, ino) -> inode; look-up counts
@@ -51,6 +52,7 @@ enum fs_inode_flags {
 	FS_INODE_STAGED = 1 << 6,     /* a load under way holds a reference */
 	FS_INODE_LINKS = 1 << 5,      /* it had several links when last seen */
 	FS_INODE_NEWBORN = 1 << 7,    /* it was unnamed when it moved here, and made anew */
+	FS_INODE_COPIED = 1 << 8,     /* unresolved, and only its path counts (copied.c) */
 };
 
 /*
@@ -107,13 +109,25 @@ struct fs_fdcache {
 	uint32_t limit;
 };
 
-struct fs_number; /* numbers.c */
-#define FS_NUMBERS_BUCKETS 256u
 struct fs_numbers {
 	pthread_mutex_t lock;
 	_Atomic uint32_t count;
-	uint64_t next; /* of the reserved range */
-	struct fs_number *by_slot[FS_NUMBERS_BUCKETS], *by_number[FS_NUMBERS_BUCKETS];
+	uint64_t next;	     /* of the reserved range */
+	struct gw_slab slab; /* numbers.c: what the hashes lead to */
+	uint32_t *by_slot, *by_number, mask;
+};
+
+/* Of a tree that is a copy of the source's (copied.c). */
+struct fs_copied {
+	pthread_mutex_t lock;
+	bool is_copy;	    /* never changes once the device runs */
+	_Atomic bool links; /* there may be files with several links that were not looked for */
+};
+
+/* Renames of the guest under way: begun and ended. Who does not find a path meanwhile looks again.
+ */
+struct fs_moves {
+	_Atomic uint32_t begun, ended;
 };
 
 struct fs_inodes {
@@ -133,6 +147,8 @@ struct fs_inodes {
 	struct gw_slab fhandle_slab;
 	struct fs_tracking tracking;
 	struct fs_lazy_stats lazy;
+	struct fs_copied copied;
+	struct fs_moves moves;
 	/* Handles out of the stream may be opened: it was signed, or the operator said so. */
 	bool trusts_handles;
 };
@@ -151,6 +167,12 @@ static inline bool fs_inode_has(const struct fs_inode *inode, enum fs_inode_flag
 static inline bool fs_inode_unmark(struct fs_inode *inode, enum fs_inode_flags flag)
 {
 	return atomic_fetch_and(&inode->flags, (uint16_t)~flag) & flag;
+}
+
+/* Until it is found its number, birth and mount are the source's, and are not to be looked at. */
+static inline bool fs_inode_is_copied(const struct fs_inode *inode)
+{
+	return atomic_load_explicit(&inode->flags, memory_order_acquire) & FS_INODE_COPIED;
 }
 
 static inline struct fs_name *fs_name_at(const struct fs_inodes *inodes, uint32_t name)
@@ -204,6 +226,11 @@ int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t 
 /* What was unresolved has been found and proven; it was not found (false: somebody else met it). */
 void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode);
 bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode);
+/* What only a path told of has been found there, and is that from here on: 0; 1: somebody was
+ * faster. -ESTALE: it is of another type, or lost; -EEXIST: another inode of the guest's is that
+ * file already. */
+int fs_identity_take(struct fs_inodes *inodes, struct fs_inode *inode, const struct statx *stx,
+		     int fd);
 /* The guest's first look-up reference is one on the slot, its last gives that back. */
 void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t count);
 uint64_t fs_lookups_count(struct fs_inodes *inodes, struct fs_inode *inode);
@@ -231,6 +258,9 @@ int fs_name_feed(struct fs_inodes *inodes, struct fs_names_feed *feed, struct fs
 		 struct fs_inode *parent, const char *name, size_t len, bool only);
 int fs_names_feed_end(struct fs_inodes *inodes, struct fs_names_feed *feed);
 void fs_names_reserve(struct fs_inodes *inodes, size_t count);
+/* Who has this name, as far as is known, pinned; or NULL. */
+struct fs_inode *fs_name_pin(struct fs_inodes *inodes, const struct fs_inode *parent,
+			     const char *name);
 /* All names of a dying inode, out of the hash; a list that fs_name_release() ends one by one: the
  * reference on the name's parent becomes the caller's. NULL: that was the last. */
 uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);
@@ -307,7 +337,7 @@ void fs_mount_offer(struct fs_inodes *inodes, unsigned mount, int fd);
 int fs_mount_fd(struct fs_inodes *inodes, unsigned mount);
 
 /* numbers.c */
-void fs_numbers_init(struct fs_inodes *inodes);
+int fs_numbers_init(struct fs_inodes *inodes);
 void fs_numbers_fini(struct fs_inodes *inodes);
 /* The guest's number for what has @ino on @mount, unless the inode has one of its own. */
 uint64_t fs_number_of(unsigned mount, uint64_t ino);
@@ -315,6 +345,10 @@ uint64_t fs_number_seen(struct fs_inodes *inodes, const struct fs_inode *inode);
 /* A newcomer whose number is taken gets another one; an adopted inode keeps @number. */
 int fs_number_newcomer(struct fs_inodes *inodes, struct fs_inode *inode);
 int fs_number_keep(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t number);
+/* The same also where it is what follows from mount and number: those will be others. */
+int fs_number_reserve(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t number);
+/* Does any inode have a number of its own? */
+bool fs_numbers_any(const struct fs_inodes *inodes);
 void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode);
 
 /* resolve.c: O_PATH of an inode that has none in the cache; by handle, else by path and evidence.
@@ -325,7 +359,18 @@ int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd);
 /* Is the inode where its names say? One system call, if its parent's descriptor is at hand and no
  * handle has to be compared; it gets no descriptor of its own. */
 int fs_inode_check(struct fs_inodes *inodes, struct fs_inode *inode);
-/* Does the errno say that it is not there (and not, say, that memory ran out)? */
+/* Does the errno say that it is not there (and not, say, that memory ran out)? In words. */
 bool fs_is_gone(int err);
+const char *fs_why_gone(int err);
+
+/* O_PATH of what has @name in @parent now, whoever that is. Consumes the reference on @parent. */
+int fs_open_named(struct fs_inodes *inodes, struct fs_inode *parent, const char *name, size_t len);
+
+/* copied.c: a tree that is a copy of the source's. O_PATH of what the inode's names lead to, which
+ * is the inode from then on. -FS_TWO_FILES: to several files; or as fs_identity_take(). */
+#define FS_TWO_FILES ENOTUNIQ
+int fs_copied_find(struct fs_inodes *inodes, struct fs_inode *inode);
+/* Before a file with several links becomes a newcomer: it may be one that has other names. */
+void fs_copied_settle_links(struct fs_inodes *inodes);
 
 #endif

@@ -124,7 +124,8 @@ int fs_verify_mounts(struct fs_loading *loading)
 {
 	int err = 0;
 
-	if (!loading->has_mounts)
+	/* A copy may be on one file system, or on others. */
+	if (!loading->has_mounts || loading->is_copy)
 		return 0;
 	look_for_mounts(loading, true);
 	look_for_mounts(loading, false);

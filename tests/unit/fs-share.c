@@ -26,8 +26,13 @@ void share_reopen(struct share *share)
 
 void share_open(struct share *share, unsigned fd_limit)
 {
+	share_open_in(share, "/tmp", fd_limit);
+}
+
+void share_open_in(struct share *share, const char *dir, unsigned fd_limit)
+{
 	*share = (struct share){0};
-	snprintf(share->path, sizeof(share->path), "/tmp/godwit-share-XXXXXX");
+	snprintf(share->path, sizeof(share->path), "%s/godwit-share-XXXXXX", dir);
 	assert_non_null(mkdtemp(share->path));
 	share->host = (struct fs_host){.shared_dir = share->path, .fd_limit = fd_limit};
 	share_reopen(share);

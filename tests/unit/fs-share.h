@@ -21,6 +21,7 @@ struct share {
 
 /* A fresh, empty share; @fd_limit as in struct fs_host. */
 void share_open(struct share *share, unsigned fd_limit);
+void share_open_in(struct share *share, const char *dir, unsigned fd_limit);
 /* The tables alone, anew over the same directory. */
 void share_reopen(struct share *share);
 void share_close_tables(struct share *share); /* the directory stays */
