@@ -123,6 +123,8 @@ static const struct gw_option options[] = {
 	 .rare = true},
 	{"migration-orphan-limit", "SIZE", "content of files without a name [4M]",
 	 AT(host.orphan_limit), GW_OPTION_SIZE, .rare = true},
+	{"dir-limit", "N", "directory entries read that move [1048576]", AT(host.dir_limit),
+	 GW_OPTION_NUMBER, .min = 1, .max = FS_DIR_LIMIT_MAX, .rare = true},
 	{"migration-verify-handles", NULL, "always done", AT(verify), GW_OPTION_FLAG, .rare = true},
 	{"migration-confirm-paths", NULL, "always done", AT(confirm), GW_OPTION_FLAG, .rare = true},
 	{"inode-file-handles", "WHEN", "never, prefer, mandatory [prefer]", AT(host.handles),

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "fs/dir.h"
+#include "fs/fs.h"
 #include "godwit/error.h"
 
 #define FIRST_ROOM 64u
@@ -14,13 +15,14 @@
 /* Cookies are loff_t in the guest: the top bit is not to be used. */
 #define MOVED_COOKIE (UINT64_C(1) << 62)
 
-int fs_dir_new(struct fs_dir **out)
+int fs_dir_new(struct fs_dir **out, unsigned limit)
 {
 	struct fs_dir *dir = calloc(1, sizeof(*dir));
 
 	if (!dir)
 		return gw_fail(ENOMEM, "directory stream: no memory");
 	pthread_mutex_init(&dir->lock, NULL);
+	dir->limit = limit;
 	*out = dir;
 	return 0;
 }
@@ -96,7 +98,7 @@ int fs_dir_resume(struct fs_dir *dir, uint64_t cookie)
 	if (!cookie) {
 		cut(dir, 0);
 		dir->place = 0;
-		dir->moved = dir->untracked = false;
+		dir->moved = dir->untracked = dir->overfull = false;
 		return 0;
 	}
 	/* Nearly always it goes on where it was, or a little before. */
@@ -132,8 +134,6 @@ uint64_t fs_dir_next_cookie(const struct fs_dir *dir)
 
 static int append(struct fs_dir *dir, uint64_t cookie, uint64_t hash)
 {
-	if (dir->count == FS_DIR_TRACKED_MAX)
-		return -ENOSPC;
 	if (dir->count == dir->room) {
 		uint32_t room = dir->room ? dir->room * 2 : FIRST_ROOM;
 		struct fs_dir_entry *entries = realloc(dir->entries, room * sizeof(*entries));
@@ -147,11 +147,20 @@ static int append(struct fs_dir *dir, uint64_t cookie, uint64_t hash)
 	return 0;
 }
 
+/* A stream that moved has nothing else to go on by, and so remembers more than the limit. */
+static uint32_t most(const struct fs_dir *dir)
+{
+	return dir->moved ? FS_DIR_LIMIT_MAX : dir->limit;
+}
+
 void fs_dir_serve(struct fs_dir *dir, uint64_t cookie, const char *name, size_t len)
 {
 	if (dir->untracked)
 		return;
-	if (append(dir, cookie, fs_dir_hash(name, len)) < 0 && !dir->moved) {
+	if (dir->count < most(dir) && !append(dir, cookie, fs_dir_hash(name, len)))
+		return;
+	dir->overfull = true;
+	if (!dir->moved) {
 		cut(dir, 0);
 		dir->untracked = true;
 	}
@@ -160,5 +169,12 @@ void fs_dir_serve(struct fs_dir *dir, uint64_t cookie, const char *name, size_t 
 int fs_dir_adopt(struct fs_dir *dir, uint64_t cookie, uint64_t hash)
 {
 	dir->moved = true;
-	return append(dir, cookie, hash);
+	return dir->count < dir->limit ? append(dir, cookie, hash) : -ENOSPC;
+}
+
+bool fs_dir_can_travel(struct fs_dir *dir)
+{
+	GW_LOCK_SCOPE(&dir->lock);
+
+	return !dir->overfull && dir->count <= dir->limit;
 }

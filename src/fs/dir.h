@@ -28,7 +28,9 @@ struct fs_dir {
 	uint32_t count, room;
 	bool moved; /* the entries came out of a stream: cookies below mean nothing to the host */
 	uint64_t place; /* moved: the host's cookie of the last entry served; 0: from the start */
-	bool untracked; /* there were more than FS_DIR_TRACKED_MAX: the host's cookies have to do */
+	bool untracked; /* what was served is not known: the host's cookies have to do */
+	bool overfull;	/* untracked, since there were more than @limit */
+	uint32_t limit; /* entries that are remembered, and travel (--dir-limit) */
 	uint32_t *set;	/* hash set over entries[0..set_count), made when it is first needed */
 	uint32_t set_mask, set_count;
 };
@@ -38,10 +40,7 @@ struct fs_dir_entry {
 	uint64_t hash;
 };
 
-/* 16 bytes an entry, for as long as the directory is open. */
-#define FS_DIR_TRACKED_MAX (1u << 20)
-
-int fs_dir_new(struct fs_dir **dir);
+int fs_dir_new(struct fs_dir **dir, unsigned limit);
 void fs_dir_free(struct fs_dir *dir); /* NULL is allowed */
 
 uint64_t fs_dir_hash(const char *name, size_t len);
@@ -53,7 +52,11 @@ bool fs_dir_was_served(struct fs_dir *dir, const char *name, size_t len);
 /* For the next entry of a stream that moved. */
 uint64_t fs_dir_next_cookie(const struct fs_dir *dir);
 void fs_dir_serve(struct fs_dir *dir, uint64_t cookie, const char *name, size_t len);
-/* As it came out of a stream, in the order served. */
+/* As it came out of a stream, in the order served. -ENOSPC: those are more than the limit. */
 int fs_dir_adopt(struct fs_dir *dir, uint64_t cookie, uint64_t hash);
+/* Can it be told where reading goes on? Takes the lock. What cannot is told as a stream that knows
+ * no cookie, so that the guest can begin anew and nothing else. */
+bool fs_dir_can_travel(struct fs_dir *dir);
+#define FS_DIR_NOWHERE UINT64_MAX /* a cookie that nobody has */
 
 #endif

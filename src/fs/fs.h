@@ -21,6 +21,9 @@
 #define FS_INODE_LIMIT_MAX	  ((1u << 26) - 1) /* no more can be (slots.h) */
 #define FS_INODE_MEMORY_MAX	  (1u << 20)	   /* MiB */
 #define FS_VERIFY_BUDGET_DEFAULT  1000		   /* ms */
+/* Entries of an open directory that are remembered, 16 bytes each for as long as it is open. */
+#define FS_DIR_LIMIT_DEFAULT (1u << 20)
+#define FS_DIR_LIMIT_MAX     (1u << 24)
 
 /* How long the guest may believe what it was told; virtiofsd's policies. */
 enum fs_cache { FS_CACHE_AUTO, FS_CACHE_ALWAYS, FS_CACHE_NEVER, FS_CACHE_METADATA };
@@ -89,6 +92,7 @@ struct fs_host {
 	enum fs_verify verify;
 	unsigned verify_budget; /* ms for proving every inode; 0: the default */
 	uint64_t orphan_limit;	/* content of unnamed files that are open, bytes; 0: the default */
+	unsigned dir_limit;	/* entries of an open directory that travel; 0: the default */
 	enum fs_migration_mode migration_mode;
 	enum fs_same same;
 	enum fs_state_format state_format;
@@ -150,6 +154,11 @@ struct fs {
 	struct fs_notify *notify;
 	uint64_t features; /* negotiated virtio features */
 };
+
+static inline unsigned fs_dir_limit(const struct fs *fs)
+{
+	return fs->host->dir_limit ? fs->host->dir_limit : FS_DIR_LIMIT_DEFAULT;
+}
 
 extern const struct gw_device_ops fs_device_ops;
 extern const struct gw_model fs_model; /* godwit-project.org/virtio-fs */

@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/dir.h"
 #include "fs/gather.h"
+#include "fs/handles.h"
 #include "fs/ready.h"
 #include "godwit/error.h"
 
@@ -115,11 +117,45 @@ static int choose(struct gathering *gathering)
 	return err == -ENOMEM ? gw_fail(ENOMEM, "save: no memory for unnamed files") : err;
 }
 
+static int judge_directory(const struct fs *fs, struct fs_open *open)
+{
+	char text[FS_DESCRIBE_MAX];
+
+	if (!open->handle.dir || fs_dir_can_travel(open->handle.dir))
+		return 0;
+	gw_fail(EOVERFLOW,
+		"save: %s: the guest is reading it, and has been given more entries than the %u "
+		"that are remembered (--dir-limit)",
+		fs_describe(fs->inodes, open->handle.inode, text), fs_dir_limit(fs));
+	if (fs->host->on_error == FS_ON_ERROR_ABORT)
+		return -EOVERFLOW;
+	gw_warn("%s; it has to begin anew", gw_last_error());
+	return 0;
+}
+
+/* Where reading goes on must not be guessed. */
+static int judge_directories(const struct fs *fs)
+{
+	struct fs_open *open;
+	uint32_t at = 0;
+	int err = 0;
+
+	while (!err && (open = fs_slots_next(&fs->handles->slots, &at))) {
+		if (!fs_slot_try_pin(&open->slot))
+			continue;
+		err = judge_directory(fs, open);
+		fs_handle_put(&open->handle);
+	}
+	return err;
+}
+
 int fs_gather(struct fs *fs, struct fs_gathered *gathered)
 {
 	struct gathering gathering = {.fs = fs, .gathered = gathered};
-	int err = collect_all(&gathering);
+	int err = judge_directories(fs);
 
+	if (!err)
+		err = collect_all(&gathering);
 	if (!err)
 		err = collect_missing(&gathering);
 	if (!err)

@@ -27,7 +27,7 @@ int fs_op_opendir(struct fs_request *req)
 	fd = fs_inode_open(inode, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	ret = fs_dir_new(&dir);
+	ret = fs_dir_new(&dir, fs_dir_limit(fs));
 	if (ret < 0) {
 		close(fd);
 		return ret;

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "fs/collect.h"
+#include "fs/dir.h"
 #include "fs/handles.h"
 #include "fs/locks.h"
 #include "fs/ready.h"
@@ -194,6 +195,19 @@ static void time_open(struct flight *flight, struct fs_inode *inode)
 	flight->opens++;
 }
 
+static void judge_directory(struct flight *flight, const struct fs_handle *handle)
+{
+	char reason[160];
+
+	if (!handle->dir || fs_dir_can_travel(handle->dir))
+		return;
+	snprintf(reason, sizeof(reason),
+		 "the guest is reading it, and has been given more entries than the %u that are "
+		 "remembered (--dir-limit)",
+		 fs_dir_limit(flight->fs));
+	obstacle(flight, "handle", handle->inode, reason);
+}
+
 static void look_at_handle(struct flight *flight, struct fs_open *open)
 {
 	const struct fs_handle *handle = &open->handle;
@@ -204,6 +218,7 @@ static void look_at_handle(struct flight *flight, struct fs_open *open)
 		obstacle(flight, "handle", handle->inode,
 			 "its mode does not let this program open it again as the guest has it "
 			 "open, and it belongs to somebody else");
+	judge_directory(flight, handle);
 	time_open(flight, handle->inode);
 }
 

@@ -181,6 +181,14 @@ static int save_names(struct saving *saving)
 	return save_pieces(saving, &gw_fs_name_v1, name_piece);
 }
 
+/* What the guest has served from before it moved is not known: it may begin anew. */
+static int save_nowhere(struct saving *saving, uint64_t id)
+{
+	const struct gw_fs_dir_v1 record = {.handle = id, .cookie = FS_DIR_NOWHERE};
+
+	return gw_state_put(saving->writer, &gw_fs_dir_v1, &record);
+}
+
 static int save_entries(struct saving *saving, uint64_t id, const struct fs_dir *dir)
 {
 	for (uint32_t i = 0; i < dir->count; i++) {
@@ -201,17 +209,20 @@ static int save_entries(struct saving *saving, uint64_t id, const struct fs_dir 
 static int save_handle(struct saving *saving, struct fs_open *open)
 {
 	struct fs_dir *dir = open->handle.dir;
+	bool nowhere = dir && !fs_dir_can_travel(dir);
 	const struct gw_fs_handle_v1 record = {
 		.id = fs_slot_id(&open->slot),
 		.inode = fs_inode_id(open->handle.inode),
 		.flags = open->handle.flags,
 		.directory = dir,
-		.blind = dir && dir->untracked,
+		.blind = dir && dir->untracked && !nowhere,
 	};
 	int err = gw_state_put(saving->writer, &gw_fs_handle_v1, &record);
 
 	if (err || !dir)
 		return err;
+	if (nowhere)
+		return save_nowhere(saving, record.id);
 	GW_LOCK_SCOPE(&dir->lock);
 	return save_entries(saving, record.id, dir);
 }

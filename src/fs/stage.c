@@ -454,7 +454,7 @@ static int put_handle(void *opaque, const void *object)
 	open->handle.inode = fs_inode_pin(inode);
 	if (!record->directory)
 		return 0;
-	err = fs_dir_new(&open->handle.dir);
+	err = fs_dir_new(&open->handle.dir, fs_dir_limit(loading->fs));
 	if (!err)
 		open->handle.dir->untracked = record->blind;
 	return err;
@@ -479,14 +479,20 @@ static int put_entry(void *opaque, const void *object)
 	const struct gw_fs_dir_v1 *record = object;
 	struct fs_open *open = staged_handle(loading, record->handle);
 	struct fs_dir *dir = open ? open->handle.dir : NULL;
+	int err;
 
 	if (!dir || dir->untracked || record->position != dir->count)
 		return gw_fail(EINVAL, "load: entry %llu of directory %#llx is out of place",
 			       (unsigned long long)record->position,
 			       (unsigned long long)record->handle);
-	if (fs_dir_adopt(dir, record->cookie, record->hash))
-		return gw_fail(ENOMEM, "load: directory %#llx has too many entries",
-			       (unsigned long long)record->handle);
+	err = fs_dir_adopt(dir, record->cookie, record->hash);
+	if (err == -ENOSPC)
+		return gw_fail(ENOSPC,
+			       "load: directory %#llx has served more entries than the %u that "
+			       "are remembered here (--dir-limit)",
+			       (unsigned long long)record->handle, dir->limit);
+	if (err)
+		return gw_fail(ENOMEM, "load: no memory for entries of directories");
 	return 0;
 }
 

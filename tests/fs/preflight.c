@@ -128,6 +128,35 @@ static void test_too_big_an_orphan(void **state)
 	assert_int_equal(number(preflight(), "orphan_bytes"), 0);
 }
 
+/* More of a directory than is remembered; until it is read from its start again. */
+static void test_directory_beyond_the_limit(void **state)
+{
+	struct fuse_read_in in = {.size = 4096};
+	char answer[4096], name[16];
+	struct fuse_call call = {.opcode = FUSE_READDIR,
+				 .arg = &in,
+				 .arg_len = sizeof(in),
+				 .answer = answer,
+				 .room = sizeof(answer)};
+	uint64_t dir;
+
+	client.host.dir_limit = 4;
+	OK(fuse_mkdir(&client, 1, "d", 0755, &(struct fuse_entry_out){.nodeid = 0}));
+	for (int i = 0; i < 6; i++) {
+		snprintf(name, sizeof(name), "d/%d", i);
+		share_file(&client, name, "");
+	}
+	dir = fuse_node(&client, 1, "d");
+	call.nodeid = dir;
+	OK(fuse_opendir(&client, dir, &in.fh));
+	expect_good(preflight());
+	OK(fuse_call(&client, &call));
+	expect_obstacle(preflight(), "handle", "/d", "more entries than the 4");
+	in.size = 100; /* three of them, from the start */
+	OK(fuse_call(&client, &call));
+	expect_good(preflight());
+}
+
 /* Moved out of the share, and held open by the guest: no name of it is there. */
 static void test_moved_out(void **state)
 {
@@ -153,6 +182,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_renamed_on_the_host, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_big_an_orphan, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_directory_beyond_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_moved_out, setup, teardown),
 	};
 

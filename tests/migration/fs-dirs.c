@@ -139,12 +139,78 @@ static void test_twice(void **state)
 		assert_int_equal(seen[i], 1);
 }
 
+/* Where it goes on cannot be told: the migration fails, and the guest reads on here. */
+static void test_more_than_the_limit(void **state)
+{
+	uint64_t handle;
+	int fd;
+
+	(void)state;
+	from.host.dir_limit = 200;
+	handle = guest_opendir(&from, share_lookup(&from, FS_ROOT_ID, "d"));
+	for (int i = 0; i < 5; i++)
+		assert_true(read_on(&from, handle, 50));
+	assert_int_equal(move_save_result(&from, &fd), -EOVERFLOW);
+	close(fd);
+	assert_non_null(strstr(gw_last_error(), "/d: "));
+	assert_non_null(strstr(gw_last_error(), "--dir-limit"));
+	move_twin(&to, &from);
+	read_to_the_end(&from, handle);
+	for (unsigned i = 0; i < FILES; i++)
+		assert_int_equal(seen[i], 1);
+}
+
+/* The guest hears of it, and is not given names that it had. */
+static void test_more_than_the_limit_tolerated(void **state)
+{
+	FS_AUTO_HANDLE struct fs_handle *found = NULL;
+	uint64_t handle;
+
+	(void)state;
+	from.host.dir_limit = 200;
+	from.host.on_error = FS_ON_ERROR_GUEST;
+	handle = guest_opendir(&from, share_lookup(&from, FS_ROOT_ID, "d"));
+	for (int i = 0; i < 5; i++)
+		assert_true(read_on(&from, handle, 50));
+	move_over(&to, &from);
+	found = fs_handle_get(to.fs.handles, handle);
+	budget = 50;
+	assert_int_equal(fs_dir_read(found->dir, found->fd, cookie, 4096, take, NULL), -EINVAL);
+	assert_int_equal(budget, 50);
+	memset(seen, 0, sizeof(seen));
+	cookie = 0;
+	read_to_the_end(&to, handle);
+	for (unsigned i = 0; i < FILES; i++)
+		assert_int_equal(seen[i], 1);
+	fs_handle_put_ptr(&found);
+	found = NULL;
+}
+
+/* A destination that remembers less than what comes says so. */
+static void test_less_is_remembered_there(void **state)
+{
+	uint64_t handle;
+
+	(void)state;
+	handle = guest_opendir(&from, share_lookup(&from, FS_ROOT_ID, "d"));
+	for (int i = 0; i < 5; i++)
+		assert_true(read_on(&from, handle, 50));
+	move_twin(&to, &from);
+	to.host.dir_limit = 200;
+	assert_int_equal(move_load(&to, move_save(&from)), -ENOSPC);
+	assert_non_null(strstr(gw_last_error(), "--dir-limit"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_in_the_middle, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_little_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_twice, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_more_than_the_limit, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_more_than_the_limit_tolerated, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_less_is_remembered_there, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,7 +143,7 @@ uint64_t guest_opendir(struct share *share, uint64_t nodeid)
 	struct fs_dir *dir;
 
 	assert_non_null(inode);
-	assert_int_equal(fs_dir_new(&dir), 0);
+	assert_int_equal(fs_dir_new(&dir, fs_dir_limit(&share->fs)), 0);
 	return add(share, inode, fs_inode_open(inode, O_RDONLY | O_DIRECTORY),
 		   O_RDONLY | O_DIRECTORY, dir);
 }
