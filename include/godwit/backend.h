@@ -8,7 +8,6 @@
 #include <stdint.h>
 
 #include "godwit/device.h"
-#include "godwit/experimental.h"
 #include "godwit/loop.h"
 
 #ifdef __cplusplus
@@ -46,8 +45,6 @@ struct gw_backend_config {
 	/* How its devices migrate; the control socket can change it for each. With NONE nothing is
 	 * offered to front-ends that a migration needs, so that they refuse one at once. */
 	enum gw_migration migration;
-	/* enum gw_experimental: protocol features of our own that may be offered. */
-	unsigned experimental;
 };
 
 /* @loop is borrowed and must outlive the back-end. Control thread, like all below. */

@@ -143,7 +143,9 @@ int gw_compat_check(const struct gw_compat_instance *source,
 /*
  * The same if an instance is already made there: parameters of @made are fixed, those that it
  * lists as unset are not. Adds param-differs, or model-unknown if it is of another model; to be
- * called beside gw_compat_check(), which finds all other reasons.
+ * called beside gw_compat_check(), which finds all other reasons. Where no implementation is known
+ * @destination is NULL: then equal parameters fit, and one that only one of both names makes it
+ * cannot-tell.
  */
 int gw_compat_check_made(const struct gw_compat_instance *source,
 			 const struct gw_compat_instance *made,

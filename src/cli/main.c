@@ -14,7 +14,9 @@ static const struct {
 	gw_command_fn *run;
 	const char *help;
 } commands[] = {
+	{"check", gw_cli_check, "may this instance go there? before anything moves"},
 	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
+	{"info", gw_cli_info, "show model and parameters of whatever can tell"},
 	{"load", gw_cli_load, "bring a device's state from a file into a back-end"},
 	{"save", gw_cli_save, "take a device's state out of a back-end into a file"},
 	{"state", gw_cli_state, "look into device states in files"},

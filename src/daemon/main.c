@@ -37,7 +37,6 @@ struct common {
 	const char *socket_group;
 	bool syslog, debug, foreground;
 	struct gw_instance_options instance;
-	const char *experimental;
 	bool print_migration_info, check_migration;
 	bool print_capabilities, help, help_all, version;
 };
@@ -71,8 +70,6 @@ static const struct gw_option common_options[] = {
 	 GW_OPTION_STRING, .rare = true},
 	{"migration-profile", "NAME", "with this profile; --m-PARAM=VALUE overrides it",
 	 AT(instance.profile), GW_OPTION_STRING, .rare = true},
-	{"experimental", "LIST", "offer to VMMs that ask: iterative, suspend", AT(experimental),
-	 GW_OPTION_STRING, .rare = true},
 	{"print-migration-info", NULL, "print models and parameters, as JSON",
 	 AT(print_migration_info), GW_OPTION_FLAG, .rare = true},
 	{"check-migration", NULL, "could an instance be as standard input says?",
@@ -123,28 +120,6 @@ static int check_socket(struct common *common)
 		return gw_fail(EINVAL, "option --socket-group goes with --socket-path");
 	if (common->fd != NO_FD && fcntl((int)common->fd, F_GETFD) < 0)
 		return gw_fail(EINVAL, "option --fd: descriptor %u is not open", common->fd);
-	return 0;
-}
-
-/* Names with commas between them, into bits of enum gw_experimental. */
-static int read_experimental(const char *list, unsigned *bits)
-{
-	static const char *const names[] = {"iterative", "suspend"};
-
-	*bits = 0;
-	while (list && *list) {
-		size_t len = strcspn(list, ","), i = 0;
-
-		while (i < GW_ARRAY_LEN(names) &&
-		       (strlen(names[i]) != len || memcmp(names[i], list, len) != 0))
-			i++;
-		if (i == GW_ARRAY_LEN(names))
-			return gw_fail(EINVAL,
-				       "option --experimental: '%.*s', expected iterative, suspend",
-				       (int)len, list);
-		*bits |= 1u << i;
-		list += len + (list[len] == ',');
-	}
 	return 0;
 }
 
@@ -288,13 +263,12 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 		.version = GODWIT_VERSION,
 		.state_key = common->state_key ? key : NULL,
 	};
-	int err = read_experimental(common->experimental, &config.experimental);
+	int err;
 
 	gw_log_set_level(common->debug ? GW_LOG_DEBUG : (enum gw_log_level)common->log_level);
 	if (common->syslog)
 		gw_log_to_syslog(daemon->program);
-	if (!err && daemon->prepare)
-		err = daemon->prepare(daemon->host);
+	err = daemon->prepare ? daemon->prepare(daemon->host) : 0;
 	if (!err)
 		err = gw_instance_params(daemon, &common->instance, &params);
 	if (!err && common->state_key)
@@ -342,8 +316,7 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 		printf("%s %s\n", daemon->program, GODWIT_VERSION);
 	if (common.help || common.help_all || common.version)
 		return GW_EXIT_OK;
-	if (check_socket(&common) || read_experimental(common.experimental, &(unsigned){0}) ||
-	    (daemon->check && daemon->check(daemon->host)))
+	if (check_socket(&common) || (daemon->check && daemon->check(daemon->host)))
 		return complain(daemon, GW_EXIT_USAGE);
 	return run(daemon, &common) ? complain(daemon, GW_EXIT_FAILED) : GW_EXIT_OK;
 }

@@ -136,8 +136,6 @@ struct gw_frozen_info {
 /* False: it is not frozen. */
 bool gw_session_is_frozen(const struct gw_session *session, struct gw_frozen_info *info);
 
-/* May @event happen now? 0, or what the life cycle says against it. */
-int gw_session_check_event(const struct gw_session *session, enum gw_event event);
 /* SUSPEND and RESUME, for transports that have the messages. */
 int gw_session_suspend(struct gw_session *session);
 int gw_session_resume(struct gw_session *session);

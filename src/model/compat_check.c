@@ -27,33 +27,17 @@ static const struct gw_param *find_param(const struct gw_compat_model *model, co
 
 /* -- parameters ---------------------------------------------------------------------------- */
 
-/* What @param accepts, for a sentence. */
-static const char *describe(const struct gw_param *param, char *text, size_t size)
-{
-	size_t len = 0;
-
-	if (param->type == GW_PARAM_BOOL)
-		return "off, on";
-	if (param->type == GW_PARAM_INT) {
-		snprintf(text, size, "%" PRId64 " to %" PRId64, param->min, param->max);
-		return text;
-	}
-	for (unsigned i = 0; param->values[i] && len < size; i++)
-		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "",
-					param->values[i]);
-	return text;
-}
-
 static int refuse_value(const struct comparison *c, const struct gw_param *param,
 			const struct gw_compat_value *value)
 {
 	bool is_state = !strcmp(param->name, GW_PARAM_STATE);
 	char accepted[256];
 
-	return gw_compat_report_add(
-		c->report, is_state ? GW_STATE_FORMAT_UNREADABLE : GW_VALUE_NOT_ALLOWED,
-		param->name, "parameter %s: %s has %s, %s accepts %s", param->name, c->source->name,
-		value->text, c->destination->name, describe(param, accepted, sizeof(accepted)));
+	return gw_compat_report_add(c->report,
+				    is_state ? GW_STATE_FORMAT_UNREADABLE : GW_VALUE_NOT_ALLOWED,
+				    param->name, "parameter %s: %s has %s, %s accepts %s",
+				    param->name, c->source->name, value->text, c->destination->name,
+				    gw_param_describe(param, accepted, sizeof(accepted)));
 }
 
 static int check_named(const struct comparison *c)
@@ -247,17 +231,56 @@ static int compare_made(const struct comparison *c, const struct gw_compat_insta
 	return err;
 }
 
+/* Without the model nobody knows what absence means. */
+static int compare_one_sided(const struct comparison *c, const struct gw_compat_instance *with,
+			     const struct gw_compat_instance *without)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < with->count && !err; i++) {
+		const char *name = with->values[i].name;
+
+		if (gw_compat_value_find(without, name) || gw_compat_is_unset(without, name))
+			continue;
+		err = gw_compat_report_add(c->report, GW_CANNOT_TELL, name,
+					   "parameter %s: %s has %s, %s does not name it, and what "
+					   "that means is not known here",
+					   name, with->name, with->values[i].text, without->name);
+	}
+	return err;
+}
+
+static int compare_texts(const struct comparison *c, const struct gw_compat_instance *made)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < c->source->count && !err; i++) {
+		const struct gw_compat_value *value = &c->source->values[i];
+		const struct gw_compat_value *own = gw_compat_value_find(made, value->name);
+
+		if (own && strcmp(value->text, own->text) != 0)
+			err = gw_compat_report_add(c->report, GW_PARAM_DIFFERS, value->name,
+						   "parameter %s: %s has %s, %s was made with %s",
+						   value->name, c->source->name, value->text,
+						   made->name, own->text);
+	}
+	if (!err)
+		err = compare_one_sided(c, c->source, made);
+	return err ? err : compare_one_sided(c, made, c->source);
+}
+
 int gw_compat_check_made(const struct gw_compat_instance *source,
 			 const struct gw_compat_instance *made,
 			 const struct gw_compat_implementation *destination,
 			 struct gw_compat_report *report)
 {
-	const struct comparison c = {source, destination,
-				     gw_compat_model_find(destination, made->model), report};
+	const struct gw_compat_model *model =
+		destination ? gw_compat_model_find(destination, made->model) : NULL;
+	const struct comparison c = {source, destination, model, report};
 
 	if (strcmp(source->model, made->model) != 0)
 		return gw_compat_report_add(report, GW_MODEL_UNKNOWN, source->model,
 					    "%s is a %s, %s is a %s", source->name, source->model,
 					    made->name, made->model);
-	return c.model ? compare_made(&c, made) : 0;
+	return c.model ? compare_made(&c, made) : compare_texts(&c, made);
 }

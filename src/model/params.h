@@ -32,6 +32,9 @@ bool gw_param_parse(const struct gw_param *param, const char *text, size_t len, 
 /* The spelling of @value, which is accepted, in @text of GW_PARAM_VALUE_MAX bytes. */
 void gw_param_format(const struct gw_param *param, int64_t value, char *text);
 
+/* What @param accepts beside off, for people, cut to @size: "off, on", "1 to 64". Returns @text. */
+const char *gw_param_describe(const struct gw_param *param, char *text, size_t size);
+
 /* Notes why in *@refusal, if somebody wants to know. */
 static inline void gw_refuse(enum gw_refusal *refusal, enum gw_refusal why)
 {

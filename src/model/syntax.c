@@ -127,3 +127,17 @@ void gw_param_format(const struct gw_param *param, int64_t value, char *text)
 		snprintf(text, GW_PARAM_VALUE_MAX, "%s",
 			 param->type == GW_PARAM_BOOL ? bool_words[value] : param->values[value]);
 }
+
+const char *gw_param_describe(const struct gw_param *param, char *text, size_t size)
+{
+	size_t len = 0;
+
+	if (param->type == GW_PARAM_INT)
+		snprintf(text, size, "%" PRId64 " to %" PRId64, param->min, param->max);
+	if (param->type == GW_PARAM_BOOL)
+		snprintf(text, size, "off, on");
+	for (unsigned i = 0; param->type == GW_PARAM_ENUM && param->values[i] && len < size; i++)
+		len += (size_t)snprintf(text + len, size - len, "%s%s", i ? ", " : "",
+					param->values[i]);
+	return text;
+}

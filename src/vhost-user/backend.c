@@ -71,7 +71,6 @@ static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 		seat_free(seat);
 		return err;
 	}
-	seat->instance->experimental = backend->config.experimental;
 	seat->next = backend->seats;
 	backend->seats = seat;
 	*out = seat;

@@ -42,7 +42,6 @@ enum gw_vu_when {
 	GW_VU_WHEN_ANY,
 	GW_VU_WHEN_RING_STOPPED, /* the ring that the payload names */
 	GW_VU_WHEN_ALL_STOPPED,
-	GW_VU_WHEN_SILENT, /* the same, or all are held by SUSPEND */
 };
 
 /* What is answered, and how an error looks in it. */
@@ -79,7 +78,7 @@ struct gw_vu_row {
 	enum gw_vu_reply reply;
 };
 
-/* NULL for a number that neither the protocol nor its experimental part knows. */
+/* NULL for a number that the protocol does not know. */
 const struct gw_vu_row *gw_vu_row(uint32_t request);
 /* "SET_FEATURES"; "request 99" is up to the caller: NULL. */
 const char *gw_vu_protocol_feature_name(unsigned bit);

@@ -41,7 +41,6 @@ static void make_backend(struct peer *peer, const struct peer_options *options)
 		.on_lost_outcome = options->on_lost_outcome,
 		.frozen_timeout_ms = options->frozen_timeout_ms,
 		.migration = options->migration,
-		.experimental = options->experimental,
 		.program = "godwit-test",
 		.version = "0",
 	};

@@ -1,0 +1,203 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""`godwit info`: everything that can tell a model and parameters, as text and as documents."""
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import time
+
+from common import FS, GODWIT, GODWIT_FS, NIC, ROOT, Case, instance, main, nic, run
+
+GOLDEN = pathlib.Path(ROOT, "tests/golden")
+UUID = "c2e088ba-954f-11ec-8584-525400666f2b"
+
+
+class What(Case):
+    def documents(self, *what, code=0, **options):
+        ran = run(GODWIT, "info", "--json", *what, **options)
+        self.assertEqual(ran.returncode, code, ran.stderr)
+        self.stderr = ran.stderr
+        return [json.loads(line) for line in ran.stdout.splitlines()]
+
+    def text(self, *what):
+        ran = run(GODWIT, "info", *what)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        return ran.stdout
+
+    def test_usage(self):
+        self.assertEqual(run(GODWIT, "info").returncode, 2)
+        self.assertEqual(run(GODWIT, "info", "--warp", "x").returncode, 2)
+
+    def test_documents(self):
+        self.assertEqual(self.documents(self.put(nic("build-3"))), [nic("build-3")])
+        shown, = self.documents(self.put(instance({"rss": True, "rx-filter-size": 16},
+                                                  requires=["cap:x"])))
+        fingerprint = shown.pop("fingerprint")
+        self.assertEqual(len(fingerprint), 64)
+        self.assertEqual(shown, instance({"rss": True, "rx-filter-size": 16}, unset=[],
+                                         requires=["cap:x"]))
+        text = self.text(self.put(nic("build-4")))
+        self.assertIn("1 to 128", text)
+        self.assertIn("room for 8", text)
+        self.assertIn("profile 3 (default): rss=on rx-filter-size=64", text)
+        self.assertIn("rx-filter-size           16", self.text(self.put(nic("instance-filter-16"))))
+
+    def test_standard_input(self):
+        self.assertEqual(self.documents("-", input=json.dumps(nic("build-1"))), [nic("build-1")])
+
+    def test_a_program(self):
+        printed = json.loads(run(GODWIT_FS, "--print-migration-info").stdout)
+        self.assertEqual(self.documents(GODWIT_FS), [printed])
+        self.assertEqual(self.documents(f"{GODWIT_FS} --cache never"), [printed])
+        self.assertEqual(self.documents("godwit-fs", env=dict(
+            os.environ, PATH=os.path.dirname(GODWIT_FS) + ":" + os.environ["PATH"])), [printed])
+
+    def test_a_program_that_says_too_much(self):
+        self.documents(self.program("#!/bin/sh\nexec yes '{'\n", "loud"), code=3)
+        self.assertIn("it says more than 1048576 bytes", self.stderr)
+
+    @contextlib.contextmanager
+    def daemon(self, *arguments):
+        share, path = self.directory / "share", self.directory / "s"
+        share.mkdir()
+        with subprocess.Popen([GODWIT_FS, "--shared-dir", share, "--socket-path", path, *arguments],
+                              stderr=subprocess.DEVNULL) as daemon:
+            control = f"{path}.control"
+            deadline = time.monotonic() + 60
+            with socket.socket(socket.AF_UNIX) as client:
+                while client.connect_ex(control):
+                    self.assertLess(time.monotonic(), deadline)
+                    self.assertIsNone(daemon.poll())
+                    time.sleep(0.005)
+            yield control
+            daemon.terminate()
+
+    def test_a_control_socket(self):
+        with self.daemon("--migration-profile", "2") as control:
+            shown, = self.documents(control)
+            self.assertIn(FS, shown["models"])
+            told, = shown["instances"]
+            self.assertEqual(told["params"], {"num-request-queues": 4, "submounts": True})
+            self.assertIn("submounts                on", self.text(control))
+            # What it shows is what check reads, and the fingerprint is the same.
+            code, report = self.check(control, GODWIT_FS)
+            self.assertEqual((code, report["fingerprint"]), (0, told["fingerprint"]))
+
+    def test_what_runs_is_fixed(self):
+        """A destination that waits takes over what it was not told, and nothing else."""
+        with self.daemon("--m-num-request-queues=2") as control:
+            self.goes(instance({"num-request-queues": 2, "submounts": True}, FS), control)
+            self.stays(instance({"num-request-queues": 3}, FS), control,
+                       "param-differs:num-request-queues")
+
+    def test_state_files(self):
+        for name, params in (("godwit-fs-1.stream", {}), ("godwit-fs-2-locks.stream",
+                                                         {"state": 2})):
+            shown, = self.documents(str(GOLDEN / name))
+            self.assertEqual((shown["model"], shown["params"]), (FS, params))
+            self.goes(str(GOLDEN / name), GODWIT_FS)
+        self.assertIn("state file", self.text(str(GOLDEN / "godwit-fs-1.stream")))
+
+    def test_a_damaged_state(self):
+        """What is said of it is no answer."""
+        whole = (GOLDEN / "godwit-fs-1.stream").read_bytes()
+        for damaged in (whole[:-8], whole[:300] + b"?" + whole[301:], whole + b"?"):
+            path = self.directory / "damaged"
+            path.write_bytes(damaged)
+            self.documents(str(path), code=3)
+
+    def test_one_of_several_is_wrong(self):
+        self.assertEqual(self.documents("/nonexistent", self.put(nic("build-1")), code=3),
+                         [nic("build-1")])
+        self.assertIn("/nonexistent", self.stderr)
+
+
+class Mdev(Case):
+    def attribute(self, path, value):
+        path = self.directory / "sys" / path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{value}\n", encoding="utf-8")
+
+    def type(self, name, most, room, profiles):
+        """A type of a parent, as its driver would show it."""
+        at = f"class/mdev_bus/0000:00:02.0/mdev_supported_types/{name}"
+        self.attribute(f"{at}/available_instances", room)
+        self.attribute(f"{at}/migration/model", NIC)
+        self.attribute(f"{at}/migration/state_read", "1 2")
+        for param, values in (("rss", {"type": "bool", "off": "off"}),
+                              ("rx-filter-size", {"type": "int", "off": 0, "min": 1, "max": most}),
+                              ("link-speed", {"type": "enum", "off": "virtual",
+                                              "values": "virtual 10g"})):
+            for member, value in values.items():
+                self.attribute(f"{at}/migration/params/{param}/{member}", value)
+        for profile, params in profiles.items():
+            for param, value in params.items():
+                self.attribute(f"{at}/migration/profiles/{profile}/{param}", value)
+        self.attribute(f"{at}/migration/default", next(iter(profiles)))
+
+    def setUp(self):
+        super().setUp()
+        self.root = str(self.directory / "sys")
+        self.type("nic-64", 64, 2, {"3": {"rss": "on", "rx-filter-size": 64}})
+        self.type("nic-var", 128, 1, {"16": {"rss": "on", "rx-filter-size": 16}})
+        self.attribute("class/mdev_bus/0000:00:02.0/mdev_supported_types/other/name", "other")
+
+    def device(self, params):
+        at = f"bus/mdev/devices/{UUID}"
+        self.attribute(f"{at}/migration/model", NIC)
+        for param, value in params.items():
+            self.attribute(f"{at}/migration/params/{param}", value)
+        os.symlink("../../../../class/mdev_bus/0000:00:02.0/mdev_supported_types/nic-64",
+                   self.directory / "sys" / at / "mdev_type")
+
+    def test_a_parent(self):
+        ran = run(GODWIT, "info", "--json", "--sysfs-root", self.root, "0000:00:02.0")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        first, second = map(json.loads, ran.stdout.splitlines())
+        model = first["models"][NIC]
+        self.assertEqual(model["params"]["rx-filter-size"],
+                         {"type": "int", "off": 0, "min": 1, "max": 64})
+        self.assertEqual(model["params"]["link-speed"]["values"], ["virtual", "10g"])
+        self.assertEqual(model["profiles"], {"3": {"rss": True, "rx-filter-size": 64}})
+        self.assertEqual((model["default"], model["available_instances"]), ("3", 2))
+        self.assertEqual(model["state"]["read"], [1, 2])
+        self.assertEqual(second["implementation"]["name"], "0000:00:02.0/nic-var")
+
+    def test_the_type_that_fits_best(self):
+        """Both could be; the one with exactly such a profile is it."""
+        for size, chosen in ((64, "nic-64"), (16, "nic-var"), (100, "nic-var")):
+            self.goes(instance({"rss": True, "rx-filter-size": size}), "0000:00:02.0",
+                      "--sysfs-root", self.root)
+            self.assertEqual(self.report["chosen"], f"0000:00:02.0/{chosen}")
+
+    def test_a_device(self):
+        self.device({"rss": "on", "rx-filter-size": 16})
+        ran = run(GODWIT, "info", "--sysfs-root", self.root, UUID)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertIn("mdev device", ran.stdout)
+        self.assertIn("rx-filter-size           16", ran.stdout)
+        self.goes(UUID, nic("build-3"), "--sysfs-root", self.root)
+        path = os.path.join(self.root, "bus/mdev/devices", UUID)
+        self.goes(path, nic("build-3"))
+        # It is made: its own type says what absence means, and its parameters do not change.
+        self.goes(nic("instance-filter-16"), path)
+        self.stays(nic("instance-filter-48"), path, "param-differs:rx-filter-size")
+
+    def test_nothing_there(self):
+        self.attribute("class/mdev_bus/0000:00:03.0/mdev_supported_types/other/name", "other")
+        for what in ("0000:00:03.0", "0000:00:04.0"):
+            ran = run(GODWIT, "info", "--sysfs-root", self.root, what)
+            self.assertEqual((ran.returncode, ran.stdout), (3, ""))
+            self.assertIn(what, ran.stderr)
+
+    def test_values_that_are_none(self):
+        at = "class/mdev_bus/0000:00:02.0/mdev_supported_types/nic-64/migration"
+        self.attribute(f"{at}/params/rx-filter-size/max", "many")
+        self.assertIn("rx-filter-size.max", self.unknown(
+            nic("instance-1"), "0000:00:02.0", "--sysfs-root", self.root))
+
+
+main()
