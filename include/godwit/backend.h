@@ -45,6 +45,7 @@ struct gw_backend_config {
 	/* How its devices migrate; the control socket can change it for each. With NONE nothing is
 	 * offered to front-ends that a migration needs, so that they refuse one at once. */
 	enum gw_migration migration;
+	enum gw_after_migration after_migration;
 };
 
 /* @loop is borrowed and must outlive the back-end. Control thread, like all below. */

@@ -59,10 +59,20 @@ enum gw_on_lost_outcome {
 	GW_LOST_RESUME, /* it failed */
 };
 
+/* What is left of a device that has moved away. */
+enum gw_after_migration {
+	GW_AFTER_WAIT,	/* it is gone, until its front-end resets it or leaves */
+	GW_AFTER_EXIT,	/* the back-end ends, unless it serves another guest */
+	GW_AFTER_RESET, /* it is as it was made */
+};
+
 /* May the device's state leave this process, and how (requirements R13 to R15)? */
 enum gw_migration {
 	GW_MIGRATION_STATEFUL, /* in the stream */
 	GW_MIGRATION_NONE,     /* it may not */
+	/* It stays: the stream brings a ticket, which another front-end shows to the same back-end,
+	 * and so gets the device in place. */
+	GW_MIGRATION_STATELESS,
 };
 
 /* Bits of struct gw_device_ops.flags. */

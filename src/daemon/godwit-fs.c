@@ -185,7 +185,8 @@ static void confined(void *opaque, const struct gw_inside *inside)
 static int open_sockets(void *opaque, struct gw_sockets *sockets)
 {
 	struct fs_daemon *fs = opaque;
-	int peer, err;
+	static int peer = -1;
+	int err;
 
 	if (!fs->handover)
 		return 0;
@@ -193,7 +194,7 @@ static int open_sockets(void *opaque, struct gw_sockets *sockets)
 	if (err)
 		return err;
 	fs->host.handover_fd = sockets->handover.fd;
-	fs->host.handover_peer_fd = GW_MAX(peer, 0);
+	fs->host.handover_peer_fd = &peer;
 	return 0;
 }
 
@@ -253,8 +254,10 @@ static int open_watch(struct fs_daemon *fs)
 static int prepare(void *opaque)
 {
 	struct fs_daemon *fs = opaque;
+	static bool taken;
 	int err = check_share(fs->host.shared_dir);
 
+	fs->host.descriptors_taken = &taken;
 	fs->sandbox.share = fs->host.shared_dir;
 	fs->sandbox.readonly = fs->host.readonly;
 	fs->sandbox.no_handles = fs->host.handles == FS_HANDLES_NEVER;

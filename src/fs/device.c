@@ -46,6 +46,8 @@ static void fs_destroy(void *dev)
 {
 	struct fs *fs = dev;
 
+	if (fs->has_descriptors && fs->host->descriptors_taken)
+		*fs->host->descriptors_taken = false;
 	fs_handover_free(fs->handover);
 	gw_close(&fs->handover_peer);
 	fs_collector_free(fs->collector);
@@ -80,6 +82,27 @@ static int check_handles(const struct fs *fs)
 		       fs->host->shared_dir, asked);
 }
 
+/* Of those that the host has once. Where guests come and go between connections (stateless mode),
+ * the second device is there for as long as it takes; it is not the one that stays. */
+static int take_descriptors(struct fs *fs)
+{
+	const struct fs_host *host = fs->host;
+	int ret = 0;
+
+	if (host->descriptors_taken && *host->descriptors_taken)
+		return 0;
+	fs->has_descriptors = true;
+	if (host->descriptors_taken)
+		*host->descriptors_taken = true;
+	if (host->handover_peer_fd)
+		fs->handover_peer = gw_take_fd(host->handover_peer_fd);
+	if (host->watch_fd)
+		ret = fs_watch_new(&fs->watch, host->watch_fd, fs->notify);
+	if (ret == 0 && host->handover_fd > 0)
+		ret = fs_handover_new(&fs->handover, fs, host->handover_fd);
+	return ret;
+}
+
 static int fs_create(void **dev, const struct gw_params *instance, const void *host)
 {
 	struct fs *fs;
@@ -94,7 +117,7 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 	fs->params = instance;
 	fs_policy_apply(fs);
 	fs->root_fd = fs->proc_fd = -1;
-	fs->handover_peer = fs->host->handover_peer_fd > 0 ? fs->host->handover_peer_fd : -1;
+	fs->handover_peer = -1;
 	/* Modes are the guest's: its own umask is in them already. */
 	umask(0);
 	ret = fs_host_ids(fs->host, &fs->uids, &fs->gids);
@@ -122,10 +145,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = fs_collector_new(&fs->collector, fs);
 	if (ret == 0)
 		ret = fs_notify_new(&fs->notify);
-	if (ret == 0 && fs->host->watch_fd)
-		ret = fs_watch_new(&fs->watch, fs->host->watch_fd, fs->notify);
-	if (ret == 0 && fs->host->handover_fd > 0)
-		ret = fs_handover_new(&fs->handover, fs, fs->host->handover_fd);
+	if (ret == 0)
+		ret = take_descriptors(fs);
 	if (ret < 0) {
 		fs_destroy(fs);
 		return ret;

@@ -82,9 +82,13 @@ struct fs_host {
 	 * /proc/self/fd, borrowed; 0 where they can be opened by their paths. */
 	int root_fd, proc_fd;
 	/* For who stays on this host (handover.h): where the next process comes, and the one
-	 * before; borrowed, 0: none. */
-	int handover_fd, handover_peer_fd;
-	int watch_fd;	 /* of fs_watch_open(), borrowed; 0: none */
+	 * before. 0: none, borrowed; NULL or -1: none, and the first device takes it over. */
+	int handover_fd;
+	int *handover_peer_fd;
+	int watch_fd; /* of fs_watch_open(), borrowed; 0: none */
+	/* Where several devices can be in one process: whether one has these three; the others go
+	 * without. NULL: there is only one. */
+	bool *descriptors_taken;
 	const char *tag; /* NULL: no configuration space is offered */
 	unsigned num_request_queues;
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
@@ -141,6 +145,7 @@ struct fs {
 	struct fs_waits *waits;
 	struct fs_handover *handover; /* NULL: nothing is given to anybody */
 	int handover_peer;	      /* the process that gives, or -1 */
+	bool has_descriptors;	      /* what the host has once is this device's */
 	int root_fd;		      /* O_PATH of the share */
 	int proc_fd;		      /* O_PATH of /proc/self/fd, taken at start */
 	struct fs_session session;

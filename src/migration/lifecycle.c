@@ -37,7 +37,7 @@ static const struct {
 } refusals[] = {
 	[REFUSE_RUNNING] = {EBUSY, "the device runs: all rings must be stopped first"},
 	[REFUSE_NOT_FRESH] = {EEXIST, "the device has a state already: it must be reset first"},
-	[REFUSE_GONE] = {EPERM, "the device moved away, and runs at the destination"},
+	[REFUSE_GONE] = {EPERM, "the device moved away, and runs elsewhere"},
 	[REFUSE_FAILED] = {EIO, "the device has failed: it must be reset first"},
 	[REFUSE_UNDER_WAY] = {EBUSY, "a transfer is under way"},
 	[REFUSE_LOADING] = {EBUSY, "a state is being loaded"},
@@ -84,7 +84,8 @@ static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refus
 	ROW(OUTCOME_FAILED,   FRSH, RUNS, SUSP, SUSP, left, FAIL)                                  \
 	ROW(OUTCOME_COPIED,   FRSH, RUNS, SUSP, SUSP, left, FAIL)                                  \
 	ROW(OUTCOME_TIMEOUT,  FRSH, RUNS, SUSP, FROZ, GONE, FAIL)                                  \
-	ROW(CLAIM,            FRSH, RUNS, SUSP, SUSP, left, dead)                                  \
+	ROW(CLAIM,            FRSH, busy, SUSP, SUSP, left, dead)                                  \
+	ROW(TAKEN,            GONE, busy, GONE, GONE, GONE, FAIL)                                  \
 	ROW(DEVICE_FAILED,    FAIL, FAIL, FAIL, FAIL, GONE, FAIL)
 /* clang-format on */
 
@@ -121,7 +122,8 @@ static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refus
 	ROW(OUTCOME_FAILED,   IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
 	ROW(OUTCOME_COPIED,   IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
 	ROW(OUTCOME_TIMEOUT,  IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
-	ROW(CLAIM,            IDLE, ways, IDLE, ways, IDLE, IDLE)                                  \
+	ROW(CLAIM,            IDLE, SAVG, SAVD, ways, LODD, BAD_)                                  \
+	ROW(TAKEN,            IDLE, ways, IDLE, ways, IDLE, IDLE)                                  \
 	ROW(DEVICE_FAILED,    IDLE, BAD_, SAVD, BAD_, BAD_, BAD_)
 /* clang-format on */
 
@@ -187,6 +189,7 @@ static const char *const event_names[] = {
 	[GW_EVENT_OUTCOME_COPIED] = "outcome-copied",
 	[GW_EVENT_OUTCOME_TIMEOUT] = "outcome-timeout",
 	[GW_EVENT_CLAIM] = "claim",
+	[GW_EVENT_TAKEN] = "taken",
 	[GW_EVENT_DEVICE_FAILED] = "device-failed",
 };
 static_assert(GW_ARRAY_LEN(event_names) == GW_EVENTS, "a name for each event");

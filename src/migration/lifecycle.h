@@ -75,6 +75,7 @@ enum gw_event {
 	GW_EVENT_OUTCOME_COPIED,
 	GW_EVENT_OUTCOME_TIMEOUT,
 	GW_EVENT_CLAIM, /* another front-end takes the device over, in place (stateless mode) */
+	GW_EVENT_TAKEN, /* what this front-end had, or had claimed, is another's */
 	GW_EVENT_DEVICE_FAILED,
 	GW_EVENTS,
 };

@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
-#include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "godwit/error.h"
@@ -82,6 +81,8 @@ void gw_session_free(struct gw_session *session)
 	session->config.transfer_failed = NULL;
 	gw_session_cancel(session);
 	gw_session_drop_preflight(session);
+	gw_session_unclaim(session);
+	gw_session_keep(session);
 	if (session->dev)
 		session->ops->destroy(session->dev);
 	gw_source_remove(session->frozen_timer);
@@ -114,11 +115,7 @@ const struct gw_device_ops *gw_session_ops(const struct gw_session *session)
 
 int gw_session_connect(struct gw_session *session)
 {
-	int err = gw_lifecycle_step(&session->life, GW_EVENT_CONNECT);
-
-	if (!err)
-		session->claimed = false;
-	return err;
+	return gw_lifecycle_step(&session->life, GW_EVENT_CONNECT);
 }
 
 static void suspend_device(struct gw_session *session, enum gw_device_state before)
@@ -135,12 +132,8 @@ void gw_session_disconnect(struct gw_session *session)
 	enum gw_device_state before = session->life.device;
 
 	gw_session_drop_transfer(session, GW_EVENT_DISCONNECT);
+	gw_session_waive(session);
 	suspend_device(session, before);
-}
-
-static void stop_frozen_timer(struct gw_session *session)
-{
-	gw_source_remove(gw_take_ptr(session->frozen_timer));
 }
 
 static void note_start(struct gw_session *session)
@@ -161,7 +154,8 @@ static int commit(struct gw_session *session, enum gw_event event)
 	if (err)
 		return err;
 	gw_session_drop_transfer(session, event);
-	stop_frozen_timer(session);
+	gw_session_thaw(session);
+	gw_session_keep(session);
 	if (!runs && session->life.device == GW_DEVICE_RUNNING) {
 		session->ops->run(session->dev, session->why);
 		session->why = GW_RUN_RESUMED;
@@ -214,171 +208,35 @@ int gw_session_reset(struct gw_session *session)
 		return err;
 	gw_session_drop_preflight(session);
 	gw_session_drop_transfer(session, GW_EVENT_RESET);
-	stop_frozen_timer(session);
+	gw_session_thaw(session);
+	gw_session_unclaim(session);
+	gw_session_keep(session);
 	session->ops->reset(session->dev);
 	gw_parked_clear(&session->parked);
 	session->why = GW_RUN_FRESH;
 	return 0;
 }
 
-void gw_session_prepare(struct gw_session *session, bool on)
+void gw_session_tell_prepare(struct gw_session *session)
 {
-	session->announced = on;
-	if (session->ops->prepare(session->dev, on) < 0)
+	if (session->ops->prepare(session->dev, gw_session_collects(session)) < 0)
 		gw_warn("device %s: prepare: %s", session->ops->name, gw_last_error());
 }
 
-int gw_session_claim(struct gw_session *session)
+void gw_session_prepare(struct gw_session *session, bool on)
 {
-	int err = gw_lifecycle_step(&session->life, GW_EVENT_CLAIM);
+	bool collected = gw_session_collects(session);
 
-	if (!err) {
-		session->claimed = true;
-		stop_frozen_timer(session);
-	}
-	return err;
+	session->announced = on;
+	if (session->config.migration == GW_MIGRATION_STATEFUL || collected)
+		gw_session_tell_prepare(session);
 }
 
 void gw_session_device_failed(struct gw_session *session)
 {
 	gw_session_drop_transfer(session, GW_EVENT_DEVICE_FAILED);
-	stop_frozen_timer(session);
-}
-
-/* -- what became of a save ----------------------------------------------------------------- */
-
-static const enum gw_event outcome_events[] = {
-	[GW_OUTCOME_MOVED] = GW_EVENT_OUTCOME_MOVED,
-	[GW_OUTCOME_FAILED] = GW_EVENT_OUTCOME_FAILED,
-	[GW_OUTCOME_COPIED] = GW_EVENT_OUTCOME_COPIED,
-	[GW_OUTCOME_UNKNOWN] = GW_EVENT_OUTCOME_TIMEOUT,
-};
-
-const char *const gw_migration_words[] = {"stateful", "none", NULL};
-const char *const gw_on_save_words[] = {"hint", "move", "copy", NULL};
-const char *const gw_on_lost_outcome_words[] = {"keep", "drop", "resume", NULL};
-
-static const char *const outcome_names[] = {
-	[GW_OUTCOME_MOVED] = "moved",
-	[GW_OUTCOME_FAILED] = "failed",
-	[GW_OUTCOME_COPIED] = "copied",
-	[GW_OUTCOME_UNKNOWN] = "unknown",
-};
-
-const char *gw_outcome_name(enum gw_outcome outcome)
-{
-	return (unsigned)outcome < GW_ARRAY_LEN(outcome_names) ? outcome_names[outcome] : "?";
-}
-
-const char *gw_session_last_outcome(const struct gw_session *session)
-{
-	return session->has_outcome ? gw_outcome_name(session->outcome) : NULL;
-}
-
-static int settle_outcome(struct gw_session *session, enum gw_outcome outcome)
-{
-	int err = gw_lifecycle_step(&session->life, outcome_events[outcome]);
-
-	if (err)
-		return err;
-	session->has_outcome = true;
-	session->outcome = outcome;
-	stop_frozen_timer(session);
-	session->ops->outcome(session->dev, outcome);
-	return 0;
-}
-
-static bool is_last_save(const struct gw_session *session, const char *id)
-{
-	char text[2 * GW_STATE_ID_LEN + 1];
-
-	gw_transfer_print_id(text, session->last_save);
-	return session->has_saved && (!id || !strcasecmp(id, text));
-}
-
-int gw_session_outcome(struct gw_session *session, const char *id, enum gw_outcome outcome)
-{
-	if ((unsigned)outcome > GW_OUTCOME_UNKNOWN)
-		return gw_fail(EINVAL, "outcome %d is unknown", (int)outcome);
-	if (!is_last_save(session, id))
-		return gw_fail(ENOENT, "outcome: the last save was not %s", id ? id : "made yet");
-	if (!session->has_outcome || session->outcome == GW_OUTCOME_UNKNOWN)
-		return settle_outcome(session, outcome);
-	/* Whoever told the first one may have been acted upon. */
-	if (outcome != session->outcome)
-		return gw_fail(EALREADY, "outcome: that save has %s already",
-			       gw_outcome_name(session->outcome));
-	return 0;
-}
-
-static void on_frozen_timeout(void *opaque)
-{
-	static const enum gw_outcome lost[] = {
-		[GW_LOST_KEEP] = GW_OUTCOME_UNKNOWN,
-		[GW_LOST_DROP] = GW_OUTCOME_MOVED,
-		[GW_LOST_RESUME] = GW_OUTCOME_FAILED,
-	};
-	struct gw_session *session = opaque;
-
-	gw_warn("device %s: nobody told for %u ms what became of its save", session->ops->name,
-		session->config.frozen_timeout_ms);
-	if (settle_outcome(session, lost[session->config.on_lost_outcome]))
-		gw_warn("%s", gw_last_error());
-}
-
-void gw_session_freeze(struct gw_session *session)
-{
-	stop_frozen_timer(session);
-	session->frozen_ns = gw_clock_ns();
-	if (gw_loop_add_timer(session->loop, session->config.frozen_timeout_ms, on_frozen_timeout,
-			      session, &session->frozen_timer))
-		gw_error("device %s stays frozen until it is told: %s", session->ops->name,
-			 gw_last_error());
-}
-
-bool gw_session_is_frozen(const struct gw_session *session, struct gw_frozen_info *info)
-{
-	uint64_t timeout_ms = session->config.frozen_timeout_ms;
-
-	if (session->life.device != GW_DEVICE_FROZEN)
-		return false;
-	*info = (struct gw_frozen_info){
-		.ms = (gw_clock_ns() - session->frozen_ns) / GW_NS_PER_MS,
-		.on_lost = session->config.on_lost_outcome,
-	};
-	gw_transfer_print_id(info->id, session->last_save);
-	if (info->ms < timeout_ms)
-		info->left_ms = timeout_ms - info->ms;
-	return true;
-}
-
-void gw_session_set_migration(struct gw_session *session, enum gw_migration migration)
-{
-	session->config.migration = migration;
-}
-
-enum gw_migration gw_session_migration(const struct gw_session *session)
-{
-	return session->config.migration;
-}
-
-void gw_session_set_on_save(struct gw_session *session, enum gw_on_save on_save)
-{
-	session->config.on_save = on_save;
-}
-
-enum gw_on_save gw_session_on_save(const struct gw_session *session)
-{
-	return session->config.on_save;
-}
-
-int gw_session_may_migrate(const struct gw_session *session, const char *what)
-{
-	if (session->config.migration == GW_MIGRATION_NONE)
-		return gw_fail(EPERM,
-			       "%s: device %s may not migrate: its operator set --migration=none",
-			       what, session->ops->name);
-	return 0;
+	gw_session_thaw(session);
+	gw_session_keep(session);
 }
 
 /* -- kept between two starts --------------------------------------------------------------- */
@@ -410,9 +268,23 @@ void gw_session_drop_preflight(struct gw_session *session)
 		gw_preflight_finish(preflight);
 }
 
+/* Whatever it has, it keeps. */
+static int report_in_place(void *dev, enum gw_report_kind kind, struct gw_report *report)
+{
+	gw_report_list(report, "cannot_travel");
+	gw_report_end(report);
+	gw_report_number(report, "state_bytes", 0);
+	gw_report_number(report, "blackout_us", 0);
+	gw_report_text(report, "estimate", "stateless: the device stays in this process");
+	return 0;
+}
+
+static const struct gw_device_ops in_place_ops = {.report = report_in_place};
+
 int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, void *opaque)
 {
-	const struct gw_preflight as = {.ops = session->ops,
+	bool in_place = session->config.migration == GW_MIGRATION_STATELESS;
+	const struct gw_preflight as = {.ops = in_place ? &in_place_ops : session->ops,
 					.dev = session->dev,
 					.wake = session->wake,
 					.done = done,
@@ -443,7 +315,8 @@ void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
 
 bool gw_session_may_end(const struct gw_session *session)
 {
-	return !session->transfer && !session->claimed && session->life.device != GW_DEVICE_FROZEN;
+	return !session->transfer && !gw_session_is_promised(session) &&
+	       session->life.device != GW_DEVICE_FROZEN;
 }
 
 enum gw_device_state gw_session_device_state(const struct gw_session *session)

@@ -37,10 +37,14 @@ struct gw_transfer_info {
 
 #define GW_FROZEN_TIMEOUT_MS 60000
 
-/* How operators spell enum gw_migration, enum gw_on_save and enum gw_on_lost_outcome: in their
- * order, ended by NULL. */
-extern const char *const gw_migration_words[], *const gw_on_save_words[],
-						       *const gw_on_lost_outcome_words[];
+/* How operators spell the enums of godwit/device.h: in their order, ended by NULL. */
+extern const char *const gw_migration_words[];
+extern const char *const gw_on_save_words[];
+extern const char *const gw_on_lost_outcome_words[];
+extern const char *const gw_after_migration_words[];
+extern const char *const gw_on_save_words[];
+extern const char *const gw_on_lost_outcome_words[];
+extern const char *const gw_after_migration_words[];
 
 struct gw_session_config {
 	struct gw_loop *loop;
@@ -53,9 +57,17 @@ struct gw_session_config {
 	enum gw_on_lost_outcome on_lost_outcome;
 	unsigned frozen_timeout_ms; /* 0: GW_FROZEN_TIMEOUT_MS */
 	enum gw_migration migration;
+	enum gw_after_migration after_migration;
 	unsigned idle_timeout_ms; /* a transfer fails when no byte moved for so long; 0: never */
 	/* A transfer failed; called before CHECK is answered. */
 	void (*transfer_failed)(void *opaque, const struct gw_transfer_info *info);
+	/* Stateless mode: the session that offers @ticket and may change hands now, or NULL; and
+	 * the first ring of a session that has a claim is on: what it claimed comes in its place
+	 * (gw_session_hand_on()), or a negative errno. */
+	struct gw_session *(*find_offer)(void *opaque, const uint8_t *ticket);
+	int (*take_over)(void *opaque);
+	/* It was told that it moved away: what after_migration says is to be done. */
+	void (*moved)(void *opaque);
 	/* gw_device_event(); @data may be NULL. */
 	void (*event)(void *opaque, const char *name, const struct gw_report *data);
 	void *opaque;
@@ -125,22 +137,44 @@ void gw_session_set_migration(struct gw_session *session, enum gw_migration migr
 enum gw_migration gw_session_migration(const struct gw_session *session);
 void gw_session_set_on_save(struct gw_session *session, enum gw_on_save on_save);
 enum gw_on_save gw_session_on_save(const struct gw_session *session);
+enum gw_after_migration gw_session_after_migration(const struct gw_session *session);
 
-/* A frozen device waits to be told what became of its save. */
-struct gw_frozen_info {
-	char id[33];			 /* of the save, hexadecimal */
-	uint64_t ms;			 /* since when */
-	uint64_t left_ms;		 /* until on_lost is done; 0: that is over */
-	enum gw_on_lost_outcome on_lost; /* what is done then */
+/* After a save that may have moved it, a device waits. */
+struct gw_wait_info {
+	const char *what; /* "outcome": frozen; in place "claim", and then "start" elsewhere */
+	char id[33];	  /* of the save, hexadecimal */
+	uint64_t ms;	  /* since when */
+	uint64_t left_ms; /* until what follows is done; 0: that is over */
+	const char *then; /* "keep", "drop", "resume", "end" */
 };
-/* False: it is not frozen. */
-bool gw_session_is_frozen(const struct gw_session *session, struct gw_frozen_info *info);
+/* False: for nothing. */
+bool gw_session_waits(const struct gw_session *session, struct gw_wait_info *info);
 
 /* SUSPEND and RESUME, for transports that have the messages. */
 int gw_session_suspend(struct gw_session *session);
 int gw_session_resume(struct gw_session *session);
-/* Another front-end will take the device over in place: the process must not end until it has. */
-int gw_session_claim(struct gw_session *session);
+
+/*
+ * Stateless mode. A save offers the session to who brings its ticket (a load on another session of
+ * the same process), which claims it. Claimed, it does not let the process end.
+ */
+bool gw_session_offers(const struct gw_session *session, const uint8_t *ticket);
+/* Offered not long ago, or claimed: not for just anybody who connects. */
+bool gw_session_is_promised(const struct gw_session *session);
+/* @session's front-end is to have @offer. -EBUSY: somebody else is, or it runs. */
+int gw_session_claim(struct gw_session *session, struct gw_session *offer);
+/* What @session has claimed, or NULL. */
+struct gw_session *gw_session_claimed(const struct gw_session *session);
+/* A ring of @session starts: offer and claim end, and who had claimed it may not run. */
+void gw_session_keep(struct gw_session *session);
+/* The first ring is about to be on: if there is a claim, it is made good. */
+int gw_session_take_over(struct gw_session *session);
+/* For config.take_over: @session is reset and gone, what it had claimed is free to be put where it
+ * was. */
+void gw_session_hand_on(struct gw_session *session);
+/* Of the config's callbacks, for who puts it elsewhere. */
+void gw_session_set_opaque(struct gw_session *session, void *opaque);
+
 /* The device has told that it cannot go on; all its rings are stopped, or will never run. */
 void gw_session_device_failed(struct gw_session *session);
 

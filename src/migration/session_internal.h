@@ -20,7 +20,13 @@ struct gw_session {
 	struct gw_lifecycle life;
 	enum gw_why why; /* what run() will be told */
 	bool announced;	 /* gw_session_prepare(): a migration may be coming */
-	bool claimed;
+
+	/* Stateless mode (session_mode.c). */
+	bool offered; /* since when, and by which ticket */
+	uint64_t offered_ns;
+	uint8_t ticket[GW_STATE_ID_LEN];
+	struct gw_session *claim, *claimant; /* what it shall get; who shall get it */
+
 	struct gw_parked_list parked;
 
 	int wake; /* eventfd, written by the worker */
@@ -55,8 +61,18 @@ void gw_session_on_wake(void *opaque, int fd, uint32_t events);
 void gw_session_drop_transfer(struct gw_session *session, enum gw_event event);
 /* Parameters that are unset take the default profile's values: from now on they never change. */
 int gw_session_settle_params(struct gw_session *session);
-/* Not in mode none; @what is refused. */
+void gw_session_thaw(struct gw_session *session);
+
+/* session_mode.c. Not in mode none; @what is refused. */
 int gw_session_may_migrate(const struct gw_session *session, const char *what);
+/* Does the device collect state, as far as the session knows; and tell it so. */
+bool gw_session_collects(const struct gw_session *session);
+void gw_session_tell_prepare(struct gw_session *session);
+/* A save with this header begins. */
+void gw_session_offer(struct gw_session *session, const struct gw_state_header *header);
+/* Give up what it has claimed; then there is nothing here that could run. */
+void gw_session_unclaim(struct gw_session *session);
+void gw_session_waive(struct gw_session *session);
 void gw_session_freeze(struct gw_session *session);
 
 #endif

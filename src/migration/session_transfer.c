@@ -23,11 +23,15 @@ static int params_to_save(const struct gw_session *session, struct gw_params **p
 
 static int fill_header(const struct gw_session *session, struct gw_state_header *header)
 {
+	bool stateless = session->config.migration == GW_MIGRATION_STATELESS;
 	struct gw_params *params = NULL;
 	int err = 0, len = 0;
 
 	memcpy(header->implementation, session->implementation, sizeof(header->implementation));
-	header->mode = GW_MODE_STATEFUL;
+	header->mode = stateless ? GW_MODE_STATELESS : GW_MODE_STATEFUL;
+	if (stateless &&
+	    getrandom(header->ticket, sizeof(header->ticket), 0) != sizeof(header->ticket))
+		return gw_fail(errno ? errno : EIO, "transfer: no ticket: %s", strerror(errno));
 	if (getrandom(header->id, sizeof(header->id), 0) != sizeof(header->id))
 		return gw_fail(errno ? errno : EIO, "transfer: no random id: %s", strerror(errno));
 	if (!session->params)
@@ -85,6 +89,7 @@ static int start_transfer(struct gw_session *session, bool load, int fd)
 		memcpy(session->last_save, transfer->header.id, sizeof(session->last_save));
 		session->has_saved = true;
 		session->has_outcome = false;
+		gw_session_offer(session, &transfer->header);
 	}
 	return 0;
 }
@@ -160,6 +165,20 @@ static int complete_model(struct gw_session *session)
 	return err < 0 ? err : 0;
 }
 
+static struct gw_session *find_offer(const struct gw_session *session,
+				     const struct gw_state_header *header)
+{
+	struct gw_session *offer = NULL;
+
+	if (session->config.find_offer)
+		offer = session->config.find_offer(session->config.opaque, header->ticket);
+	if (!offer)
+		gw_fail(ENOENT, "load: the stream has a ticket in place of a state "
+				"(--migration=stateless), and no device of this process is offered "
+				"by it: the destination must connect to the source's own back-end");
+	return offer;
+}
+
 static int adopt(struct gw_session *session)
 {
 	const char *model = session->transfer->header.model;
@@ -167,6 +186,9 @@ static int adopt(struct gw_session *session)
 	int err;
 
 	gw_transfer_print_id(session->last.id, session->transfer->header.id);
+	if (session->transfer->header.mode == GW_MODE_STATELESS &&
+	    !find_offer(session, &session->transfer->header))
+		return -ENOENT;
 	if (!session->params)
 		return model[0] ? gw_fail(EINVAL, "load: the stream has a model, the device none")
 				: 0;
@@ -266,6 +288,8 @@ static enum gw_event event_of(const struct gw_session *session, const struct gw_
 		return GW_EVENT_TRANSFER_BAD;
 	if (transfer->load)
 		return GW_EVENT_LOAD_OK;
+	if (transfer->header.mode == GW_MODE_STATELESS)
+		return GW_EVENT_SAVE_OK;
 	return moving && session->ops->ownership == GW_EXCLUSIVE ? GW_EVENT_SAVE_OK_MOVING
 								 : GW_EVENT_SAVE_OK;
 }
@@ -286,6 +310,14 @@ static void settle_load(struct gw_session *session, struct gw_transfer *transfer
 	session->why = GW_RUN_LOADED;
 }
 
+static void settle_failed_save(struct gw_session *session, const struct gw_transfer *transfer)
+{
+	if (transfer->header.mode == GW_MODE_STATELESS)
+		gw_session_keep(session);
+	else
+		session->ops->outcome(session->dev, GW_OUTCOME_FAILED);
+}
+
 /* The worker has been joined. The transfer is no more; its verdict is in session->last. */
 static void settle_transfer(struct gw_session *session)
 {
@@ -295,7 +327,7 @@ static void settle_transfer(struct gw_session *session)
 		settle_load(session, transfer);
 	/* A whole one may be of use to somebody, even if nobody here waits for it any more. */
 	else if (!transfer->whole)
-		session->ops->outcome(session->dev, GW_OUTCOME_FAILED);
+		settle_failed_save(session, transfer);
 	fill_info(session, transfer);
 	if (transfer->result) {
 		gw_warn("%s failed: %s", transfer->load ? "load" : "save", session->last.reason);
@@ -336,6 +368,19 @@ static void finish_cancelled(struct gw_session *session)
 	tell_yielded(session);
 }
 
+/* A stream that has proved to be whole, and brought a ticket. */
+static void claim(struct gw_session *session, struct gw_transfer *transfer)
+{
+	struct gw_session *offer;
+
+	if (!transfer->load || transfer->result || transfer->header.mode != GW_MODE_STATELESS)
+		return;
+	offer = find_offer(session, &transfer->header);
+	transfer->result = offer ? gw_session_claim(session, offer) : -ENOENT;
+	if (transfer->result)
+		snprintf(transfer->reason, sizeof(transfer->reason), "%s", gw_last_error());
+}
+
 static void finish(struct gw_session *session)
 {
 	enum gw_event event;
@@ -345,6 +390,7 @@ static void finish(struct gw_session *session)
 		return;
 	}
 	gw_transfer_join(session->transfer);
+	claim(session, session->transfer);
 	event = event_of(session, session->transfer);
 	settle_transfer(session);
 	gw_lifecycle_step(&session->life, event);

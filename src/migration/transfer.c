@@ -73,6 +73,8 @@ static int save_stream(struct gw_transfer *transfer, struct gw_state_writer *wri
 {
 	int err = gw_state_writer_phase(writer, GW_PHASE_STOPPED);
 
+	if (transfer->header.mode == GW_MODE_STATELESS)
+		return err ? err : gw_state_writer_end(writer);
 	if (!err)
 		err = gw_parked_save(&transfer->parked, writer);
 	if (!err) {
@@ -106,7 +108,8 @@ static int save_foreign(struct gw_transfer *transfer)
 static int save(struct gw_transfer *transfer)
 {
 	struct gw_state_writer *writer = NULL;
-	int err = save_foreign(transfer);
+	bool stateless = transfer->header.mode == GW_MODE_STATELESS;
+	int err = stateless ? -ENOENT : save_foreign(transfer);
 
 	if (err != -ENOENT)
 		return err;
@@ -153,6 +156,14 @@ static int load_device(struct gw_transfer *transfer, struct gw_state_reader *rea
 	return 0;
 }
 
+/* The device's state is where it is; what the stream has beside its ticket would be lost. */
+static int load_ticket(struct gw_state_reader *reader)
+{
+	static const struct gw_state_handler nothing[] = {{.layout = NULL}};
+
+	return gw_state_read(reader, nothing, NULL);
+}
+
 static int load(struct gw_transfer *transfer)
 {
 	struct gw_state_reader *reader = NULL;
@@ -166,7 +177,8 @@ static int load(struct gw_transfer *transfer)
 		err = ask_to_adopt(transfer);
 	}
 	if (!err)
-		err = load_device(transfer, reader);
+		err = transfer->header.mode == GW_MODE_STATELESS ? load_ticket(reader)
+								 : load_device(transfer, reader);
 	gw_state_reader_free(reader);
 	return err;
 }

@@ -54,6 +54,10 @@ static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 		.on_lost_outcome = backend->config.on_lost_outcome,
 		.frozen_timeout_ms = backend->config.frozen_timeout_ms,
 		.migration = backend->config.migration,
+		.after_migration = backend->config.after_migration,
+		.find_offer = gw_backend_find_offer,
+		.take_over = gw_backend_take_over,
+		.moved = gw_backend_moved,
 		.transfer_failed = gw_backend_transfer_failed,
 		.event = gw_backend_device_event,
 		.opaque = seat,
@@ -77,12 +81,25 @@ static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 	return 0;
 }
 
+/* Where a device may change hands there is room for who shall have it. */
+static unsigned connections_max(const struct gw_backend *backend)
+{
+	unsigned max = backend->config.max_connections;
+
+	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
+		if (gw_session_migration(seat->session) == GW_MIGRATION_STATELESS)
+			return 2 * max;
+	}
+	return max;
+}
+
+/* But for those that wait for one front-end, which has a seat already or will come to one. */
 static unsigned count_seats(const struct gw_backend *backend)
 {
 	unsigned count = 0;
 
 	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next)
-		count++;
+		count += seat->dialog || seat->releasing || !gw_session_is_promised(seat->session);
 	return count;
 }
 
@@ -95,11 +112,30 @@ static struct gw_seat *find_seat(struct gw_backend *backend, const struct gw_dia
 	return NULL;
 }
 
+static struct gw_seat *find_free(const struct gw_backend *backend)
+{
+	for (struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
+		if (!seat->dialog && !seat->releasing && !gw_session_is_promised(seat->session))
+			return seat;
+	}
+	return NULL;
+}
+
+/* What its front-end has left is waited for, if the next one is to have it. */
+static bool is_draining(const struct gw_backend *backend)
+{
+	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
+		if (seat->releasing && !gw_session_is_promised(seat->session))
+			return backend->config.reconnect;
+	}
+	return false;
+}
+
 /* A free seat, or a new one, or NULL: then the dialog waits until one is free. */
 static int take_seat(struct gw_backend *backend, struct gw_seat **seat)
 {
-	*seat = find_seat(backend, NULL);
-	if (*seat || count_seats(backend) >= backend->config.max_connections)
+	*seat = find_free(backend);
+	if (*seat || is_draining(backend) || count_seats(backend) >= connections_max(backend))
 		return 0;
 	return seat_new(backend, seat);
 }
@@ -208,6 +244,27 @@ static void maybe_end(void *opaque)
 		look_again(backend);
 }
 
+/* Nobody will come back to it: for what, or since it is elsewhere. */
+static bool is_over(const struct gw_seat *seat)
+{
+	bool gone = gw_session_device_state(seat->session) == GW_DEVICE_GONE;
+
+	return !seat->dialog && !seat->releasing && (gone || !seat->backend->config.reconnect) &&
+	       gw_session_may_end(seat->session);
+}
+
+/* The first session of a back-end that ends now is still shown until it has ended. */
+void gw_backend_sweep(struct gw_backend *backend)
+{
+	struct gw_seat *next;
+
+	for (struct gw_seat *seat = backend->seats; seat && backend->dialogs; seat = next) {
+		next = seat->next;
+		if (is_over(seat))
+			seat_remove(backend, seat);
+	}
+}
+
 /*
  * Dialogs come and go.
  */
@@ -217,9 +274,7 @@ static void seat_is_free(void *opaque, int result)
 	struct gw_backend *backend = seat->backend;
 
 	seat->releasing = false;
-	/* The first session of a back-end that ends now is still shown until it has ended. */
-	if (!backend->config.reconnect && backend->dialogs && gw_session_may_end(seat->session))
-		seat_remove(backend, seat);
+	gw_backend_sweep(backend);
 	for (struct gw_dialog *dialog = backend->dialogs; dialog; dialog = dialog->next) {
 		if (!dialog->instance && !gw_conn_is_closed(dialog->conn))
 			seat_dialog(backend, dialog);
@@ -277,9 +332,9 @@ static void on_connection(void *opaque, int fd)
 	struct gw_backend *backend = opaque;
 	GW_AUTO_FD int owned = fd;
 
-	if (count_present(backend) >= backend->config.max_connections) {
+	if (count_present(backend) >= connections_max(backend)) {
 		gw_warn("vhost-user: a connection more than the %u that are served; closing it",
-			backend->config.max_connections);
+			connections_max(backend));
 		return;
 	}
 	gw_info("vhost-user: a front-end connected");

@@ -48,6 +48,13 @@ int gw_backend_find_seat(const struct gw_backend *backend, const json_t *argumen
 /* backend_state.c: a stopped session's state into a descriptor, or out of one. */
 int gw_backend_save_state(void *opaque, const json_t *arguments, json_t **result);
 int gw_backend_load_state(void *opaque, const json_t *arguments, json_t **result);
+/* Seats that nobody has any use for end. */
+void gw_backend_sweep(struct gw_backend *backend);
+/* backend_migration.c, likewise: what is left of a device that has moved. */
+void gw_backend_moved(void *opaque);
+/* backend_claim.c: stateless mode, as in struct gw_session_config; @opaque is a seat. */
+struct gw_session *gw_backend_find_offer(void *opaque, const uint8_t *ticket);
+int gw_backend_take_over(void *opaque);
 /* backend_migration.c: commands about migration. */
 gw_control_fn gw_backend_migration_outcome;
 gw_control_fn gw_backend_migration_set;

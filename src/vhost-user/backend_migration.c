@@ -115,3 +115,30 @@ int gw_backend_migration_set(void *opaque, const json_t *arguments, json_t **res
 		gw_session_set_on_save(seat->session, (enum gw_on_save)on_save);
 	return 0;
 }
+
+/* -- afterwards ---------------------------------------------------------------------------- */
+
+static bool is_alone(const struct gw_seat *seat)
+{
+	return seat->backend->seats == seat && !seat->next;
+}
+
+void gw_backend_moved(void *opaque)
+{
+	struct gw_seat *seat = opaque;
+
+	switch (gw_session_after_migration(seat->session)) {
+	case GW_AFTER_WAIT:
+		break;
+	case GW_AFTER_EXIT:
+		gw_info("vhost-user: the device has moved away%s",
+			is_alone(seat) ? "; ending" : ", others are served");
+		if (is_alone(seat))
+			gw_loop_quit(seat->backend->loop, 0);
+		break;
+	case GW_AFTER_RESET:
+		if (gw_instance_reset(seat->instance))
+			gw_error("vhost-user: the device that moved away: %s", gw_last_error());
+		break;
+	}
+}

@@ -152,13 +152,14 @@ int gw_handle_set_vring_enable(struct gw_dialog *dialog, struct gw_call *call)
 	uint32_t on = call->payload->state.num;
 	struct gw_queue_change change = {.what = GW_QUEUE_ENABLE, .enable = on};
 	struct gw_ring *ring = gw_call_ring(dialog, call);
+	bool starts = gw_queue_is_started(ring->queue) || ring->due;
 	int err = 0;
 
 	if (on > 1)
 		return gw_fail(EINVAL, "ring %u: %u, expected 0 or 1", ring->index, on);
-	if (on && gw_queue_is_started(ring->queue))
+	if (on && starts)
 		err = gw_call_yield(dialog, GW_EVENT_RING_ON);
-	if (!err && on && gw_queue_is_started(ring->queue))
+	if (!err && on && starts)
 		err = gw_instance_ring_on(dialog->instance, ring);
 	return err ? err : change_ring(dialog, call, &change);
 }

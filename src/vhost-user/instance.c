@@ -198,14 +198,47 @@ int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, vo
 	return -EINPROGRESS;
 }
 
+void gw_instance_exchange(struct gw_instance *a, struct gw_instance *b)
+{
+	struct gw_session *session = a->session;
+
+	a->session = b->session;
+	b->session = session;
+	gw_upcalls_exchange(a, b);
+	/* Devices of one kind, but what one was told the other does not know. */
+	a->negotiated = b->negotiated = false;
+}
+
+/* The device runs here; for those that waited for it that is as if they were started now. */
+static void start_due(struct gw_instance *instance)
+{
+	for (unsigned i = 0; i < instance->ring_count; i++) {
+		struct gw_ring *ring = &instance->rings[i];
+
+		if (!ring->due)
+			continue;
+		ring->due = false;
+		if (gw_ring_start(ring))
+			gw_error("%s: ring %u: %s", instance->ops->name, i, gw_last_error());
+	}
+}
+
+static int begin_running(struct gw_instance *instance)
+{
+	int err = gw_session_take_over(instance->session);
+
+	if (!err)
+		err = gw_session_ring_on(instance->session);
+	return err;
+}
+
 int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring)
 {
 	int err;
 
 	if (instance->running && !instance->failing)
 		return 0;
-	err = instance->failing ? gw_fail(EIO, "the device has failed")
-				: gw_session_ring_on(instance->session);
+	err = instance->failing ? gw_fail(EIO, "the device has failed") : begin_running(instance);
 	if (err) {
 		/* Front-ends only note that a start failed, and the guest hangs. */
 		gw_error("%s: ring %u may not run: %s", instance->ops->name, ring->index,
@@ -213,13 +246,14 @@ int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring
 		return err;
 	}
 	instance->running = true;
+	start_due(instance);
 	return 0;
 }
 
 int gw_instance_all_on(struct gw_instance *instance)
 {
 	for (unsigned i = 0; i < instance->ring_count; i++) {
-		if (gw_queue_is_started(instance->rings[i].queue))
+		if (gw_queue_is_started(instance->rings[i].queue) || instance->rings[i].due)
 			return gw_instance_ring_on(instance, &instance->rings[i]);
 	}
 	return 0;

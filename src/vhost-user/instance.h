@@ -39,6 +39,7 @@ struct gw_ring {
 	unsigned index;
 	bool busy;  /* its queue owes an answer */
 	bool in_op; /* the operation waits for it */
+	bool due;   /* it was started, but what it serves has yet to be taken over */
 	bool addr_set;
 	uint64_t desc, avail, used; /* as SET_VRING_ADDR gave them */
 	uint64_t stop_ns;	    /* since when */
@@ -114,7 +115,8 @@ int gw_ring_stop(struct gw_ring *ring, const char *why, gw_instance_done *done, 
 int gw_instance_stop_all(struct gw_instance *instance, const char *why, gw_instance_done *done,
 			 void *opaque);
 
-/* A stopped ring starts, with what was parked in the session. */
+/* A stopped ring starts, with what was parked in the session. If that is to be taken over from
+ * another connection, and does not yet run here, the ring starts when it does. */
 int gw_ring_start(struct gw_ring *ring);
 /* @ring is about to be both started and enabled: may the device run? Commits the first time. */
 int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring);
@@ -122,6 +124,8 @@ int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring
 int gw_instance_all_on(struct gw_instance *instance);
 /* The device says that it cannot go on: all rings break and stop, then the session is told. */
 void gw_instance_fail(struct gw_instance *instance);
+/* Each gets the other's session; no ring of either is started. */
+void gw_instance_exchange(struct gw_instance *a, struct gw_instance *b);
 /* After all rings are stopped: as created. */
 int gw_instance_reset(struct gw_instance *instance);
 

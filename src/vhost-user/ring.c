@@ -173,6 +173,7 @@ static int stop_one(struct gw_ring *ring, const char *why)
 {
 	int result;
 
+	ring->due = false;
 	if (!gw_queue_is_started(ring->queue))
 		return 0;
 	if (!ring->stop_reason)
@@ -228,11 +229,25 @@ static int hand_back(void *opaque, const struct gw_parked *parked)
 	return gw_queue_parked_add(opaque, parked);
 }
 
+/* What can be wrong with it is said now. */
+static int start_later(struct gw_ring *ring)
+{
+	int err = gw_queue_check(ring->queue);
+
+	ring->due = !err;
+	return err;
+}
+
 int gw_ring_start(struct gw_ring *ring)
 {
 	struct gw_instance *instance = ring->instance;
 	bool first = !gw_instance_any_started(instance);
-	int err = gw_session_unpark(instance->session, ring->index, hand_back, ring->queue);
+	int err;
+
+	if (gw_session_claimed(instance->session))
+		return start_later(ring);
+	gw_session_keep(instance->session);
+	err = gw_session_unpark(instance->session, ring->index, hand_back, ring->queue);
 
 	if (!err)
 		err = gw_queue_start(ring->queue);

@@ -98,23 +98,24 @@ static json_t *status_of_device(const struct gw_instance *instance)
 /* What it needs from outside to go on. */
 static json_t *status_of_wait(const struct gw_session *session)
 {
-	struct gw_frozen_info info;
+	struct gw_wait_info info;
 
-	if (!gw_session_is_frozen(session, &info))
+	if (!gw_session_waits(session, &info))
 		return json_null();
-	return json_pack("{s:s, s:s, s:I, s:I, s:s}", "for", "outcome", "id", info.id, "ms",
+	return json_pack("{s:s, s:s, s:I, s:I, s:s}", "for", info.what, "id", info.id, "ms",
 			 (json_int_t)info.ms, "left_ms", (json_int_t)info.left_ms, "then",
-			 gw_on_lost_outcome_words[info.on_lost]);
+			 info.then);
 }
 
 static json_t *status_of_migration(const struct gw_session *session)
 {
 	bool exclusive = gw_session_ops(session)->ownership == GW_EXCLUSIVE;
 
-	return json_pack("{s:s, s:s, s:s, s:s?, s:o}", "mode",
+	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:o}", "mode",
 			 gw_migration_words[gw_session_migration(session)], "ownership",
 			 exclusive ? "exclusive" : "shared", "on_save",
-			 gw_on_save_words[gw_session_on_save(session)], "outcome",
+			 gw_on_save_words[gw_session_on_save(session)], "after",
+			 gw_after_migration_words[gw_session_after_migration(session)], "outcome",
 			 gw_session_last_outcome(session), "waits", status_of_wait(session));
 }
 

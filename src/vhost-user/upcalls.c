@@ -61,6 +61,24 @@ void gw_upcalls_delist(struct gw_instance *instance)
 	news_free(take_news_locked(instance));
 }
 
+static void set_device_locked(struct gw_instance *instance, const struct gw_instance *as)
+{
+	instance->dev = as->dev;
+	instance->news = as->news;
+	instance->news_end = as->news ? as->news_end : &instance->news;
+	instance->news_count = as->news_count;
+	instance->news_lost = as->news_lost;
+}
+
+void gw_upcalls_exchange(struct gw_instance *a, struct gw_instance *b)
+{
+	GW_LOCK_SCOPE(&lock);
+	const struct gw_instance before = *a;
+
+	set_device_locked(a, b);
+	set_device_locked(b, &before);
+}
+
 static struct gw_instance *find_locked(const void *dev)
 {
 	struct gw_instance *instance = instances;

@@ -79,6 +79,8 @@ typedef void gw_queue_done(void *opaque, int result);
 int gw_queue_change(struct gw_queue *queue, const struct gw_queue_change *change,
 		    gw_queue_done *done, void *opaque);
 
+/* While stopped: could it start with what is set? */
+int gw_queue_check(struct gw_queue *queue);
 /* Start the thread; the ring is looked at at once. Needs num, addr, mem. */
 int gw_queue_start(struct gw_queue *queue);
 /* Stop popping and wait for what is in flight; @done(@opaque, 0) on the control thread when the

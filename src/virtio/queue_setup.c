@@ -261,6 +261,11 @@ static int set_up_waiting(struct gw_queue *queue)
 	return 0;
 }
 
+int gw_queue_check(struct gw_queue *queue)
+{
+	return set_up_ring(queue);
+}
+
 int gw_queue_set_up(struct gw_queue *queue)
 {
 	int err;

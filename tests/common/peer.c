@@ -41,6 +41,7 @@ static void make_backend(struct peer *peer, const struct peer_options *options)
 		.on_lost_outcome = options->on_lost_outcome,
 		.frozen_timeout_ms = options->frozen_timeout_ms,
 		.migration = options->migration,
+		.after_migration = options->after_migration,
 		.program = "godwit-test",
 		.version = "0",
 	};

@@ -31,6 +31,7 @@ struct peer_options {
 	enum gw_on_lost_outcome on_lost_outcome;
 	unsigned frozen_timeout_ms;
 	enum gw_migration migration;
+	enum gw_after_migration after_migration;
 };
 
 /* Listens on a socket in a directory of its own. One back-end, many front-ends if it allows it. */

@@ -18,20 +18,21 @@ static struct peer peer;
 static struct operator operator;
 static struct gw_frontend *frontend;
 
-static void start(unsigned connections)
+static void start(unsigned connections, enum gw_after_migration after)
 {
 	peer_start(&peer, &(struct peer_options){.ops = &exclusive,
 						 .control = true,
 						 .reconnect = true,
 						 .connections = connections,
-						 .on_save = GW_ON_SAVE_MOVE});
+						 .on_save = GW_ON_SAVE_MOVE,
+						 .after_migration = after});
 	operator_open(&operator, peer.control);
 	frontend = peer_frontend(&peer);
 }
 
 static int setup(void **state)
 {
-	start(1);
+	start(1, GW_AFTER_WAIT);
 	return 0;
 }
 
@@ -154,7 +155,7 @@ static void one_of_two(void **state)
 	json_t *status, *sessions;
 	const char *states[2];
 
-	start(2);
+	start(2, GW_AFTER_WAIT);
 	save();
 	other = peer_connect(&peer);
 	refused(OUTCOME("\"outcome\":\"moved\""), "several sessions");
@@ -174,6 +175,42 @@ static void one_of_two(void **state)
 	gw_frontend_free(other);
 }
 
+/* Although its front-end is connected. */
+static void ends_afterwards(void **state)
+{
+	start(1, GW_AFTER_EXIT);
+	save();
+	operator_do(&operator, OUTCOME("\"outcome\":\"moved\""));
+	operator_close(&operator);
+	assert_int_equal(peer_join(&peer), 0);
+	gw_frontend_free(frontend);
+}
+
+/* But not for a migration that failed. */
+static void does_not_end_afterwards(void **state)
+{
+	start(1, GW_AFTER_EXIT);
+	save();
+	operator_do(&operator, OUTCOME("\"outcome\":\"failed\""));
+	ok(gw_frontend_start(frontend));
+	assert_session("migration.after", "exit");
+}
+
+static void is_fresh_afterwards(void **state)
+{
+	unsigned resets;
+
+	start(1, GW_AFTER_RESET);
+	save();
+	resets = atomic_load(&peer.script->resets);
+	operator_do(&operator, OUTCOME("\"outcome\":\"moved\""));
+	assert_session("device_state", "fresh");
+	assert_session("migration.outcome", "moved");
+	assert_int_equal(atomic_load(&peer.script->resets), resets + 1);
+	ok(gw_frontend_start(frontend));
+	assert_int_equal(atomic_load(&peer.script->runs[GW_RUN_FRESH]), 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -183,6 +220,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(too_late, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_copy_is_not_waited_for, setup, teardown),
 		cmocka_unit_test_teardown(one_of_two, teardown),
+		cmocka_unit_test(ends_afterwards),
+		cmocka_unit_test_teardown(does_not_end_afterwards, teardown),
+		cmocka_unit_test_teardown(is_fresh_afterwards, teardown),
 	};
 
 	gw_log_set_level(GW_LOG_OFF);

@@ -146,23 +146,6 @@ static void test_nobody_tells(void **state)
 	}
 }
 
-static void test_claimed(void **state)
-{
-	struct toy_rig rig;
-
-	(void)state;
-	saved(&rig, &moving, GW_EXCLUSIVE);
-	assert_int_equal(gw_session_claim(rig.session), 0);
-	gw_session_disconnect(rig.session);
-	assert_false(gw_session_may_end(rig.session));
-	assert_int_equal(gw_session_connect(rig.session), 0);
-	assert_int_equal(gw_session_ring_on(rig.session), 0);
-	gw_session_last_ring_off(rig.session);
-	gw_session_disconnect(rig.session);
-	assert_true(gw_session_may_end(rig.session));
-	toy_rig_free(&rig);
-}
-
 static void test_failed_device(void **state)
 {
 	struct toy_rig rig;
@@ -190,7 +173,6 @@ int main(void)
 		cmocka_unit_test(test_who_freezes),
 		cmocka_unit_test(test_announced_means_moving),
 		cmocka_unit_test(test_nobody_tells),
-		cmocka_unit_test(test_claimed),
 		cmocka_unit_test(test_failed_device),
 	};
 
