@@ -21,6 +21,7 @@
 #include "godwit/backend.h"
 #include "godwit/error.h"
 #include "godwit/loop.h"
+#include "migration/session.h"
 
 #define CONTROL_SUFFIX ".control"
 #define NO_FD	       UINT_MAX
@@ -36,6 +37,8 @@ struct common {
 	const char *state_key;
 	const char *socket_group;
 	bool syslog, debug, foreground;
+	int migration, on_save, on_lost_outcome, after_migration; /* enums of godwit/device.h */
+	unsigned frozen_timeout;				  /* s; 0: the default */
 	struct gw_instance_options instance;
 	bool print_migration_info, check_migration;
 	bool print_capabilities, help, help_all, version;
@@ -43,6 +46,8 @@ struct common {
 
 /* In the order of enum gw_log_level. */
 static const char *const log_words[] = {"off", "error", "warn", "info", "debug", "trace", NULL};
+
+#define FROZEN_TIMEOUT_MAX (24 * 60 * 60) /* a day: then nobody is coming */
 
 #define AT(member) offsetof(struct common, member)
 static const struct gw_option common_options[] = {
@@ -66,6 +71,16 @@ static const struct gw_option common_options[] = {
 	{"d", NULL, "", AT(debug), GW_OPTION_FLAG, .letter = 'd', .instead = "--log-level=debug"},
 	{"f", NULL, "", AT(foreground), GW_OPTION_FLAG, .letter = 'f',
 	 .instead = "nothing, this program stays in the foreground"},
+	{"migration", "MODE", "stateful, none, stateless [stateful]", AT(migration), GW_OPTION_WORD,
+	 .words = gw_migration_words, .rare = true},
+	{"on-save", "WHAT", "hint, move, copy: what one side owns [hint]", AT(on_save),
+	 GW_OPTION_WORD, .words = gw_on_save_words, .rare = true},
+	{"frozen-timeout", "S", "time to be told whether it moved [60]", AT(frozen_timeout),
+	 GW_OPTION_NUMBER, .min = 1, .max = FROZEN_TIMEOUT_MAX, .rare = true},
+	{"on-lost-outcome", "WHAT", "keep, drop, resume: if nobody told [keep]",
+	 AT(on_lost_outcome), GW_OPTION_WORD, .words = gw_on_lost_outcome_words, .rare = true},
+	{"after-migration", "WHAT", "wait, exit, reset: the source [wait]", AT(after_migration),
+	 GW_OPTION_WORD, .words = gw_after_migration_words, .rare = true},
 	{"migration-model", "NAME", "be an instance of this device model", AT(instance.model),
 	 GW_OPTION_STRING, .rare = true},
 	{"migration-profile", "NAME", "with this profile; --m-PARAM=VALUE overrides it",
@@ -262,6 +277,11 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 		.program = daemon->program,
 		.version = GODWIT_VERSION,
 		.state_key = common->state_key ? key : NULL,
+		.migration = (enum gw_migration)common->migration,
+		.on_save = (enum gw_on_save)common->on_save,
+		.on_lost_outcome = (enum gw_on_lost_outcome)common->on_lost_outcome,
+		.after_migration = (enum gw_after_migration)common->after_migration,
+		.frozen_timeout_ms = common->frozen_timeout * 1000,
 	};
 	int err;
 
