@@ -231,9 +231,14 @@ static void tell_ops(const struct fs *fs, struct gw_report *report)
 
 /* -- all ----------------------------------------------------------------------------------- */
 
+/* As --state-format has them. */
+static const char *const format_names[] = {
+	[FS_STATE_GODWIT] = "godwit", [FS_STATE_VIRTIOFSD_V2] = "virtiofsd-v2"};
+
 static void tell_status(const struct fs *fs, struct gw_report *report)
 {
 	gw_report_flag(report, "mounted", fs->session.initialised);
+	gw_report_text(report, "state_format", format_names[fs->host->state_format]);
 	for (size_t i = 0; i < GW_ARRAY_LEN(numbers); i++)
 		gw_report_number(report, numbers[i].name, numbers[i].get(fs));
 	tell_slow(fs, report);
