@@ -20,6 +20,7 @@ static const struct {
 	{"load", gw_cli_load, "bring a device's state from a file into a back-end"},
 	{"save", gw_cli_save, "take a device's state out of a back-end into a file"},
 	{"state", gw_cli_state, "look into device states in files"},
+	{"migrate", gw_cli_migrate, "move a guest to another QEMU, checked before and after"},
 	{"preflight", gw_cli_preflight, "ask what would not survive a migration now"},
 	{"stats", gw_cli_stats, "print a back-end's counters as Prometheus reads them"},
 	{"status", gw_cli_status, "show what back-ends are doing"},

@@ -271,6 +271,9 @@ class Lab:
             *("-append", " ".join(append), "-no-reboot"),
             *("-serial", f"file:{self.dir / name}.console.log"),
             *("-chardev", f"socket,id=line,path={self.dir / name}.line", "-serial", "chardev:line"),
+            # A second monitor, for whoever else drives this machine.
+            *("-chardev", f"socket,id=op,path={self.dir / name}.monitor,server=on,wait=off"),
+            *("-mon", "op,mode=control"),
         ]
 
     def _start(self, name: str, options: list[str], share: Path) -> tuple[qemu.Qemu, guest.Channel]:

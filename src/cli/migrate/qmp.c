@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/migrate/qmp.c - conversations with QEMUs and back-ends, several at a time. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/migrate/qmp.h"
+#include "godwit/error.h"
+
+/* Two QEMUs, and the back-ends of both (MG_DEVICES_MAX each), and the signals. */
+#define POLLED_MAX 256
+#define FIRST_SIZE 4096u
+
+/* -- the end of a conversation -------------------------------------------------------------- */
+
+static int over(struct mg_qmp *qmp, int err)
+{
+	gw_close(&qmp->fd);
+	qmp->err = err;
+	snprintf(qmp->reason, sizeof(qmp->reason), "%s", gw_last_error());
+	return err;
+}
+
+static int is_over(const struct mg_qmp *qmp)
+{
+	return gw_fail(-qmp->err, "%s", qmp->reason);
+}
+
+/* -- messages ------------------------------------------------------------------------------- */
+
+static void take_event(struct mg_qmp *qmp, const json_t *message, const char *name)
+{
+	if (qmp->group->on_event)
+		qmp->group->on_event(qmp->group->opaque, qmp, name,
+				     json_object_get(message, "data"));
+}
+
+/* An answer to a request that was given up is dropped. */
+static int take_reply(struct mg_qmp *qmp, json_t *message)
+{
+	const json_t *id = json_object_get(message, "id");
+
+	const char *refusal =
+		json_string_value(json_object_get(json_object_get(message, "error"), "desc"));
+
+	if (!qmp->greeted && refusal)
+		return gw_fail(EREMOTEIO, "%s: %.256s", qmp->where, refusal);
+	if (!json_is_integer(id))
+		return gw_fail(EPROTO, "%s: an answer that does not say to what", qmp->where);
+	if (json_integer_value(id) == qmp->asked && !qmp->reply)
+		qmp->reply = json_incref(message);
+	return 0;
+}
+
+static int take_message(struct mg_qmp *qmp, json_t *message)
+{
+	const char *event = json_string_value(json_object_get(message, "event"));
+
+	if (event)
+		take_event(qmp, message, event);
+	else if (json_is_object(json_object_get(message, "QMP")))
+		qmp->greeted = true;
+	else
+		return take_reply(qmp, message);
+	return 0;
+}
+
+static int parse_message(struct mg_qmp *qmp, size_t len)
+{
+	json_t *message;
+	int err;
+
+	if (strspn(qmp->in, " \t\r\n") >= len)
+		return 0;
+	message = json_loadb(qmp->in, len, JSON_REJECT_DUPLICATES, NULL);
+	err = json_is_object(message)
+		      ? take_message(qmp, message)
+		      : gw_fail(EPROTO, "%s: what answers does not speak QMP", qmp->where);
+	json_decref(message);
+	return err;
+}
+
+/* A message ends with a line, but a monitor may spread one over several (pretty=on): with the
+ * first line at whose end no bracket is open. */
+static bool find_end(struct mg_qmp *qmp)
+{
+	while (qmp->scanned < qmp->len) {
+		char c = qmp->in[qmp->scanned++];
+
+		if (qmp->escaped)
+			qmp->escaped = false;
+		else if (qmp->in_string && c == '\\')
+			qmp->escaped = true;
+		else if (c == '"')
+			qmp->in_string = !qmp->in_string;
+		else if (!qmp->in_string && (c == '{' || c == '['))
+			qmp->depth++;
+		else if (!qmp->in_string && (c == '}' || c == ']') && qmp->depth)
+			qmp->depth--;
+		else if (c == '\n' && !qmp->in_string && !qmp->depth)
+			return true;
+	}
+	return false;
+}
+
+static int take_messages(struct mg_qmp *qmp)
+{
+	while (find_end(qmp)) {
+		int err = parse_message(qmp, qmp->scanned);
+
+		if (err)
+			return err;
+		qmp->len -= qmp->scanned;
+		memmove(qmp->in, qmp->in + qmp->scanned, qmp->len);
+		qmp->scanned = 0;
+	}
+	return 0;
+}
+
+/* There is always a zero behind what was received. */
+static int make_room(struct mg_qmp *qmp)
+{
+	size_t size = GW_MAX(qmp->size * 2, FIRST_SIZE);
+	char *in;
+
+	if (qmp->len + 1 < qmp->size)
+		return 0;
+	if (size > MG_MESSAGE_MAX)
+		return gw_fail(EPROTO, "%s: a message of more than %u bytes", qmp->where,
+			       MG_MESSAGE_MAX / 2);
+	in = realloc(qmp->in, size);
+	if (!in)
+		return gw_fail(ENOMEM, "no memory for a message of %zu bytes", size);
+	qmp->in = in;
+	qmp->size = size;
+	return 0;
+}
+
+static int receive(struct mg_qmp *qmp)
+{
+	ssize_t n;
+	int err = make_room(qmp);
+
+	if (err)
+		return err;
+	n = recv(qmp->fd, qmp->in + qmp->len, qmp->size - 1 - qmp->len, 0);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR
+			       ? 0
+			       : gw_fail(errno, "%s: %s", qmp->where, strerror(errno));
+	if (n == 0)
+		return gw_fail(ECONNRESET, "%s: the connection was closed", qmp->where);
+	qmp->len += (size_t)n;
+	qmp->in[qmp->len] = 0;
+	return take_messages(qmp);
+}
+
+/* -- listening ------------------------------------------------------------------------------ */
+
+static void take_signal(struct mg_group *group)
+{
+	struct signalfd_siginfo info;
+
+	if (read(group->signals, &info, sizeof(info)) == sizeof(info))
+		group->interrupts++;
+}
+
+/* One round: what each of them has to say by now, or says first within @ms. */
+static void listen_once(struct mg_group *group, int ms)
+{
+	struct pollfd polled[POLLED_MAX] = {{.fd = group->signals, .events = POLLIN}};
+	struct mg_qmp *of[POLLED_MAX];
+	nfds_t count = 1;
+
+	for (struct mg_qmp *qmp = group->first; qmp && count < POLLED_MAX; qmp = qmp->next) {
+		if (qmp->fd < 0)
+			continue;
+		polled[count] = (struct pollfd){.fd = qmp->fd, .events = POLLIN};
+		of[count++] = qmp;
+	}
+	if (poll(polled, count, ms) <= 0)
+		return;
+	group->heard_ns = gw_clock_ns();
+	if (polled[0].revents & POLLIN)
+		take_signal(group);
+	for (nfds_t i = 1; i < count; i++) {
+		int err = polled[i].revents ? receive(of[i]) : 0;
+
+		if (err)
+			over(of[i], err);
+	}
+}
+
+static uint64_t deadline_after(unsigned seconds)
+{
+	return gw_clock_ns() + (uint64_t)seconds * GW_NS_PER_S;
+}
+
+void mg_group_listen(struct mg_group *group, unsigned ms)
+{
+	listen_once(group, (int)ms);
+}
+
+/* Until it has greeted, or answered. */
+static int await(struct mg_qmp *qmp, bool greeting, unsigned seconds, uint64_t deadline)
+{
+	while (greeting ? !qmp->greeted : !qmp->reply) {
+		int ms = mg_ms_until(deadline);
+
+		if (qmp->fd < 0)
+			return is_over(qmp);
+		if (qmp->group->interrupts > qmp->group->tolerated)
+			return gw_fail(ECANCELED, "interrupted");
+		if (!ms)
+			return gw_fail(ETIMEDOUT, "%s: %s within %u s", qmp->where,
+				       greeting ? "no greeting (is somebody else connected?)"
+						: "no answer",
+				       seconds);
+		listen_once(qmp->group, ms);
+	}
+	return 0;
+}
+
+/* -- asking --------------------------------------------------------------------------------- */
+
+static int say(struct mg_qmp *qmp, const char *text, size_t len, uint64_t deadline)
+{
+	struct pollfd ready = {.fd = qmp->fd, .events = POLLOUT};
+
+	while (len) {
+		ssize_t n = send(qmp->fd, text, len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			return gw_fail(errno, "%s: %s", qmp->where, strerror(errno));
+		if (n < 0 && !mg_ms_until(deadline))
+			return gw_fail(ETIMEDOUT, "%s: it takes no more requests", qmp->where);
+		if (n < 0)
+			poll(&ready, 1, mg_ms_until(deadline));
+		else
+			text += n;
+		len -= n > 0 ? (size_t)n : 0;
+	}
+	return 0;
+}
+
+static int ask(struct mg_qmp *qmp, const char *command, json_t *arguments, uint64_t deadline)
+{
+	json_t *request = json_pack("{s:s, s:I}", "execute", command, "id", ++qmp->asked);
+	GW_AUTO_FREE char *text = NULL;
+	size_t len;
+	int err;
+
+	if (arguments)
+		json_object_set_new(request, "arguments", arguments);
+	text = json_dumps(request, JSON_COMPACT);
+	json_decref(request);
+	if (!text)
+		return gw_fail(ENOMEM, "no memory for a request");
+	len = strlen(text);
+	text[len++] = '\n'; /* in the place of its zero */
+	err = say(qmp, text, len, deadline);
+	/* What was said in part cannot be taken back. */
+	return err ? over(qmp, err) : 0;
+}
+
+static int judge(struct mg_qmp *qmp, const char *command, const json_t *reply, json_t **result)
+{
+	const json_t *error = json_object_get(reply, "error");
+	const char *class = json_string_value(json_object_get(error, "class"));
+	const char *sentence = json_string_value(json_object_get(error, "desc"));
+	json_t *value = json_object_get(reply, "return");
+
+	if (value) {
+		if (result)
+			*result = json_incref(value);
+		return 0;
+	}
+	if (class && !strcmp(class, "CommandNotFound"))
+		return gw_fail(EOPNOTSUPP, "%s: there is no %s", qmp->where, command);
+	if (sentence)
+		return gw_fail(EREMOTEIO, "%.256s", sentence);
+	gw_fail(EPROTO, "%s: neither a result nor an error came back", qmp->where);
+	return over(qmp, -EPROTO);
+}
+
+int mg_qmp_execute(struct mg_qmp *qmp, const char *command, json_t *arguments, json_t **result)
+{
+	return mg_qmp_execute_long(qmp, command, arguments, 1, result);
+}
+
+int mg_qmp_execute_long(struct mg_qmp *qmp, const char *command, json_t *arguments, unsigned times,
+			json_t **result)
+{
+	unsigned seconds = times * qmp->group->patience;
+	uint64_t deadline = deadline_after(seconds);
+	json_t *reply;
+	int err;
+
+	if (result)
+		*result = NULL;
+	if (qmp->fd < 0) {
+		json_decref(arguments);
+		return is_over(qmp);
+	}
+	err = ask(qmp, command, arguments, deadline);
+	if (!err)
+		err = await(qmp, false, seconds, deadline);
+	reply = gw_take_ptr(qmp->reply);
+	if (!err)
+		err = judge(qmp, command, reply, result);
+	json_decref(reply);
+	return err;
+}
+
+int mg_qmp_open(struct mg_qmp **out, struct mg_group *group, const char *where)
+{
+	unsigned seconds = group->patience;
+	struct mg_qmp *qmp = calloc(1, sizeof(*qmp));
+	uint64_t deadline = deadline_after(seconds);
+	int err;
+
+	*out = NULL;
+	if (!qmp)
+		return gw_fail(ENOMEM, "no memory for a connection");
+	*qmp = (struct mg_qmp){.next = group->first, .group = group, .fd = -1};
+	snprintf(qmp->where, sizeof(qmp->where), "%s", where);
+	group->first = qmp;
+	err = mg_connect(&qmp->fd, where, deadline);
+	if (!err)
+		err = await(qmp, true, seconds, deadline);
+	if (!err)
+		err = mg_qmp_execute(qmp, "qmp_capabilities", NULL, NULL);
+	if (err)
+		mg_qmp_close(qmp);
+	else
+		*out = qmp;
+	return err;
+}
+
+void mg_qmp_close(struct mg_qmp *qmp)
+{
+	struct mg_qmp **link = qmp ? &qmp->group->first : NULL;
+
+	if (!qmp)
+		return;
+	while (*link && *link != qmp)
+		link = &(*link)->next;
+	if (*link)
+		*link = qmp->next;
+	gw_close(&qmp->fd);
+	json_decref(qmp->reply);
+	free(qmp->in);
+	free(qmp);
+}

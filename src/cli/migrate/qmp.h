@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/migrate/qmp.h - conversations with QEMUs and back-ends, several at a time. */
+#ifndef GW_CLI_MIGRATE_QMP_H
+#define GW_CLI_MIGRATE_QMP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A QEMU's monitor and a back-end's control socket speak alike (docs/control.md). Nothing that they
+ * say is believed: what cannot be read ends the conversation, and with it all that is asked there.
+ */
+#define MG_MESSAGE_MAX	  (4u * 1024 * 1024)
+#define MG_QMP_WHERE_MAX  256
+#define MG_QMP_REASON_MAX 512
+
+struct mg_qmp;
+
+typedef void mg_event_fn(void *opaque, struct mg_qmp *qmp, const char *name, const json_t *data);
+
+/*
+ * Conversations that are listened to together: whoever owes an answer, the events of all are heard
+ * when they come. An interrupt (a byte, or more, at @signals, a signalfd) beyond those that are
+ * tolerated ends whatever is being waited for with -ECANCELED.
+ */
+struct mg_group {
+	struct mg_qmp *first;
+	int signals;	   /* -1: none */
+	unsigned patience; /* seconds that an answer may take */
+	unsigned interrupts, tolerated;
+	uint64_t heard_ns; /* when what is being taken came: together, in no order, for all */
+	mg_event_fn *on_event;
+	void *opaque;
+};
+
+/* A conversation that is over stays in its group until it is closed, and knows why it is over. */
+struct mg_qmp {
+	struct mg_qmp *next;
+	struct mg_group *group;
+	void *owner; /* the caller's */
+	char where[MG_QMP_WHERE_MAX];
+	int fd; /* -1: over */
+	int err;
+	char reason[MG_QMP_REASON_MAX];
+	char *in;
+	size_t size, len, scanned;
+	unsigned depth; /* of brackets, at @scanned */
+	bool in_string, escaped, greeted;
+	json_int_t asked; /* the id of the latest request */
+	json_t *reply;	  /* to it */
+};
+
+/* connect.c: "PATH", "unix:PATH" or "tcp:HOST:PORT"; *@fd does not block. */
+int mg_connect(int *fd, const char *where, uint64_t deadline);
+
+/* Of gw_clock_ns(), rounded up; 0 if it is over. */
+int mg_ms_until(uint64_t deadline);
+
+/*
+ * Connect, take the greeting, and end the negotiation (qmp_capabilities). -ETIMEDOUT; -EPROTO if it
+ * is no such socket.
+ */
+int mg_qmp_open(struct mg_qmp **qmp, struct mg_group *group, const char *where);
+void mg_qmp_close(struct mg_qmp *qmp); /* NULL is allowed */
+static inline bool mg_qmp_is_over(const struct mg_qmp *qmp)
+{
+	return !qmp || qmp->fd < 0;
+}
+
+/*
+ * Execute @command; *@result (may be NULL) is a new reference. @arguments is taken over and may be
+ * NULL. -EREMOTEIO with the other's own sentence if it refuses, -EOPNOTSUPP if there is no such
+ * command; -ETIMEDOUT, after which the conversation goes on and the late answer is dropped;
+ * -ECANCELED; -ECONNRESET or -EPROTO, after which it is over.
+ */
+int mg_qmp_execute(struct mg_qmp *qmp, const char *command, json_t *arguments, json_t **result);
+/* With so many times the patience. */
+int mg_qmp_execute_long(struct mg_qmp *qmp, const char *command, json_t *arguments, unsigned times,
+			json_t **result);
+
+/* Hear what all of them have to say by now, or say first within @ms. */
+void mg_group_listen(struct mg_group *group, unsigned ms);
+
+#endif
