@@ -42,6 +42,7 @@ static const char *const negotiation_words[] = {"never", "auto", "always", NULL}
 static const char *const migration_mode_words[] = {"auto", "find-paths", "file-handles", NULL};
 static const char *const same_words[] = {"same-fs", "same-tree", NULL};
 static const char *const state_format_words[] = {"godwit", "virtiofsd-v2", NULL};
+static const char *const orphans_words[] = {"content", "hide", NULL};
 static const char *const on_error_words[] = {"abort", "guest-error", NULL};
 static const char *const verify_words[] = {"open", "all", "none", NULL};
 
@@ -121,6 +122,8 @@ static const struct gw_option options[] = {
 	{"migration-verify-budget", "MS", "time for proving every inode [1000]",
 	 AT(host.verify_budget), GW_OPTION_NUMBER, .min = 1, .max = VERIFY_BUDGET_MAX,
 	 .rare = true},
+	{"orphans", "HOW", "content, hide: what is removed and open [content]", AT(host.orphans),
+	 GW_OPTION_WORD, .words = orphans_words, .rare = true},
 	{"migration-orphan-limit", "SIZE", "content of files without a name [4M]",
 	 AT(host.orphan_limit), GW_OPTION_SIZE, .rare = true},
 	{"dir-limit", "N", "directory entries read that move [1048576]", AT(host.dir_limit),

@@ -147,7 +147,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"timerfd_create", CTRL},
 	{"timerfd_settime", CTRL},
 	{"signalfd4", CTRL},
-	{"getrandom", MOVE},
+	{"getrandom", ALL},
 
 	/* Threads and signals: abort() of a worker ends in the filter, which is as good. The raw
 	 * clone3 takes its flags from memory, where no filter sees them; the C library then takes

@@ -14,6 +14,7 @@
 #include "fs/fuse_wire.h"
 #include "fs/handle.h"
 #include "fs/handover.h"
+#include "fs/hidden.h"
 #include "fs/inode.h"
 #include "fs/locks.h"
 #include "fs/model.h"
@@ -59,6 +60,7 @@ static void fs_destroy(void *dev)
 	fs_notify_free(fs->notify);
 	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);
+	fs_hidden_free(fs->hidden);
 	fs_inodes_free(fs->inodes);
 	fs_root_close(fs);
 	fs_xattrmap_free(fs->xattrmap);
@@ -131,6 +133,8 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		ret = check_handles(fs);
 	if (ret == 0)
 		ret = fs_handles_new(&fs->handles, fs);
+	if (ret == 0)
+		ret = fs_hidden_new(&fs->hidden, fs);
 	if (ret == 0)
 		ret = fs_locks_new(&fs->locks);
 	if (ret == 0)
@@ -251,6 +255,7 @@ static void fs_run(void *dev, enum gw_why why)
 	/* Whatever it was before, if it was saved and goes on here. */
 	fs_handover_withdraw(fs->handover);
 	fs_locks_retake(fs);
+	fs_hidden_run(fs->hidden);
 	if (why != GW_RUN_FRESH)
 		fs_resolver_start(fs->resolver, fs);
 }
@@ -258,8 +263,12 @@ static void fs_run(void *dev, enum gw_why why)
 /* Files may be open on both sides, so nobody has to be told more. */
 static void fs_outcome(void *dev, enum gw_outcome outcome)
 {
-	if (outcome == GW_OUTCOME_FAILED || outcome == GW_OUTCOME_COPIED)
-		fs_locks_retake(dev);
+	struct fs *fs = dev;
+
+	if (outcome != GW_OUTCOME_FAILED && outcome != GW_OUTCOME_COPIED)
+		return;
+	fs_locks_retake(fs);
+	fs_hidden_run(fs->hidden);
 }
 
 /* And the high-priority one, which comes first. */

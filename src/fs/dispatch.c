@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "fs/attic.h"
 #include "fs/counters.h"
 #include "fs/dispatch.h"
 #include "fs/label.h"
@@ -26,6 +27,21 @@ int fs_name_check(const char *name, size_t len)
 	if (name[0] == '.' && (len == 1 || (len == 2 && name[1] == '.')))
 		return -EINVAL;
 	return 0;
+}
+
+int fs_name_filter(const char *name, size_t len)
+{
+	int err = fs_name_check(name, len);
+
+	return err || !fs_attic_is_name(name, len) ? err : -ENOENT;
+}
+
+/* What is not there can be looked for, and not be made, or moved there. */
+static int refuse_name(const struct fs_request *req, int err)
+{
+	if (err == -EINVAL)
+		return fs_complain(req, EINVAL, "a name that is none");
+	return err == -ENOENT && req->in.opcode != FUSE_LOOKUP ? -EPERM : err;
 }
 
 static void request_clear(struct fs_request *req)
@@ -90,11 +106,10 @@ static int take_name(struct fs_request *req, const char **text, const char *end,
 		return fs_complain(req, EINVAL, "a name of %zu bytes has no end",
 				   (size_t)(end - *text));
 	if (filtered) {
-		int ret = fs_name_check(*text, (size_t)(nul - *text));
+		int ret = fs_name_filter(*text, (size_t)(nul - *text));
 
 		if (ret < 0)
-			return ret == -EINVAL ? fs_complain(req, EINVAL, "a name that is none")
-					      : ret;
+			return refuse_name(req, ret);
 	}
 	*name = *text;
 	*text = nul + 1;

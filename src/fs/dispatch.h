@@ -18,8 +18,10 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue);
 /* Write the answer and give the element back; @req can be used again. Any thread. */
 void fs_answer(struct fs_request *req, int result);
 
-/* The one filter for names of directory entries: of LOOKUP and all that names one, and of what
- * READDIR hands out. @len without the NUL. -EINVAL or -ENAMETOOLONG. */
+/* Can this be the name of a directory entry? @len without the NUL. -EINVAL or -ENAMETOOLONG. */
 int fs_name_check(const char *name, size_t len);
+/* And may the guest have it? The one filter for names: of LOOKUP and all that names an entry, and
+ * of what READDIR hands out. -ENOENT: the entry is ours (attic.h). */
+int fs_name_filter(const char *name, size_t len);
 
 #endif

@@ -45,6 +45,9 @@ enum fs_same { FS_SAME_FS, FS_SAME_TREE };
 enum fs_state_format { FS_STATE_GODWIT, FS_STATE_VIRTIOFSD_V2 };
 /* What a missing inode does to a load. */
 enum fs_on_error { FS_ON_ERROR_ABORT, FS_ON_ERROR_GUEST };
+/* What becomes of a file that the guest removes while it has it open: it has no name any more, or
+ * one that the guest does not see (hidden.h). */
+enum fs_orphans { FS_ORPHANS_CONTENT, FS_ORPHANS_HIDE };
 /* What a load proves before it says yes: what is open and a sample of the rest, every inode, or
  * nothing beyond what opening proves anyway. */
 enum fs_verify { FS_VERIFY_OPEN, FS_VERIFY_ALL, FS_VERIFY_NONE };
@@ -93,6 +96,7 @@ struct fs_host {
 	unsigned num_request_queues;
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
 	enum fs_on_error on_error;
+	enum fs_orphans orphans;
 	enum fs_verify verify;
 	unsigned verify_budget; /* ms for proving every inode; 0: the default */
 	uint64_t orphan_limit;	/* content of unnamed files that are open, bytes; 0: the default */
@@ -131,6 +135,7 @@ struct fs_collector; /* collector.h */
 struct fs_counters;  /* counters.h */
 struct fs_waits;     /* waits.h */
 struct fs_handover;  /* handover.h */
+struct fs_hidden;    /* hidden.h */
 struct fs_watch;     /* watch.h */
 struct fs_resolver;  /* resolver.h */
 struct fs_notify;    /* notify.h */
@@ -151,6 +156,7 @@ struct fs {
 	struct fs_session session;
 	struct fs_inodes *inodes;
 	struct fs_handles *handles;
+	struct fs_hidden *hidden; /* NULL: nothing ever is */
 	struct fs_pool *pool;
 	struct fs_collector *collector;
 	struct fs_counters *counters;

@@ -9,6 +9,7 @@
 #include "fs/dir.h"
 #include "fs/handle.h"
 #include "fs/handles.h"
+#include "fs/hidden.h"
 #include "fs/table.h"
 #include "godwit/error.h"
 
@@ -41,6 +42,7 @@ static void destroy(struct fs_open *open)
 		fs_inodes_charge(fs_table_of(handle->inode), -1);
 	gw_close(&handle->fd);
 	fs_dir_free(gw_take_ptr(handle->dir));
+	fs_hidden_closed(handle->inode);
 	fs_fd_put(&open->path_fd);
 	fs_inode_put(gw_take_ptr(handle->inode));
 	fs_slot_free(&open->slot);
@@ -53,6 +55,7 @@ void fs_handle_adopt(struct fs_open *open, int fd)
 	struct fs_handle *handle = &open->handle;
 
 	handle->fd = fd;
+	fs_hidden_opened(handle->inode);
 	atomic_store(&handle->nowait_read, true);
 	atomic_store(&handle->nowait_write, true);
 	if (fs_inode_fd(handle->inode, &open->path_fd) < 0)

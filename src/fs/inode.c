@@ -213,6 +213,14 @@ static void found_as(struct fs_inodes *inodes, struct fs_inode *inode, struct fs
 	fs_name_found(inodes, inode, parent, name, strlen(name), has_one_name(stx));
 }
 
+/* As the guest is to see it. */
+static void show(struct fs_inodes *inodes, const struct fs_inode *inode, struct statx *stx)
+{
+	stx->stx_ino = fs_number_seen(inodes, inode);
+	if (fs_inode_has(inode, FS_INODE_HIDDEN) && stx->stx_nlink)
+		stx->stx_nlink--;
+}
+
 int fs_inode_lookup(struct fs_inodes *inodes, struct fs_inode *parent, const char *name,
 		    uint64_t *nodeid, struct statx *stx)
 {
@@ -224,7 +232,7 @@ int fs_inode_lookup(struct fs_inodes *inodes, struct fs_inode *parent, const cha
 	if (err)
 		return err;
 	found_as(inodes, inode, parent, name, stx);
-	stx->stx_ino = fs_number_seen(inodes, inode);
+	show(inodes, inode, stx);
 	*nodeid = fs_inode_id(inode);
 	return 0;
 }
@@ -246,7 +254,7 @@ int fs_inode_lookup_fd(struct fs_inodes *inodes, struct fs_inode *parent, const 
 		found_as(inodes, inode, parent, name, stx);
 	else
 		fs_fdcache_pin(inode); /* there is no way back to it */
-	stx->stx_ino = fs_number_seen(inodes, inode);
+	show(inodes, inode, stx);
 	*nodeid = fs_inode_id(inode);
 	return 0;
 }
@@ -291,7 +299,7 @@ int fs_inode_statx(struct fs_inode *inode, struct statx *stx)
 	if (!err)
 		err = fs_statx_fd(fd.fd, stx);
 	if (!err)
-		stx->stx_ino = fs_number_seen(fs_table_of(inode), inode);
+		show(fs_table_of(inode), inode, stx);
 	return err;
 }
 

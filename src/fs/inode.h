@@ -63,7 +63,8 @@ void fs_fd_put(struct fs_fd *fd); /* leaves -1; nothing if it is -1 */
  */
 int fs_inode_open(struct fs_inode *inode, int flags);
 
-/* Attributes: statx of the inode (STATX_BASIC_STATS | STATX_BTIME). stx_ino is the guest's view. */
+/* Attributes: statx of the inode (STATX_BASIC_STATS | STATX_BTIME). stx_ino and stx_nlink are the
+ * guest's view. */
 int fs_inode_statx(struct fs_inode *inode, struct statx *stx);
 
 /*

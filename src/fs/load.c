@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "fs/collector.h"
+#include "fs/hidden.h"
 #include "fs/load.h"
 #include "fs/locks.h"
 #include "fs/resolver.h"
@@ -78,6 +79,8 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 		loading.inodes->trusts_handles = trusts_handles(fs, reader);
 	if (!err)
 		err = fs_adopt_all(&loading);
+	if (!err)
+		err = fs_hidden_load(fs->hidden, &loading);
 	if (!err) {
 		fs_collector_hold(fs->collector);
 		swap_in(&loading);
@@ -86,6 +89,8 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 	if (!err && loading.lost)
 		gw_warn("load: %llu inodes and handles are missing here",
 			(unsigned long long)loading.lost);
+	if (err)
+		fs_hidden_end(fs->hidden);
 	fs_loading_free(&loading);
 	return err;
 }

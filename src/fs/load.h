@@ -29,6 +29,7 @@ struct fs_loading {
 	uint32_t *staged;
 	size_t staged_count, staged_room;
 	bool names_reserved;
+	bool has_attics; /* something is said to be hidden (hidden.h) */
 	struct fs_names_feed feed;
 	bool is_copy;	 /* only types and paths of the state are right here (copied.c) */
 	bool has_mounts; /* one beside the share's own */

@@ -101,7 +101,7 @@ static int put_entry(void *opaque, const struct fs_listed *entry)
 	} out;
 	char *name = out.bytes + sizeof(out.plus);
 
-	if (!is_dot(entry) && fs_name_check(entry->name, entry->len) < 0)
+	if (!is_dot(entry) && fs_name_filter(entry->name, entry->len) < 0)
 		return FS_LIST_PASSED;
 	if (len > listing->room - listing->used)
 		return FS_LIST_FULL;

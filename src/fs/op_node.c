@@ -11,6 +11,7 @@
 #include "fs/acl.h"
 #include "fs/attr.h"
 #include "fs/creds.h"
+#include "fs/hidden.h"
 #include "fs/label.h"
 #include "fs/open.h"
 #include "fs/ops.h"
@@ -169,7 +170,9 @@ static int remove_name(struct fs_request *req, int flags)
 	if (ret < 0)
 		return ret;
 	fs_name_removing(req->fs->inodes, parent.inode, req->name, &victim);
-	ret = unlinkat(parent.path.fd, req->name, flags) < 0 ? -errno : 0;
+	if (flags ||
+	    !fs_hide_name(req->fs->hidden, parent.inode, parent.path.fd, req->name, &victim))
+		ret = unlinkat(parent.path.fd, req->name, flags) < 0 ? -errno : 0;
 	fs_name_removed(&victim, ret == 0);
 	return ret;
 }
@@ -191,6 +194,7 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 	struct fs_inodes *inodes = req->fs->inodes;
 	bool exchange = flags & RENAME_EXCHANGE;
 	struct fs_victim victim = {.inodes = inodes};
+	struct fs_hiding hiding = {.attic = NULL};
 	int ret = fs_at_get(req, req->in.nodeid, &from);
 
 	if (ret == 0)
@@ -198,14 +202,18 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 	if (ret < 0)
 		return ret;
 	fs_name_moving(inodes, from.inode, req->name, to.inode, req->name2);
-	if (!exchange)
+	if (!exchange) {
 		fs_name_removing(inodes, to.inode, req->name2, &victim);
+		fs_hide_target(req->fs->hidden, &hiding, to.inode, to.path.fd, req->name2, &victim);
+	}
 	/* The C library would take another call where there are no flags. */
 	ret = syscall(SYS_renameat2, from.path.fd, req->name, to.path.fd, req->name2, flags) < 0
 		      ? -errno
 		      : 0;
-	if (!exchange)
+	if (!exchange) {
+		fs_hide_target_end(req->fs->hidden, &hiding, &victim, ret == 0);
 		fs_name_removed(&victim, ret == 0);
+	}
 	if (ret == 0)
 		fs_name_moved(inodes, from.inode, req->name, to.inode, req->name2, exchange);
 	fs_name_move_ended(inodes);

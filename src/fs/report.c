@@ -7,6 +7,7 @@
 #include "fs/collect.h"
 #include "fs/counters.h"
 #include "fs/handles.h"
+#include "fs/hidden.h"
 #include "fs/ops.h"
 #include "fs/pool.h"
 #include "fs/report.h"
@@ -84,6 +85,11 @@ static uint64_t count_stale(const struct fs *fs)
 	return atomic_load_explicit(&fs->inodes->lazy.stale, memory_order_relaxed);
 }
 
+static uint64_t count_hidden(const struct fs *fs)
+{
+	return fs_hidden_count(fs->hidden);
+}
+
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
 	{"inode_bytes", {"godwit_fs_inode_bytes", "Memory that these take."}, count_bytes},
@@ -96,6 +102,9 @@ static const struct number numbers[] = {
 	{"descriptor_limit",
 	 {"godwit_fs_descriptor_limit", "And how many there may be."},
 	 descriptor_limit},
+	{"hidden",
+	 {"godwit_fs_hidden_files", "Files that were removed and are open (--orphans=hide)."},
+	 count_hidden},
 	{"watched_changes",
 	 {"godwit_fs_watched_changes_total", "Changes by others that --watch heard of.", true},
 	 count_watched},

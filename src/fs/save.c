@@ -14,6 +14,7 @@
 #include "fs/gather.h"
 #include "fs/handles.h"
 #include "fs/handover.h"
+#include "fs/hidden.h"
 #include "fs/locks.h"
 #include "fs/orphan.h"
 #include "fs/ready.h"
@@ -287,6 +288,8 @@ static int save_all(struct saving *saving)
 		err = each_handle(saving, save_handle);
 	if (!err)
 		err = fs_locks_save(saving->fs, saving->writer);
+	if (!err)
+		err = fs_hidden_save(saving->fs->hidden);
 	return err ? err : fs_locks_release(saving->fs, saving->writer);
 }
 

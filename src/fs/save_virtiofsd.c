@@ -9,6 +9,7 @@
 #include "fs/collect.h"
 #include "fs/foreign_virtiofsd.h"
 #include "fs/handles.h"
+#include "fs/hidden.h"
 #include "fs/locks.h"
 #include "fs/records.h"
 #include "fs/session.h"
@@ -248,6 +249,8 @@ int fs_save_foreign(void *dev, void **bytes, size_t *len)
 		err = note_all(&saving);
 	if (!err)
 		err = fs_virtiofsd_encode(&saving.state, bytes, len);
+	if (!err)
+		err = fs_hidden_save(saving.fs->hidden);
 	if (!err && saving.lost)
 		gw_warn("save: %llu inodes cannot be told of in virtiofsd's format: no name leads "
 			"to "

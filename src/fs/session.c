@@ -3,6 +3,7 @@
 #include "base/checked.h"
 #include "fs/acl.h"
 #include "fs/handle.h"
+#include "fs/hidden.h"
 #include "fs/locks.h"
 #include "fs/ops.h"
 #include "fs/session.h"
@@ -135,6 +136,7 @@ void fs_session_end(struct fs *fs)
 	fs_waits_end(fs, -ECONNABORTED);
 	fs_locks_clear(fs->locks);
 	fs_handles_clear(fs->handles);
+	fs_hidden_end(fs->hidden);
 	fs_inodes_clear(fs->inodes);
 }
 

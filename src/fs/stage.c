@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "fs/attic.h"
 #include "fs/dir.h"
 #include "fs/dispatch.h"
 #include "fs/load.h"
@@ -237,6 +238,7 @@ static int put_name(void *opaque, const void *object)
 	if (!loading->names_reserved) /* inodes come before names */
 		fs_names_reserve(loading->inodes, loading->staged_count);
 	loading->names_reserved = true;
+	loading->has_attics |= fs_attic_is_name(record->name.data, record->name.len);
 	if (fs_name_feed(loading->inodes, &loading->feed, inode, parent, record->name.data,
 			 record->name.len, inode->type == DT_DIR))
 		return gw_fail(ENOMEM, "load: no memory for names");

@@ -53,6 +53,8 @@ enum fs_inode_flags {
 	FS_INODE_LINKS = 1 << 5,      /* it had several links when last seen */
 	FS_INODE_NEWBORN = 1 << 7,    /* it was unnamed when it moved here, and made anew */
 	FS_INODE_COPIED = 1 << 8,     /* unresolved, and only its path counts (copied.c) */
+	FS_INODE_ATTIC = 1 << 9,      /* a directory that the guest knows nothing of (hidden.h) */
+	FS_INODE_HIDDEN = 1 << 10,    /* a file that has a name there */
 };
 
 /*
@@ -68,6 +70,7 @@ struct fs_inode {
 	_Atomic uint32_t fhandle; /* fhandles.c; 0: none is known */
 	uint16_t mount;
 	_Atomic uint16_t flags; /* enum fs_inode_flags */
+	_Atomic uint16_t opens; /* handles that refer to it (hidden.h) */
 	uint8_t type;		/* S_IFMT bits >> 12 */
 };
 static_assert(sizeof(struct fs_inode) <= 72, "a million inodes in 150 MB");

@@ -51,6 +51,8 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 	ADD("--migration-on-error=%s",
 	    host->on_error == FS_ON_ERROR_GUEST ? "guest-error" : "abort");
 	ADD("--log-level=warn");
+	if (host->orphans == FS_ORPHANS_HIDE)
+		ADD("--orphans=hide");
 	if (host->policy.cache != FS_UNSET)
 		ADD("--cache=%s", cache[host->policy.cache]);
 	if (host->policy.posix_acl != FS_UNSET)
@@ -249,6 +251,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.no_readdirplus = options->no_readdirplus,
 		.preserve_noatime = options->noatime,
 		.on_error = options->on_error,
+		.orphans = options->orphans,
 	};
 	if (options->control)
 		snprintf(client->control, sizeof(client->control), "%s.control", client->share);

@@ -41,6 +41,7 @@ struct fuse_options {
 	bool control; /* with a control socket, at client->control */
 	bool watch;   /* for what others change; takes root */
 	enum fs_on_error on_error;
+	enum fs_orphans orphans;
 	bool no_init;	     /* do not send INIT */
 	uint64_t init_flags; /* what the guest offers, 0: all */
 	unsigned threads;    /* of the pool */

@@ -44,7 +44,7 @@ static void check_name(const char *name, bool filtered)
 {
 	size_t len = strlen(name);
 
-	require(!filtered || fs_name_check(name, len) == 0);
+	require(!filtered || fs_name_filter(name, len) == 0);
 }
 
 /* What a handler relies on. */
