@@ -28,7 +28,7 @@ bool fs_attic_is_name(const char *name, size_t len)
 	if (len != FS_ATTIC_NAME_LEN || memcmp(name, FS_ATTIC_PREFIX, prefix))
 		return false;
 	for (size_t i = prefix; i < len; i++) {
-		if (!memchr("0123456789abcdef", name[i], 16))
+		if (!(name[i] >= '0' && name[i] <= '9') && !(name[i] >= 'a' && name[i] <= 'f'))
 			return false;
 	}
 	return true;
