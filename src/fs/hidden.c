@@ -30,7 +30,7 @@ struct attic {
 
 struct fs_hidden {
 	struct fs *fs;
-	pthread_mutex_t lock; /* attics, and making one; no other is taken under it but the table's */
+	pthread_mutex_t lock; /* attics, and making one; comes before the table's */
 	struct attic *attics;
 	size_t count, room;
 	_Atomic bool ours; /* the device runs, or ran last, here */
@@ -322,7 +322,7 @@ void fs_hide_target_end(struct fs_hidden *hidden, struct fs_hiding *hiding,
 
 /* -- open files ---------------------------------------------------------------------------- */
 
-/* So many that it does not count any more stay so many: then it is hidden until the session ends. */
+/* More are not counted, and it is hidden until the session ends. */
 #define OPENS_MAX UINT16_MAX
 
 void fs_hidden_opened(struct fs_inode *inode)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fs/hidden.h - files that the guest has removed and still has open keep a name (--orphans=hide). */
+/* fs/hidden.h - what the guest has removed and still has open keeps a name (--orphans=hide). */
 #ifndef GW_FS_HIDDEN_H
 #define GW_FS_HIDDEN_H
 

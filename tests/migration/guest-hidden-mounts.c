@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/migration/guest-hidden-mounts.c - what is removed on a mount in the share is hidden there. */
+/* tests/migration/guest-hidden-mounts.c - what is removed on a mount is hidden on it. */
 #include "../common/fuse_client.h"
 
 #include <sched.h>
@@ -29,9 +29,8 @@ static unsigned count_attics(const char *dir)
 static uint64_t make_mount(const char *name, const char *source, unsigned long flags)
 {
 	assert_int_equal(mkdir(share_path(&from, name), 0755), 0);
-	assert_int_equal(mount(source, share_path(&from, name), flags ? NULL : "tmpfs", flags,
-			       NULL),
-			 0);
+	assert_int_equal(
+		mount(source, share_path(&from, name), flags ? NULL : "tmpfs", flags, NULL), 0);
 	return fuse_node(&from, 1, name);
 }
 
@@ -114,9 +113,8 @@ static void test_where_nothing_can_be_made(void **state)
 	file = remove_open(full, "no room");
 	assert_int_equal(count_attics("full"), 0);
 	/* For where it is made anew. */
-	assert_int_equal(mount("none", share_path(&from, "full"), "tmpfs", MS_REMOUNT,
-			       "nr_inodes=9"),
-			 0);
+	assert_int_equal(
+		mount("none", share_path(&from, "full"), "tmpfs", MS_REMOUNT, "nr_inodes=9"), 0);
 	assert_int_equal(fuse_move(&to, &from, FS_ON_ERROR_ABORT), 0);
 	check_and_release(&to, &file, "no room");
 	fuse_stop(&to);

@@ -197,9 +197,9 @@ static void test_nobody_sees_it(void **state)
 	assert_int_equal(fuse_name(&from, FUSE_RMDIR, 0, attic), -EPERM);
 	assert_int_equal(fuse_mkdir(&from, 0, PREFIX "0123456789abcdef", 0755, &entry), -EPERM);
 	assert_true(fuse_mkdir(&from, 0, PREFIX "0123456789abcde", 0755, &entry) >= 0);
-	assert_int_equal(fuse_rename(&from, 0, PREFIX "0123456789abcde", 1,
-				     PREFIX "0123456789abcdef", 0),
-			 -EPERM);
+	assert_int_equal(
+		fuse_rename(&from, 0, PREFIX "0123456789abcde", 1, PREFIX "0123456789abcdef", 0),
+		-EPERM);
 	assert_int_equal(fuse_rename(&from, 1, attic, 1, "mine", 0), -EPERM);
 	release(&from, &file);
 	fuse_stop(&from);
