@@ -122,7 +122,7 @@ static const struct gw_option options[] = {
 	{"migration-verify-budget", "MS", "time for proving every inode [1000]",
 	 AT(host.verify_budget), GW_OPTION_NUMBER, .min = 1, .max = VERIFY_BUDGET_MAX,
 	 .rare = true},
-	{"orphans", "HOW", "content, hide: what is removed and open [content]", AT(host.orphans),
+	{"orphans", "HOW", "content, hide: files removed, yet open [content]", AT(host.orphans),
 	 GW_OPTION_WORD, .words = orphans_words, .rare = true},
 	{"migration-orphan-limit", "SIZE", "content of files without a name [4M]",
 	 AT(host.orphan_limit), GW_OPTION_SIZE, .rare = true},
