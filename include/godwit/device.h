@@ -75,6 +75,13 @@ enum gw_migration {
 	GW_MIGRATION_STATELESS,
 };
 
+/* Beside model and parameters: words KIND:WHICH, divided by spaces (docs/compatibility.md). */
+#define GW_ENVIRONMENT_MAX 128
+struct gw_environment {
+	char requires[GW_ENVIRONMENT_MAX]; /* what a destination must have */
+	char provides[GW_ENVIRONMENT_MAX]; /* what a source may require here */
+};
+
 /* Bits of struct gw_device_ops.flags. */
 enum gw_device_flags {
 	/* A request may be carried out twice: in-flight requests can be given out again after a
@@ -180,6 +187,11 @@ struct gw_device_ops {
 	 *	estimate	a sentence: what the estimate was made from
 	 */
 	int (*report)(void *dev, enum gw_report_kind kind, struct gw_report *report);
+
+	/* What moves with the device beside model and parameters: what it requires stands in the
+	 * header of its states, and is compared with what it provides before a load looks at one.
+	 * @environment is all zeros. Absent: it requires nothing, and is not asked at a load. */
+	void (*environment)(void *dev, struct gw_environment *environment);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

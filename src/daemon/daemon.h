@@ -24,6 +24,9 @@ struct gw_daemon {
 	void (*confined)(void *host, const struct gw_inside *inside);
 	/* What is wrong on this host shows here, before a socket exists. May be NULL. */
 	int (*prepare)(void *host);
+	/* What it would require and provide, as its options say and without being started.
+	 * @environment is all zeros. May be NULL. */
+	void (*environment)(void *host, struct gw_environment *environment);
 	/* Sockets of its own, before it shuts itself in. May be NULL. */
 	int (*open)(void *host, struct gw_sockets *sockets);
 	/* Sets the device model's parameters that the command line named. May be NULL. */

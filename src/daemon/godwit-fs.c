@@ -13,9 +13,15 @@
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
 #include "daemon/seccomp.h"
+#include "fs/backing.h"
+#include "fs/evidence.h"
 #include "fs/model.h"
 #include "fs/watch.h"
 #include "godwit/error.h"
+
+#ifndef GODWIT_FS_OPS /* a test makes an older build of it: tests/compat/older.c */
+#define GODWIT_FS_OPS fs_device_ops
+#endif
 
 #define POOL_SIZE_MAX	  256
 #define VERIFY_BUDGET_MAX (24 * 60 * 60 * 1000) /* a day: nobody waits for longer */
@@ -30,6 +36,8 @@ struct fs_daemon {
 	bool verify, confirm;
 	bool watch;
 	const char *handover; /* path */
+	const char *share_id;
+	char backing[FS_BACKING_MAX];
 	bool no_killpriv, announce_submounts, no_announce_submounts;
 };
 static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the host");
@@ -113,6 +121,8 @@ static const struct gw_option options[] = {
 	 GW_OPTION_WORD, .words = migration_mode_words, .rare = true},
 	{"migration-identity", "WHAT", "same-fs, same-tree: a copy [same-fs]", AT(host.same),
 	 GW_OPTION_WORD, .words = same_words, .rare = true},
+	{"share-id", "ID", "tells this share from others, on all its hosts", AT(share_id),
+	 GW_OPTION_STRING, .rare = true},
 	{"state-format", "FORMAT", "godwit, virtiofsd-v2: saved for whom [godwit]",
 	 AT(host.state_format), GW_OPTION_WORD, .words = state_format_words, .rare = true},
 	{"migration-on-error", "WHAT", "abort, guest-error: what is not found [abort]",
@@ -254,6 +264,37 @@ static int open_watch(struct fs_daemon *fs)
 	return fd < 0 ? fd : 0;
 }
 
+static int name_backing(struct fs_daemon *fs)
+{
+	int err = fs_backing_name(fs->backing, fs->host.shared_dir, fs->share_id);
+
+	fs->host.backing = err ? NULL : fs->backing;
+	return err;
+}
+
+/* Can files of the share be opened by handle? Asked by doing it once. */
+static bool can_open_handles(const struct fs_daemon *fs)
+{
+	GW_AUTO_FD int dir = open(fs->host.shared_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct fs_fhandle handle;
+	GW_AUTO_FD int probe = -1;
+
+	if (dir < 0 || fs->host.handles == FS_HANDLES_NEVER || fs_fhandle_of(dir, &handle))
+		return false;
+	probe = fs_fhandle_open(dir, &handle);
+	return probe >= 0;
+}
+
+/* As far as it can be told without being started. */
+static void environment(void *opaque, struct gw_environment *environment)
+{
+	struct fs_daemon *fs = opaque;
+
+	if (fs->host.shared_dir)
+		name_backing(fs);
+	fs_host_environment(&fs->host, fs->host.shared_dir && can_open_handles(fs), environment);
+}
+
 static int prepare(void *opaque)
 {
 	struct fs_daemon *fs = opaque;
@@ -264,6 +305,8 @@ static int prepare(void *opaque)
 	fs->sandbox.share = fs->host.shared_dir;
 	fs->sandbox.readonly = fs->host.readonly;
 	fs->sandbox.no_handles = fs->host.handles == FS_HANDLES_NEVER;
+	if (!err)
+		err = name_backing(fs);
 	if (!err && fs->watch)
 		err = open_watch(fs);
 	return err ? err : set_nofile(fs->nofile);
@@ -288,13 +331,14 @@ int main(int argc, char **argv)
 		.summary = "Share a directory with a guest over virtio-fs (vhost-user).",
 		.type = "fs",
 		.features = features,
-		.ops = &fs_device_ops,
+		.ops = &GODWIT_FS_OPS,
 		.options = options,
 		.host = &fs,
 		.check = check,
 		.sandbox = &fs.sandbox,
 		.confined = confined,
 		.prepare = prepare,
+		.environment = environment,
 		.open = open_sockets,
 		.set_params = set_params,
 	};

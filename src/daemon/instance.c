@@ -157,6 +157,7 @@ static int print(json_t *document)
 
 int gw_instance_print_info(const struct gw_daemon *daemon)
 {
+	struct gw_environment environment = {0};
 	char boot[64] = "";
 	FILE *file = fopen(BOOT_ID, "re");
 
@@ -164,8 +165,11 @@ int gw_instance_print_info(const struct gw_daemon *daemon)
 		boot[strcspn(boot, "\n")] = 0;
 	if (file)
 		fclose(file);
+	if (daemon->environment)
+		daemon->environment(daemon->host, &environment);
 	return print(gw_info_implementation(daemon->ops, daemon->program, GODWIT_VERSION,
-					    *boot ? boot : NULL));
+					    *boot ? boot : NULL,
+					    daemon->environment ? &environment : NULL));
 }
 
 /* At most DOCUMENT_MAX bytes, and one JSON value. */

@@ -319,8 +319,6 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 		print_capabilities(daemon);
 		return GW_EXIT_OK;
 	}
-	if (asks_for("--print-migration-info", argc, argv))
-		return gw_instance_print_info(daemon);
 	if (asks_for("--check-migration", argc, argv))
 		return gw_instance_check(daemon);
 	err = gw_legacy_expand(argc, argv, &arguments, &count);
@@ -328,6 +326,9 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 		err = gw_instance_take(&common.instance, &count, arguments);
 	if (!err)
 		err = gw_options_parse(&line, count, arguments, NULL);
+	/* Whatever else the line says, or lacks. */
+	if (asks_for("--print-migration-info", argc, argv))
+		return gw_instance_print_info(daemon);
 	if (err)
 		return complain(daemon, GW_EXIT_USAGE);
 	if (common.help || common.help_all)

@@ -260,6 +260,13 @@ static void fs_run(void *dev, enum gw_why why)
 		fs_resolver_start(fs->resolver, fs);
 }
 
+static void fs_environment(void *dev, struct gw_environment *environment)
+{
+	const struct fs *fs = dev;
+
+	fs_host_environment(fs->host, fs_mount_fd(fs->inodes, 0) >= 0, environment);
+}
+
 /* Files may be open on both sides, so nobody has to be told more. */
 static void fs_outcome(void *dev, enum gw_outcome outcome)
 {
@@ -307,4 +314,5 @@ const struct gw_device_ops fs_device_ops = {
 	.save_foreign = fs_save_foreign,
 	.queues = fs_queues,
 	.report = fs_report,
+	.environment = fs_environment,
 };

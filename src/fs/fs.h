@@ -108,6 +108,7 @@ struct fs_host {
 	struct gw_texts translate_uid, translate_gid; /* ranges (idmap.h) */
 	enum fs_handle_mode handles;
 	const char *xattrmap; /* rules (xattrmap.h), NULL: none; they imply extended attributes */
+	const char *backing;  /* of fs_backing_name(); NULL: it cannot be told */
 	bool readonly;
 	/* The guest learns of these by FUSE flags and nothing is lost where they differ, so they
 	 * are no parameters. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/model.c - the device model of virtio-fs, and what its parameters make of an instance. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -189,6 +190,24 @@ void fs_policy_apply(struct fs *fs)
 		setting_put(&settings[i], &fs->policy,
 			    gw_params_get(fs->params, settings[i].param, own));
 	}
+}
+
+#define CAP_HANDLES "cap:dac_read_search"
+#define BACKING_ANY "shared-backing:any"
+
+/* Only in mode file-handles do states come with nothing else to find an inode by. A share that may
+ * be a copy takes states of any. */
+void fs_host_environment(const struct fs_host *host, bool handles,
+			 struct gw_environment *environment)
+{
+	const char *backing = host->backing ? host->backing : "shared-backing:unknown";
+
+	snprintf(environment->requires, sizeof(environment->requires), "%s%s",
+		 host->migration_mode == FS_MIGRATION_HANDLES ? CAP_HANDLES " " : "",
+		 host->backing ? backing : "");
+	snprintf(environment->provides, sizeof(environment->provides), "%s%s",
+		 handles ? CAP_HANDLES " " : "",
+		 host->same == FS_SAME_TREE ? BACKING_ANY : backing);
 }
 
 /* Rules cannot be taken over from a digest of them, so this is never left open. */

@@ -11,6 +11,9 @@ int fs_host_check(const struct fs_host *host);
 int fs_host_params(const struct fs_host *host, struct gw_params *params);
 /* The maps that its ranges make, of users and of groups. */
 int fs_host_ids(const struct fs_host *host, struct fs_idmap *uids, struct fs_idmap *gids);
+/* What moves with it, and what is here; @handles: files can be opened by handle. */
+void fs_host_environment(const struct fs_host *host, bool handles,
+			 struct gw_environment *environment);
 /* gw_device_ops.check: combinations that the types do not say. */
 int fs_model_check(const struct gw_model *model, const struct gw_params *params);
 /* fs->policy from fs->params: what is unset is as the operator has it, or off. */

@@ -8,6 +8,7 @@
 #include "godwit/error.h"
 #include "migration/info.h"
 #include "model/params.h"
+#include "model/prerequisite.h"
 
 static const char *const type_names[] = {
 	[GW_PARAM_BOOL] = "bool", [GW_PARAM_INT] = "int", [GW_PARAM_ENUM] = "enum"};
@@ -95,8 +96,19 @@ static json_t *info_of_model(const struct gw_model *model)
 			 model->default_profile, "state", info_of_state(model));
 }
 
+static json_t *words_of(const char *text)
+{
+	json_t *list = json_array();
+	struct gw_words words;
+
+	for (unsigned i = 0; !gw_words_split(&words, text) && i < words.count; i++)
+		json_array_append_new(list, json_string(words.word[i]));
+	return list;
+}
+
 json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *program,
-			       const char *version, const char *boot)
+			       const char *version, const char *boot,
+			       const struct gw_environment *environment)
 {
 	json_t *models = json_object(), *implementation;
 
@@ -105,11 +117,21 @@ json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *prog
 	implementation = json_pack("{s:s, s:s}", "name", program, "build", version);
 	if (boot)
 		json_object_set_new(implementation, "boot", json_string(boot));
-	return json_pack("{s:i, s:o, s:o}", "format", GW_INFO_FORMAT, "implementation",
-			 implementation, "models", models);
+	return json_pack("{s:i, s:o, s:o*, s:o}", "format", GW_INFO_FORMAT, "implementation",
+			 implementation, "provides",
+			 environment ? words_of(environment->provides) : NULL, "models", models);
 }
 
-json_t *gw_info_instance(const struct gw_params *params)
+/* Names are for people; NULL while something is open, or if no profile is just that. */
+static const char *profile_of(const struct gw_params *params)
+{
+	for (const struct gw_profile *p = params->model->profiles; p && p->name; p++)
+		if (gw_params_is_profile(params, p))
+			return p->name;
+	return NULL;
+}
+
+json_t *gw_info_instance(const struct gw_params *params, const struct gw_environment *environment)
 {
 	json_t *set = json_object(), *unset = json_array();
 
@@ -121,8 +143,9 @@ json_t *gw_info_instance(const struct gw_params *params)
 		else if (param->no_off || params->value[i] != param->off)
 			json_object_set_new(set, param->name, value_of(param, params->value[i]));
 	}
-	return json_pack("{s:i, s:s, s:o, s:o}", "format", GW_INFO_FORMAT, "model",
-			 params->model->name, "params", set, "unset", unset);
+	return json_pack("{s:i, s:s, s:s*, s:o, s:o, s:o}", "format", GW_INFO_FORMAT, "model",
+			 params->model->name, "profile", profile_of(params), "params", set, "unset",
+			 unset, "requires", words_of(environment ? environment->requires : ""));
 }
 
 /* -- read ---------------------------------------------------------------------------------- */

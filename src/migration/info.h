@@ -11,12 +11,14 @@
  * are refused. */
 #define GW_INFO_FORMAT 1
 
-/* What a build can be: format, implementation, models. @boot may be NULL. NULL: no memory. */
+/* What a build can be: format, implementation, models. @boot and @environment may be
+ * NULL. NULL: no memory. */
 json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *program,
-			       const char *version, const char *boot);
+			       const char *version, const char *boot,
+			       const struct gw_environment *environment);
 /* What one instance is: format, model, the params that are set and not off; in "unset" the names of
- * those that a load may still decide. */
-json_t *gw_info_instance(const struct gw_params *params);
+ * those that a load may still decide; the name of the profile that is the same, if there is one. */
+json_t *gw_info_instance(const struct gw_params *params, const struct gw_environment *environment);
 
 /*
  * The other way: @document, which is not trusted, as a complete set of values for one of @models

@@ -106,6 +106,13 @@ const struct gw_params *gw_session_params(const struct gw_session *session)
 	return session->params;
 }
 
+void gw_session_environment(const struct gw_session *session, struct gw_environment *environment)
+{
+	*environment = (struct gw_environment){0};
+	if (session->ops->environment)
+		session->ops->environment(session->dev, environment);
+}
+
 const struct gw_device_ops *gw_session_ops(const struct gw_session *session)
 {
 	return session->ops;

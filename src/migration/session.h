@@ -83,6 +83,8 @@ void *gw_session_device(const struct gw_session *session);
 /* In force; what a load may still decide is unset. NULL: the device has no model. */
 const struct gw_params *gw_session_params(const struct gw_session *session);
 const struct gw_device_ops *gw_session_ops(const struct gw_session *session);
+/* As the device says; empty if it does not. */
+void gw_session_environment(const struct gw_session *session, struct gw_environment *environment);
 
 /* A connection takes the session, or leaves it (all its rings are stopped by then). */
 int gw_session_connect(struct gw_session *session);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* migration/session_transfer.c - a session's transfers: begin, adopt, verdict, cancel. */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "godwit/error.h"
 #include "migration/preflight.h"
 #include "migration/session_internal.h"
+#include "model/prerequisite.h"
 
 /* -- begin --------------------------------------------------------------------------------- */
 
@@ -21,8 +23,11 @@ static int params_to_save(const struct gw_session *session, struct gw_params **p
 	return err ? err : gw_params_apply_profile(*params, NULL);
 }
 
+static_assert(GW_ENVIRONMENT_MAX == GW_STATE_NAME_MAX, "what is required goes into the header");
+
 static int fill_header(const struct gw_session *session, struct gw_state_header *header)
 {
+	struct gw_environment environment;
 	bool stateless = session->config.migration == GW_MIGRATION_STATELESS;
 	struct gw_params *params = NULL;
 	int err = 0, len = 0;
@@ -34,6 +39,8 @@ static int fill_header(const struct gw_session *session, struct gw_state_header 
 		return gw_fail(errno ? errno : EIO, "transfer: no ticket: %s", strerror(errno));
 	if (getrandom(header->id, sizeof(header->id), 0) != sizeof(header->id))
 		return gw_fail(errno ? errno : EIO, "transfer: no random id: %s", strerror(errno));
+	gw_session_environment(session, &environment);
+	memcpy(header->prerequisites, environment.requires, sizeof(environment.requires));
 	if (!session->params)
 		return 0;
 	err = params_to_save(session, &params);
@@ -179,6 +186,47 @@ static struct gw_session *find_offer(const struct gw_session *session,
 	return offer;
 }
 
+/* "Cannot tell" is for who asks beforehand: what a device loads it proves by itself. */
+static int check_word(const struct gw_session *session, const char *what,
+		      const struct gw_words *provided)
+{
+	const char *provides = provided->count ? provided->word[0] : "nothing";
+
+	switch (gw_prerequisite_find(what, provided->word, provided->count)) {
+	case GW_PROVIDED:
+		return 0;
+	case GW_PROVISION_UNKNOWN:
+		gw_info("load: the source requires %s, and device %s cannot tell which it has",
+			what, session->ops->name);
+		return 0;
+	case GW_NOT_PROVIDED:
+		break;
+	}
+	for (unsigned i = 0; i < provided->count; i++)
+		if (!strncmp(provided->word[i], what, strcspn(what, ":") + 1))
+			provides = provided->word[i];
+	return gw_fail(EINVAL, "%s: the source requires %s, device %s has %s",
+		       gw_refusal_name(GW_PREREQUISITE_MISSING), what, session->ops->name,
+		       provides);
+}
+
+static int check_prerequisites(const struct gw_session *session, const char *required)
+{
+	struct gw_environment environment;
+	struct gw_words words, provided;
+	int err;
+
+	if (!session->ops->environment)
+		return 0;
+	gw_session_environment(session, &environment);
+	err = gw_words_split(&words, required);
+	if (!err)
+		err = gw_words_split(&provided, environment.provides);
+	for (unsigned i = 0; !err && i < words.count; i++)
+		err = check_word(session, words.word[i], &provided);
+	return err;
+}
+
 static int adopt(struct gw_session *session)
 {
 	const char *model = session->transfer->header.model;
@@ -193,6 +241,9 @@ static int adopt(struct gw_session *session)
 		return model[0] ? gw_fail(EINVAL, "load: the stream has a model, the device none")
 				: 0;
 	err = complete_model(session);
+	if (err)
+		return gw_fail_in(err, "load");
+	err = check_prerequisites(session, session->transfer->header.prerequisites);
 	if (err)
 		return gw_fail_in(err, "load");
 	err = gw_params_adopt(session->params, model, strlen(model), &session->adopted, &refusal);

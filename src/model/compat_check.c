@@ -7,8 +7,7 @@
 
 #include "godwit/error.h"
 #include "model/compat.h"
-
-#define UNKNOWN_VALUE "unknown"
+#include "model/prerequisite.h"
 
 struct comparison {
 	const struct gw_compat_instance *source;
@@ -121,23 +120,6 @@ static int check_state(const struct comparison *c)
 
 /* -- beside the model ---------------------------------------------------------------------- */
 
-static bool is_provided(const struct gw_compat_implementation *destination, const char *what)
-{
-	for (unsigned i = 0; i < destination->provide_count; i++)
-		if (!strcmp(destination->provides[i], what))
-			return true;
-	return false;
-}
-
-/* "KIND:unknown" stands for "there may be one, and nobody here can tell which". */
-static bool is_open(const struct gw_compat_implementation *destination, const char *what)
-{
-	char unknown[GW_REQUIRE_MAX + sizeof(UNKNOWN_VALUE)];
-
-	snprintf(unknown, sizeof(unknown), "%.*s:" UNKNOWN_VALUE, (int)strcspn(what, ":"), what);
-	return !strcmp(unknown, what) || is_provided(destination, unknown);
-}
-
 static int check_requirement(const struct comparison *c, const char *what)
 {
 	const char *destination = c->destination->name;
@@ -146,12 +128,17 @@ static int check_requirement(const struct comparison *c, const char *what)
 		return gw_compat_report_add(c->report, GW_CANNOT_TELL, what,
 					    "%s requires %s, and %s does not say what it provides",
 					    c->source->name, what, destination);
-	if (is_open(c->destination, what))
+	switch (gw_prerequisite_find(what, c->destination->provides,
+				     c->destination->provide_count)) {
+	case GW_PROVIDED:
+		return 0;
+	case GW_PROVISION_UNKNOWN:
 		return gw_compat_report_add(c->report, GW_CANNOT_TELL, what,
 					    "%s requires %s, and %s cannot tell which it has",
 					    c->source->name, what, destination);
-	if (is_provided(c->destination, what))
-		return 0;
+	case GW_NOT_PROVIDED:
+		break;
+	}
 	return gw_compat_report_add(c->report, GW_PREREQUISITE_MISSING, what,
 				    "%s requires %s, which %s does not provide", c->source->name,
 				    what, destination);

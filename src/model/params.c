@@ -199,6 +199,18 @@ static const struct gw_setting *find_setting(const struct gw_profile *profile, c
 	return NULL;
 }
 
+bool gw_params_is_profile(const struct gw_params *params, const struct gw_profile *profile)
+{
+	for (unsigned i = 0; i < params->count; i++) {
+		const struct gw_param *param = &params->model->params[i];
+		const struct gw_setting *setting = find_setting(profile, param->name);
+
+		if (!params->set[i] || params->value[i] != (setting ? setting->value : param->off))
+			return false;
+	}
+	return true;
+}
+
 static int apply_setting(struct gw_params *params, unsigned i, const struct gw_profile *profile)
 {
 	const struct gw_param *param = &params->model->params[i];

@@ -22,6 +22,9 @@ struct gw_params {
 /* Index of the parameter whose name is the @len bytes at @name, or -1. */
 int gw_param_find(const struct gw_params *params, const char *name, size_t len);
 
+/* All are set, and as @profile has them? */
+bool gw_params_is_profile(const struct gw_params *params, const struct gw_profile *profile);
+
 /* Is @value one that @param may have here, its off value included? */
 bool gw_param_accepts(const struct gw_param *param, int64_t value);
 

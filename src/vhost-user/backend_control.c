@@ -84,15 +84,20 @@ static int query_stats(void *opaque, const json_t *arguments, json_t **result)
 static int query_migration_info(void *opaque, const json_t *arguments, json_t **result)
 {
 	struct gw_backend *backend = opaque;
+	struct gw_environment environment;
 	json_t *instances = json_array();
+	bool told = false;
 
 	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
 		const struct gw_params *params = gw_session_params(seat->session);
 
+		gw_session_environment(seat->session, &environment);
+		told |= backend->ops.environment != NULL;
 		if (params)
-			json_array_append_new(instances, gw_info_instance(params));
+			json_array_append_new(instances, gw_info_instance(params, &environment));
 	}
-	*result = gw_info_implementation(&backend->ops, backend->program, backend->version, NULL);
+	*result = gw_info_implementation(&backend->ops, backend->program, backend->version, NULL,
+					 told ? &environment : NULL);
 	if (!*result || json_object_set_new(*result, "instances", instances))
 		return gw_fail(ENOMEM, "query-migration-info: no memory");
 	return 0;

@@ -3,14 +3,17 @@
 
 usage of every test: TEST.py GODWIT GODWIT-FS SOURCE-ROOT [unittest's arguments]
 """
+import contextlib
 import copy
 import json
 import os
 import pathlib
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 GODWIT, GODWIT_FS, ROOT = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
@@ -61,6 +64,28 @@ class Case(unittest.TestCase):
         path.write_text(text, encoding="utf-8")
         path.chmod(stat.S_IRWXU)
         return str(path)
+
+    @contextlib.contextmanager
+    def daemon(self, share, *arguments, program=GODWIT_FS):
+        """A back-end that waits: the path of its control socket. What it says is in self.log."""
+        self.count += 1
+        path, self.log = self.directory / f"s{self.count}", self.directory / f"log{self.count}"
+        with open(self.log, "w", encoding="utf-8") as log, subprocess.Popen(
+                [program, "--shared-dir", share, "--socket-path", path, *arguments],
+                stderr=log) as daemon:
+            try:
+                self.wait_for(f"{path}.control", daemon)
+                yield f"{path}.control"
+            finally:
+                daemon.terminate()
+
+    def wait_for(self, path, daemon):
+        deadline = time.monotonic() + 60
+        with socket.socket(socket.AF_UNIX) as client:
+            while client.connect_ex(path):
+                self.assertLess(time.monotonic(), deadline)
+                self.assertIsNone(daemon.poll(), self.log.read_text("utf-8"))
+                time.sleep(0.005)
 
     def checker(self, text, name="checker"):
         return self.program(text, f"checkers.d/{name}")

@@ -1,13 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """`godwit info`: everything that can tell a model and parameters, as text and as documents."""
-import contextlib
 import json
 import os
 import pathlib
-import socket
-import subprocess
-import time
 
 from common import FS, GODWIT, GODWIT_FS, NIC, ROOT, Case, instance, main, nic, run
 
@@ -16,6 +12,11 @@ UUID = "c2e088ba-954f-11ec-8584-525400666f2b"
 
 
 class What(Case):
+    def setUp(self):
+        super().setUp()
+        self.share = self.directory / "share"
+        self.share.mkdir()
+
     def documents(self, *what, code=0, **options):
         ran = run(GODWIT, "info", "--json", *what, **options)
         self.assertEqual(ran.returncode, code, ran.stderr)
@@ -52,6 +53,7 @@ class What(Case):
         printed = json.loads(run(GODWIT_FS, "--print-migration-info").stdout)
         self.assertEqual(self.documents(GODWIT_FS), [printed])
         self.assertEqual(self.documents(f"{GODWIT_FS} --cache never"), [printed])
+        self.assertEqual(self.documents(f"{GODWIT_FS} --warp"), [printed])
         self.assertEqual(self.documents("godwit-fs", env=dict(
             os.environ, PATH=os.path.dirname(GODWIT_FS) + ":" + os.environ["PATH"])), [printed])
 
@@ -59,36 +61,21 @@ class What(Case):
         self.documents(self.program("#!/bin/sh\nexec yes '{'\n", "loud"), code=3)
         self.assertIn("it says more than 1048576 bytes", self.stderr)
 
-    @contextlib.contextmanager
-    def daemon(self, *arguments):
-        share, path = self.directory / "share", self.directory / "s"
-        share.mkdir()
-        with subprocess.Popen([GODWIT_FS, "--shared-dir", share, "--socket-path", path, *arguments],
-                              stderr=subprocess.DEVNULL) as daemon:
-            control = f"{path}.control"
-            deadline = time.monotonic() + 60
-            with socket.socket(socket.AF_UNIX) as client:
-                while client.connect_ex(control):
-                    self.assertLess(time.monotonic(), deadline)
-                    self.assertIsNone(daemon.poll())
-                    time.sleep(0.005)
-            yield control
-            daemon.terminate()
-
     def test_a_control_socket(self):
-        with self.daemon("--migration-profile", "2") as control:
+        with self.daemon(self.share, "--migration-profile", "2") as control:
             shown, = self.documents(control)
             self.assertIn(FS, shown["models"])
             told, = shown["instances"]
             self.assertEqual(told["params"], {"num-request-queues": 4, "submounts": True})
+            self.assertEqual(told["profile"], "2")
             self.assertIn("submounts                on", self.text(control))
             # What it shows is what check reads, and the fingerprint is the same.
-            code, report = self.check(control, GODWIT_FS)
+            code, report = self.check(control, f"{GODWIT_FS} --shared-dir {self.share}")
             self.assertEqual((code, report["fingerprint"]), (0, told["fingerprint"]))
 
     def test_what_runs_is_fixed(self):
         """A destination that waits takes over what it was not told, and nothing else."""
-        with self.daemon("--m-num-request-queues=2") as control:
+        with self.daemon(self.share, "--m-num-request-queues=2") as control:
             self.goes(instance({"num-request-queues": 2, "submounts": True}, FS), control)
             self.stays(instance({"num-request-queues": 3}, FS), control,
                        "param-differs:num-request-queues")

@@ -15,7 +15,7 @@ static const struct gw_model *const models[] = {&example_model, NULL};
 static void check_accepted(const struct gw_params *params)
 {
 	char before[GW_CANONICAL_MAX], after[GW_CANONICAL_MAX];
-	json_t *document = gw_info_instance(params);
+	json_t *document = gw_info_instance(params, NULL);
 	struct gw_params *again;
 
 	if (gw_info_read_instance(&again, models, document, NULL))

@@ -1,0 +1,101 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What moves beside the model: named in documents and in the stream's header, compared by check and
+again at LOAD."""
+import json
+import os
+
+from common import FS, GODWIT, GODWIT_FS, Case, instance, main, run
+
+
+class Prerequisites(Case):
+    def setUp(self):
+        super().setUp()
+        self.here, self.there = self.directory / "here", self.directory / "there"
+        self.here.mkdir()
+        self.there.mkdir()
+
+    def provides(self, *arguments):
+        ran = run(GODWIT_FS, "--print-migration-info", *arguments)
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        return [w for w in json.loads(ran.stdout)["provides"] if w.startswith("shared-backing:")]
+
+    def test_the_same_directory_has_one_name(self):
+        one, = self.provides("--shared-dir", str(self.here))
+        self.assertEqual(self.provides(f"--shared-dir={self.here}/.", "--xattr"), [one])
+        self.assertNotEqual(self.provides("--shared-dir", str(self.there)), [one])
+
+    def test_nobody_can_tell(self):
+        self.assertEqual(self.provides(), ["shared-backing:unknown"])
+        self.assertEqual(self.provides("--shared-dir", "/nonexistent"), ["shared-backing:unknown"])
+
+    def test_share_id(self):
+        """For file systems that have no name of their own, or another one on each host."""
+        one = self.provides("--shared-dir", str(self.here), "--share-id", "vm1")
+        self.assertEqual(self.provides("--shared-dir", str(self.there), "--share-id", "vm1"), one)
+        self.assertNotEqual(self.provides("--shared-dir", str(self.there), "--share-id", "vm2"),
+                            one)
+        self.assertNotIn("unknown", one[0])
+        ran = run(GODWIT_FS, "--shared-dir", str(self.here), "--socket-path",
+                  str(self.directory / "s"), "--share-id", "x" * 2000)
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("--share-id", ran.stderr)
+
+    def test_a_file_system_without_a_name(self):
+        """tmpfs is in no other host's memory: check cannot tell, but of the same one."""
+        name, = self.provides("--shared-dir", "/dev/shm")
+        if not name.startswith("shared-backing:unknown-"):
+            self.skipTest("needs a tmpfs at /dev/shm")
+        source = instance({}, FS, requires=[name])
+        self.goes(source, f"{GODWIT_FS} --shared-dir /dev/shm")
+        self.assertIn("cannot tell", self.unknown(source, f"{GODWIT_FS} --shared-dir {self.here}"))
+        self.goes(source, f"{GODWIT_FS} --shared-dir {self.here} --migration-identity=same-tree")
+
+    def test_check(self):
+        name, = self.provides("--shared-dir", str(self.here), "--share-id", "vm1")
+        source = instance({}, FS, requires=[name])
+        self.goes(source, f"{GODWIT_FS} --shared-dir {self.there} --share-id vm1")
+        self.stays(source, f"{GODWIT_FS} --shared-dir {self.there} --share-id vm2",
+                   f"prerequisite-missing:{name}")
+        self.goes(source, f"{GODWIT_FS} --shared-dir {self.there} "
+                          "--migration-identity=same-tree")
+        self.unknown(source, GODWIT_FS)
+
+    def test_handles(self):
+        """A state of mode file-handles needs a capability where it goes."""
+        source = instance({}, FS, requires=["cap:dac_read_search"])
+        never = f"{GODWIT_FS} --shared-dir {self.here} --inode-file-handles=never"
+        self.stays(source, never, "prerequisite-missing:cap:dac_read_search")
+        if os.geteuid():
+            self.skipTest("needs root, which can open files by handle")
+        self.goes(source, f"{GODWIT_FS} --shared-dir {self.here}")
+        with self.daemon(self.here, "--migration-mode=file-handles") as control:
+            told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
+            self.assertEqual(told["requires"][0], "cap:dac_read_search")
+
+    def load(self, state, share, *arguments):
+        with self.daemon(share, "--reconnect", *arguments) as control:
+            return run(GODWIT, "load", "--socket", control.removesuffix(".control"), state)
+
+    def test_load(self):
+        """The header says it, and it is compared before a byte of state is used."""
+        state = str(self.directory / "state")
+        with self.daemon(self.here, "--reconnect", "--share-id", "vm1") as control:
+            ran = run(GODWIT, "save", "--socket", control.removesuffix(".control"), "--output",
+                      state)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+            told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
+        saved = json.loads(run(GODWIT, "info", "--json", state).stdout)
+        self.assertEqual(saved["requires"], told["requires"])
+        self.assertEqual(saved["requires"],
+                         self.provides("--shared-dir", str(self.there), "--share-id", "vm1"))
+        ran = self.load(state, self.there, "--share-id", "vm2")
+        self.assertEqual(ran.returncode, 1)
+        log = self.log.read_text(encoding="utf-8")
+        self.assertIn(f"prerequisite-missing: the source requires {saved['requires'][0]}", log)
+        for arguments in (["--share-id", "vm1"], ["--migration-identity=same-tree"]):
+            ran = self.load(state, self.there, *arguments)
+            self.assertEqual(ran.returncode, 0, ran.stderr + self.log.read_text("utf-8"))
+
+
+main()
