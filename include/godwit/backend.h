@@ -21,6 +21,7 @@ extern "C" {
  * it outlives its connection and the next one takes it over.
  */
 struct gw_backend;
+struct gw_fdstore;
 
 struct gw_backend_config {
 	size_t size; /* sizeof(struct gw_backend_config) */
@@ -46,6 +47,9 @@ struct gw_backend_config {
 	 * offered to front-ends that a migration needs, so that they refuse one at once. */
 	enum gw_migration migration;
 	enum gw_after_migration after_migration;
+	/* For daemons of godwit's own (docs/recovery.md): where descriptors are kept for the
+	 * process that follows when this one dies. Borrowed; NULL: nothing is. */
+	struct gw_fdstore *fdstore;
 };
 
 /* @loop is borrowed and must outlive the back-end. Control thread, like all below. */

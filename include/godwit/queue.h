@@ -43,6 +43,9 @@ struct gw_elem {
 	size_t out_len, in_len; /* sums over the arrays */
 	unsigned flags;
 	void *device_data; /* the device's own, NULL when popped */
+	/* Which request of its queue it is: the same when it comes again after a crash, and no
+	 * other's ever. 0 where nobody keeps account of requests. */
+	uint64_t serial;
 };
 
 /*

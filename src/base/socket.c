@@ -2,6 +2,7 @@
 /* base/socket.c - Unix stream sockets at a path: listen, accept, connect, who is there. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -94,7 +95,6 @@ int gw_listener_open(struct gw_listener *listener, const char *path)
 {
 	GW_AUTO_FD int fd = -1;
 	struct sockaddr_un address;
-	struct stat st;
 	int err;
 
 	*listener = (struct gw_listener){.fd = -1};
@@ -109,13 +109,20 @@ int gw_listener_open(struct gw_listener *listener, const char *path)
 	err = bind_and_listen(fd, &address);
 	if (err)
 		return err;
+	gw_listener_adopt(listener, gw_take_fd(&fd), path);
+	return 0;
+}
+
+void gw_listener_adopt(struct gw_listener *listener, int fd, const char *path)
+{
+	struct stat st;
+
+	*listener = (struct gw_listener){.fd = fd};
 	if (lstat(path, &st) == 0) {
 		listener->dev = st.st_dev;
 		listener->ino = st.st_ino;
 	}
-	memcpy(listener->path, address.sun_path, sizeof(listener->path));
-	listener->fd = gw_take_fd(&fd);
-	return 0;
+	snprintf(listener->path, sizeof(listener->path), "%s", path);
 }
 
 void gw_listener_close(struct gw_listener *listener)

@@ -15,6 +15,7 @@ struct gw_daemon {
 	const char *const
 		*features; /* of that schema, beyond every daemon's; NULL, or ended by one */
 	const struct gw_device_ops *ops;
+	bool recovers;			 /* with --recover its state survives the process */
 	const struct gw_option *options; /* its own, ended by a NULL name; may be NULL */
 	void *host;			 /* their target, and what ops->create is given */
 	/* Can what the command line says be? Exit code 2 if not. May be NULL. */

@@ -8,6 +8,7 @@ static const struct gw_daemon daemon = {
 	.summary = "Serve the null device, which counts what it is given, over vhost-user.",
 	.type = "null",
 	.ops = &gw_null_ops,
+	.recovers = true,
 };
 
 int main(int argc, char **argv)

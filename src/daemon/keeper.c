@@ -81,7 +81,8 @@ static void keep(pid_t child, struct gw_sockets *sockets, int lifeline, const si
 	if (gw_caps_keep(GW_CAP(CAP_DAC_OVERRIDE) | GW_CAP(CAP_KILL)))
 		gw_warn("outside of the sandbox: %s", gw_last_error());
 	code = wait_for(child, signals);
-	gw_sockets_remove(sockets);
+	if (!sockets->kept || !code)
+		gw_sockets_remove(sockets);
 	_exit(code);
 }
 

@@ -13,10 +13,12 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/fdstore.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 #include "daemon/key.h"
 #include "daemon/legacy.h"
+#include "daemon/supervisor.h"
 #include "daemon/to_syslog.h"
 #include "godwit/backend.h"
 #include "godwit/error.h"
@@ -40,9 +42,14 @@ struct common {
 	int migration, on_save, on_lost_outcome, after_migration; /* enums of godwit/device.h */
 	unsigned frozen_timeout;				  /* s; 0: the default */
 	struct gw_instance_options instance;
+	int recover;
 	bool print_migration_info, check_migration;
 	bool print_capabilities, help, help_all, version;
 };
+
+/* Who keeps what a next process needs. */
+enum recover { RECOVER_OFF, RECOVER_KEEPER, RECOVER_SYSTEMD };
+static const char *const recover_words[] = {"off", "keeper", "systemd", NULL};
 
 /* In the order of enum gw_log_level. */
 static const char *const log_words[] = {"off", "error", "warn", "info", "debug", "trace", NULL};
@@ -62,6 +69,8 @@ static const struct gw_option common_options[] = {
 	 AT(control_socket), GW_OPTION_STRING},
 	{"reconnect", NULL, "when the VMM disconnects, wait for the next", AT(reconnect),
 	 GW_OPTION_FLAG},
+	{"recover", "HOW", "go on after a crash: off, keeper, systemd [off]", AT(recover),
+	 GW_OPTION_WORD, .words = recover_words, .implied = "keeper", .rare = true},
 	{"state-key", "FILE", "32 bytes that sign and verify migrated state", AT(state_key),
 	 GW_OPTION_STRING},
 	{"log-level", "LEVEL", "off, error, warn, info, debug, trace [info]", AT(log_level),
@@ -133,7 +142,8 @@ static int check_socket(struct common *common)
 		return gw_fail(EINVAL, "one of --socket-path and --fd is required (see --help)");
 	if (common->socket_group && !common->socket_path)
 		return gw_fail(EINVAL, "option --socket-group goes with --socket-path");
-	if (common->fd != NO_FD && fcntl((int)common->fd, F_GETFD) < 0)
+	/* In a later life it is among what was kept. */
+	if (common->fd != NO_FD && !gw_is_supervised() && fcntl((int)common->fd, F_GETFD) < 0)
 		return gw_fail(EINVAL, "option --fd: descriptor %u is not open", common->fd);
 	return 0;
 }
@@ -196,7 +206,8 @@ static int serve_on(int fd, struct gw_loop *loop, const struct gw_backend_config
 
 	if (err)
 		return err;
-	err = gw_backend_adopt_fd(backend, fd);
+	if (fd >= 0)
+		err = gw_backend_adopt_fd(backend, fd);
 	if (!err)
 		err = gw_loop_run(loop);
 	gw_backend_free(backend);
@@ -209,15 +220,21 @@ static int lend(const struct gw_listener *listener)
 	return listener->fd < 0 ? 0 : fcntl(listener->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
+/* The one of --fd. -1: it was a connection, which a process before this one has served. */
+static int given_fd(const struct common *common)
+{
+	return common->fd == NO_FD || fcntl((int)common->fd, F_GETFD) < 0 ? -1 : (int)common->fd;
+}
+
 static int serve(const struct common *common, const struct gw_sockets *sockets,
 		 struct gw_backend_config *config)
 {
-	int fd = common->socket_path ? lend(&sockets->vhost_user) : (int)common->fd;
+	int fd = sockets->vhost_user.fd >= 0 ? lend(&sockets->vhost_user) : given_fd(common);
 	struct gw_loop *loop = NULL;
 	int err = gw_loop_new(&loop);
 
 	config->control_fd = lend(&sockets->control);
-	if (!err && (fd < 0 || config->control_fd < 0))
+	if (!err && (fd < -1 || config->control_fd < 0))
 		err = gw_fail(errno, "listening sockets: %s", strerror(errno));
 	if (!err)
 		err = handle_signals(loop);
@@ -241,6 +258,15 @@ static int shut_in(const struct gw_daemon *daemon, const struct common *common,
 	return err;
 }
 
+static int open_store(const struct common *common, struct gw_fdstore **store)
+{
+	int err = common->recover ? gw_fdstore_open(store) : 0;
+
+	if (!err && common->recover && !*store)
+		err = gw_fail(ENOTCONN, "option --recover=systemd: $NOTIFY_SOCKET is not set");
+	return err;
+}
+
 /* From the first socket to the last. */
 static int open_and_serve(const struct gw_daemon *daemon, const struct common *common,
 			  struct gw_backend_config *config)
@@ -250,7 +276,9 @@ static int open_and_serve(const struct gw_daemon *daemon, const struct common *c
 	int err;
 
 	hold_signals();
-	err = gw_sockets_open(&sockets, common->socket_path, control);
+	err = open_store(common, &config->fdstore);
+	if (!err)
+		err = gw_sockets_open(&sockets, common->socket_path, control, config->fdstore);
 	if (err)
 		return err;
 	if (common->socket_group)
@@ -262,6 +290,7 @@ static int open_and_serve(const struct gw_daemon *daemon, const struct common *c
 	if (!err)
 		err = serve(common, &sockets, config);
 	gw_sockets_remove(&sockets);
+	gw_fdstore_free(config->fdstore);
 	return err;
 }
 
@@ -337,7 +366,14 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 		printf("%s %s\n", daemon->program, GODWIT_VERSION);
 	if (common.help || common.help_all || common.version)
 		return GW_EXIT_OK;
+	if (common.recover && !daemon->recovers) {
+		gw_fail(EINVAL, "option --recover: the state of a %s device would not survive",
+			daemon->type);
+		return complain(daemon, GW_EXIT_USAGE);
+	}
 	if (check_socket(&common) || (daemon->check && daemon->check(daemon->host)))
 		return complain(daemon, GW_EXIT_USAGE);
+	if (common.recover == RECOVER_KEEPER && !gw_is_supervised())
+		return gw_supervise(argv);
 	return run(daemon, &common) ? complain(daemon, GW_EXIT_FAILED) : GW_EXIT_OK;
 }

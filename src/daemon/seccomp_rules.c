@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/fsverity.h>
+#include <linux/kcmp.h>
 #include <linux/memfd.h>
 #include <linux/seccomp.h>
 #include <sched.h>
@@ -183,6 +184,12 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"socketpair", CTRL, 0, WHOLE, AF_UNIX},
 	{"pipe2", CTRL},
 	{"memfd_create", CTRL},
+
+	/* --recover: how far a message was dealt with, and who else is alive. */
+	{"setsockopt", CTRL, 2, WHOLE, SO_PEEK_OFF},
+	{"splice", CTRL},
+	{"kcmp", CTRL, 2, WHOLE, KCMP_FILE},
+	{"fcntl", CTRL, 1, WHOLE, F_SETLKW},
 
 	/* Without a sandbox the sockets' names are removed in the end. */
 	{"unlink", CTRL},

@@ -27,15 +27,33 @@ static int open_listener(struct gw_listener *listener, const char *path)
 	return err;
 }
 
-int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *control)
+static int open_or_take(struct gw_listener *listener, const char *path, struct gw_fdstore *store,
+			const char *name)
+{
+	int fd = store ? gw_fdstore_take(store, name) : -1;
+	int err;
+
+	if (fd >= 0) {
+		gw_listener_adopt(listener, fd, path);
+		return 0;
+	}
+	err = open_listener(listener, path);
+	if (!err && store)
+		err = gw_fdstore_put(store, name, listener->fd);
+	return err;
+}
+
+int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *control,
+		    struct gw_fdstore *store)
 {
 	int err = 0;
 
 	*sockets = (struct gw_sockets)GW_SOCKETS_INIT;
+	sockets->kept = store;
 	if (path)
-		err = open_listener(&sockets->vhost_user, path);
+		err = open_or_take(&sockets->vhost_user, path, store, "vhost-user");
 	if (!err && control) {
-		err = open_listener(&sockets->control, control);
+		err = open_or_take(&sockets->control, control, store, "control");
 		if (err)
 			gw_fail_in(err, "control socket");
 	}

@@ -3,12 +3,14 @@
 #ifndef GW_DAEMON_SOCKETS_H
 #define GW_DAEMON_SOCKETS_H
 
+#include "base/fdstore.h"
 #include "base/socket.h"
 
 /* Made before the process shuts itself in: afterwards there is no path to them. A path that was not
  * asked for leaves a descriptor of -1. */
 struct gw_sockets {
 	struct gw_listener vhost_user, control, handover;
+	bool kept; /* whoever dies leaves their names to the next */
 };
 
 #define GW_SOCKETS_INIT                                                                  \
@@ -16,8 +18,10 @@ struct gw_sockets {
 		.vhost_user = {.fd = -1}, .control = {.fd = -1}, .handover = {.fd = -1}, \
 	}
 
-/* @path, @control: NULL for none. On failure nothing is left behind. */
-int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *control);
+/* @path, @control: NULL for none. On failure nothing is left behind. What a process before this one
+ * has left in @store (NULL: none) is used, and what is made is put there. */
+int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *control,
+		    struct gw_fdstore *store);
 /* Listens at @path as well, in place of a process that listens there now, which @peer is connected
  * with then (-1: there is none), if it is of this user. */
 int gw_sockets_open_handover(struct gw_sockets *sockets, const char *path, int *peer);

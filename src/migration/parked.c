@@ -91,6 +91,15 @@ void gw_parked_move(struct gw_parked_list *to, struct gw_parked_list *from)
 	gw_parked_init(from);
 }
 
+bool gw_parked_has(const struct gw_parked_list *list, unsigned queue)
+{
+	for (const struct gw_parked_item *item = list->first; item; item = item->next) {
+		if (item->queue == queue)
+			return true;
+	}
+	return false;
+}
+
 int gw_parked_hand_out(struct gw_parked_list *list, unsigned queue,
 		       int (*fn)(void *opaque, const struct gw_parked *parked), void *opaque)
 {

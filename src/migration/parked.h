@@ -23,6 +23,7 @@ struct gw_parked_list {
 void gw_parked_init(struct gw_parked_list *list);
 void gw_parked_clear(struct gw_parked_list *list);
 int gw_parked_append(struct gw_parked_list *list, unsigned queue, const struct gw_parked *parked);
+bool gw_parked_has(const struct gw_parked_list *list, unsigned queue);
 int gw_parked_copy(struct gw_parked_list *to, const struct gw_parked_list *from);
 /* @to, which is emptied first, gets everything; @from is empty afterwards. */
 void gw_parked_move(struct gw_parked_list *to, struct gw_parked_list *from);

@@ -253,6 +253,11 @@ int gw_session_park(struct gw_session *session, unsigned queue, const struct gw_
 	return gw_parked_append(&session->parked, queue, parked);
 }
 
+bool gw_session_has_parked(const struct gw_session *session, unsigned queue)
+{
+	return gw_parked_has(&session->parked, queue);
+}
+
 int gw_session_unpark(struct gw_session *session, unsigned queue,
 		      int (*fn)(void *opaque, const struct gw_parked *parked), void *opaque)
 {

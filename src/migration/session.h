@@ -182,6 +182,7 @@ void gw_session_device_failed(struct gw_session *session);
 
 /* Parked elements between two starts, and in the stream. */
 int gw_session_park(struct gw_session *session, unsigned queue, const struct gw_parked *parked);
+bool gw_session_has_parked(const struct gw_session *session, unsigned queue);
 /* Calls @fn for each parked element of @queue and forgets them. */
 int gw_session_unpark(struct gw_session *session, unsigned queue,
 		      int (*fn)(void *opaque, const struct gw_parked *parked), void *opaque);

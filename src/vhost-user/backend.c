@@ -10,6 +10,7 @@
 #include "godwit/error.h"
 #include "vhost-user/backend_internal.h"
 #include "vhost-user/listener.h"
+#include "vhost-user/recovery.h"
 
 /* How long gw_backend_free() waits for rings to drain. */
 #define DRAIN_MS 1000
@@ -291,6 +292,8 @@ static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
 	while (*at != dialog)
 		at = &(*at)->next;
 	*at = dialog->next;
+	if (dialog->recovery)
+		gw_recovery_end(dialog->recovery, dialog);
 	if (seat) {
 		seat->dialog = NULL;
 		seat->releasing = true;
@@ -302,19 +305,68 @@ static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
 	maybe_end(backend);
 }
 
-static int dialog_begin(struct gw_backend *backend, int fd)
+static int dialog_add(struct gw_backend *backend, int fd, struct gw_dialog **dialog)
 {
 	struct gw_dialog **last = &backend->dialogs;
-	struct gw_dialog *dialog;
-	int err = gw_dialog_new(&dialog, backend->loop, fd, on_dialog_closed, backend);
+	int err = gw_dialog_new(dialog, backend->loop, fd, on_dialog_closed, backend);
 
 	if (err)
 		return err;
 	while (*last)
 		last = &(*last)->next;
-	*last = dialog;
+	*last = *dialog;
+	return 0;
+}
+
+static int dialog_begin(struct gw_backend *backend, int fd)
+{
+	struct gw_dialog *dialog;
+	int err = dialog_add(backend, fd, &dialog);
+
+	if (err)
+		return err;
+	if (backend->recovery && gw_recovery_begin(backend->recovery, dialog, fd))
+		gw_error("recovery: this connection would not be survived: %s", gw_last_error());
 	seat_dialog(backend, dialog);
 	return 0;
+}
+
+/* The process before this one died with a front-end on the line. */
+static int recover(struct gw_backend *backend)
+{
+	int fd = gw_recovery_take_connection(backend->recovery);
+	struct gw_dialog *dialog;
+	int err;
+
+	if (fd < 0)
+		return 0;
+	err = dialog_add(backend, fd, &dialog);
+	if (err)
+		return err;
+	gw_recovery_attach(backend->recovery, dialog, true);
+	seat_dialog(backend, dialog);
+	if (!gw_conn_is_closed(dialog->conn))
+		err = gw_recovery_replay(backend->recovery, dialog);
+	if (err)
+		gw_dialog_close(dialog);
+	else
+		gw_info("recovery: goes on where the process before this one was");
+	return err;
+}
+
+static int begin_recovery(struct gw_backend *backend)
+{
+	struct gw_fdstore *store = backend->config.fdstore;
+	int err;
+
+	if (!store)
+		return 0;
+	if (backend->config.max_connections > 1)
+		return gw_fail(EINVAL, "recovery is for one connection at a time");
+	err = gw_recovery_new(&backend->recovery, store);
+	if (!err)
+		err = recover(backend);
+	return err ? err : gw_fdstore_tell(store, "READY=1");
 }
 
 /* A front-end that closes and connects again at once may be accepted before its end is noticed. */
@@ -382,7 +434,9 @@ static int begin(struct gw_backend *backend, const struct gw_backend_config *con
 	/* Made now and not at the first connection: what can not be served is said at once. */
 	if (!err)
 		err = seat_new(backend, &seat);
-	return err ? err : gw_backend_control_begin(backend);
+	if (!err)
+		err = gw_backend_control_begin(backend);
+	return err ? err : begin_recovery(backend);
 }
 
 int gw_backend_new(struct gw_backend **out, struct gw_loop *loop,
@@ -481,6 +535,7 @@ void gw_backend_free(struct gw_backend *backend)
 	gw_control_free(backend->control);
 	backend->control = NULL;
 	drain(backend);
+	gw_recovery_clear(backend->recovery);
 	if (!is_quiet(backend)) {
 		/* Its threads use the memory; it ends with the process. */
 		gw_error("vhost-user: the device did not drain within %d ms", DRAIN_MS);
@@ -488,6 +543,7 @@ void gw_backend_free(struct gw_backend *backend)
 	}
 	while (backend->seats)
 		seat_remove(backend, backend->seats);
+	gw_recovery_free(backend->recovery);
 	gw_params_free(backend->params);
 	free(backend->program);
 	free(backend->version);

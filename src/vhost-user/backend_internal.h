@@ -34,7 +34,8 @@ struct gw_backend {
 	unsigned door_count;
 	struct gw_dialog *dialogs; /* in the order of coming */
 	struct gw_seat *seats;
-	unsigned seat_numbers; /* given so far */
+	unsigned seat_numbers;	      /* given so far */
+	struct gw_recovery *recovery; /* NULL: nothing outlives the process */
 	struct gw_source *end_timer, *linger_timer;
 	bool freeing;
 	bool timed_out;

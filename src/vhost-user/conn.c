@@ -35,6 +35,12 @@ struct gw_conn {
 	size_t out_len, out_sent;
 	int out_fd;
 
+	struct gw_conn_durable durable; /* commit NULL: it ends with the process */
+	size_t peeked;			/* bytes of the message that are still in the socket */
+	bool held;			/* nothing is read yet */
+	bool answering;			/* the answer is made, and may not go out yet */
+	bool in_pipe;			/* it is there, and leaves it into the socket */
+
 	bool closed;
 	struct gw_post post;
 };
@@ -45,9 +51,9 @@ static void update_events(struct gw_conn *conn)
 
 	if (conn->closed)
 		return;
-	if (conn->out_len)
+	if (conn->out_len && !conn->answering)
 		events |= EPOLLOUT;
-	else if (!conn->busy)
+	else if (!conn->busy && !conn->held)
 		events |= EPOLLIN;
 	if (gw_source_set_events(conn->source, events))
 		gw_conn_close(conn);
@@ -121,25 +127,32 @@ static void take_fds(struct gw_conn *conn, struct msghdr *msg)
 	}
 }
 
-static ssize_t read_some(struct gw_conn *conn, void *to, size_t len)
+/* With @flags of recvmsg(2). */
+static ssize_t receive(struct gw_conn *conn, struct iovec *iov, unsigned count, bool fds, int flags)
 {
 	union {
 		char bytes[CMSG_SPACE(GW_VU_FDS_MAX * sizeof(int))];
 		struct cmsghdr align;
 	} control;
-	struct iovec iov = {.iov_base = to, .iov_len = len};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
 	ssize_t n;
 
-	if (conn->have == 0) {
+	if (fds) {
 		msg.msg_control = control.bytes;
 		msg.msg_controllen = sizeof(control.bytes);
 	}
-	n = recvmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	n = recvmsg(conn->fd, &msg, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	/* Without room for them the kernel drops descriptors that come later, and sets CTRUNC. */
-	if (n > 0)
+	if (n > 0 && (fds || !(flags & MSG_PEEK)))
 		take_fds(conn, &msg);
 	return n;
+}
+
+static ssize_t read_some(struct gw_conn *conn, void *to, size_t len)
+{
+	struct iovec iov = {.iov_base = to, .iov_len = len};
+
+	return receive(conn, &iov, 1, conn->have == 0, 0);
 }
 
 /* Is what the header says readable as a message at all? If not, framing is lost. */
@@ -173,8 +186,38 @@ static void log_end(const struct gw_conn *conn, ssize_t n)
 		gw_info("vhost-user: the front-end closed the connection");
 }
 
+/*
+ * A whole message that stays where it is. False: it is not whole, or something is wrong; then it is
+ * read as by a connection that ends with the process. (QEMU sends each at once.)
+ */
+static bool peek(struct gw_conn *conn)
+{
+	struct gw_message *in = &conn->in;
+	size_t whole = sizeof(in->header);
+	struct iovec iov[2] = {{&in->header, sizeof(in->header)}};
+
+	if (!conn->durable.commit || conn->have ||
+	    receive(conn, iov, 1, false, MSG_PEEK) != (ssize_t)whole ||
+	    !header_is_sane(&in->header))
+		return false;
+	iov[1] = (struct iovec){in->payload.bytes, in->header.size};
+	whole += in->header.size;
+	if (receive(conn, iov, 2, true, MSG_PEEK) != (ssize_t)whole) {
+		close_fds(in);
+		in->fds_lost = false;
+		return false;
+	}
+	/* A look goes on to the next message in search of descriptors, if this one has none. */
+	if (!gw_vu_brings_fds(&in->header, &in->payload)) {
+		close_fds(in);
+		in->fds_lost = false;
+	}
+	conn->have = conn->peeked = whole;
+	return true;
+}
+
 /* One read; true if it moved anything. */
-static bool fill(struct gw_conn *conn)
+static bool fill_in(struct gw_conn *conn)
 {
 	struct gw_vu_header *header = &conn->in.header;
 	bool in_header = conn->have < sizeof(*header);
@@ -196,6 +239,11 @@ static bool fill(struct gw_conn *conn)
 	return !conn->closed;
 }
 
+static bool fill(struct gw_conn *conn)
+{
+	return peek(conn) || fill_in(conn);
+}
+
 static bool is_whole(const struct gw_conn *conn)
 {
 	return conn->have >= sizeof(conn->in.header) &&
@@ -204,7 +252,7 @@ static bool is_whole(const struct gw_conn *conn)
 
 static bool may_read(const struct gw_conn *conn)
 {
-	return !conn->closed && !conn->busy && !conn->out_len;
+	return !conn->closed && !conn->busy && !conn->held && !conn->out_len;
 }
 
 static void deliver(struct gw_conn *conn)
@@ -229,7 +277,54 @@ static void read_messages(struct gw_conn *conn)
 	conn->reading = false;
 }
 
-static ssize_t write_some(struct gw_conn *conn)
+/*
+ * Of a connection that outlives the process.
+ */
+
+/* Behind any message: where nobody looks. What is taken out of the socket moves it down. */
+#define MARK (1 << 20)
+
+static void set_mark(struct gw_conn *conn, int mark)
+{
+	if (setsockopt(conn->fd, SOL_SOCKET, SO_PEEK_OFF, &mark, sizeof(mark)) < 0)
+		gw_warn("vhost-user: SO_PEEK_OFF: %s", strerror(errno));
+}
+
+static int get_mark(const struct gw_conn *conn)
+{
+	int mark = -1;
+	socklen_t len = sizeof(mark);
+
+	getsockopt(conn->fd, SOL_SOCKET, SO_PEEK_OFF, &mark, &len);
+	return mark;
+}
+
+static void all_done(struct gw_conn *conn)
+{
+	conn->durable.done(conn->durable.opaque);
+	if (!conn->closed)
+		set_mark(conn, -1);
+}
+
+/* Descriptors that come once more find no room, and are closed by the kernel. */
+static void take_out(struct gw_conn *conn, size_t len)
+{
+	uint8_t nowhere[sizeof(struct gw_vu_header) + GW_VU_PAYLOAD_MAX];
+	ssize_t n = recv(conn->fd, nowhere, GW_MIN(len, sizeof(nowhere)), MSG_DONTWAIT);
+
+	if (n != (ssize_t)len)
+		gw_warn("vhost-user: a message of %zu bytes ends after %zd", len, n);
+}
+
+static void put_in_pipe(struct gw_conn *conn)
+{
+	ssize_t n = write(conn->durable.pipe[1], conn->out, conn->out_len);
+
+	if (n != (ssize_t)conn->out_len)
+		gw_warn("vhost-user: an answer of %zu bytes: %zd into the pipe", conn->out_len, n);
+}
+
+static ssize_t send_some(struct gw_conn *conn)
 {
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
@@ -252,6 +347,22 @@ static ssize_t write_some(struct gw_conn *conn)
 	return sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void all_sent(struct gw_conn *conn)
+{
+	conn->out_len = conn->out_sent = 0;
+	conn->in_pipe = false;
+	if (conn->durable.commit)
+		all_done(conn);
+}
+
+static ssize_t write_some(struct gw_conn *conn)
+{
+	if (conn->in_pipe)
+		return splice(conn->durable.pipe[0], NULL, conn->fd, NULL,
+			      conn->out_len - conn->out_sent, SPLICE_F_NONBLOCK);
+	return send_some(conn);
+}
+
 static void write_out(struct gw_conn *conn)
 {
 	while (!conn->closed && conn->out_len) {
@@ -270,7 +381,7 @@ static void write_out(struct gw_conn *conn)
 		gw_close(&conn->out_fd);
 		conn->out_sent += (size_t)n;
 		if (conn->out_sent == conn->out_len)
-			conn->out_len = conn->out_sent = 0;
+			all_sent(conn);
 	}
 }
 
@@ -320,6 +431,75 @@ void gw_conn_free(struct gw_conn *conn)
 	free(conn);
 }
 
+/* The message is dealt with, and its answer, if one is due, is in conn->out. */
+static void settle(struct gw_conn *conn)
+{
+	conn->answering = false;
+	conn->in_pipe = conn->out_len && conn->out_fd < 0;
+	conn->durable.commit(conn->durable.opaque, conn->out, conn->out_len, conn->out_fd >= 0,
+			     conn->peeked);
+	if (conn->peeked)
+		set_mark(conn, MARK + (int)conn->peeked);
+	if (conn->in_pipe)
+		put_in_pipe(conn);
+	if (conn->peeked)
+		take_out(conn, conn->peeked);
+	conn->peeked = 0;
+	if (conn->out_len)
+		write_out(conn);
+	else
+		all_done(conn);
+}
+
+void gw_conn_outlive(struct gw_conn *conn, const struct gw_conn_durable *durable, bool hold)
+{
+	conn->durable = *durable;
+	conn->held = hold;
+	update_events(conn);
+}
+
+static bool pipe_holds(const struct gw_conn *conn)
+{
+	struct pollfd poller = {.fd = conn->durable.pipe[0], .events = POLLIN};
+
+	return poll(&poller, 1, 0) > 0 && poller.revents & POLLIN;
+}
+
+/* How far the other process came; the answer's bytes were copied to conn->out. */
+static void take_up(struct gw_conn *conn, bool with_fd, size_t message_len)
+{
+	int mark = get_mark(conn);
+	bool taken_out = !message_len || mark == MARK;
+
+	if (!taken_out && mark < MARK)
+		set_mark(conn, MARK + (int)message_len);
+	if (!taken_out && conn->out_len && !with_fd && !pipe_holds(conn))
+		put_in_pipe(conn);
+	if (!taken_out)
+		take_out(conn, message_len);
+	if (conn->out_len && with_fd)
+		gw_error("vhost-user: an answer with a descriptor may be lost");
+	conn->in_pipe = conn->out_len && !with_fd && pipe_holds(conn);
+	if (!conn->in_pipe)
+		all_sent(conn);
+	else
+		write_out(conn);
+}
+
+void gw_conn_take_up(struct gw_conn *conn, const void *reply, size_t len, bool with_fd,
+		     size_t message_len)
+{
+	conn->held = false;
+	if (reply) {
+		conn->out_len = GW_MIN(len, sizeof(conn->out));
+		memcpy(conn->out, reply, conn->out_len);
+		take_up(conn, with_fd, message_len);
+	} else {
+		set_mark(conn, -1);
+	}
+	update_events(conn);
+}
+
 struct gw_message *gw_conn_waiting(struct gw_conn *conn)
 {
 	return conn->busy ? &conn->in : NULL;
@@ -327,6 +507,8 @@ struct gw_message *gw_conn_waiting(struct gw_conn *conn)
 
 void gw_conn_next(struct gw_conn *conn)
 {
+	if (conn->durable.commit && !conn->closed)
+		settle(conn);
 	close_fds(&conn->in);
 	memset(&conn->in, 0, sizeof(conn->in));
 	conn->have = 0;
@@ -349,6 +531,9 @@ void gw_conn_reply(struct gw_conn *conn, uint32_t request, const void *payload, 
 		memcpy(conn->out + sizeof(header), payload, size);
 	conn->out_len = sizeof(header) + size;
 	conn->out_fd = fd;
+	conn->answering = conn->durable.commit;
+	if (conn->answering)
+		return;
 	write_out(conn);
 	if (!conn->reading)
 		update_events(conn);

@@ -39,6 +39,28 @@ int gw_conn_new(struct gw_conn **conn, struct gw_loop *loop, int fd,
 /* Only once closed. NULL is allowed. */
 void gw_conn_free(struct gw_conn *conn);
 
+/*
+ * A connection that outlives the process (recovery.h): a message is only looked at (MSG_PEEK) until
+ * it has been dealt with, and stays in the socket for the next process meanwhile. When it is dealt
+ * with, @commit puts the answer where that will find it; then the message is taken out, then the
+ * answer goes out, then @done. Which of these steps were done the socket and the pipe know, which
+ * are kept: the place where the next look begins (SO_PEEK_OFF), which moves with what is taken out,
+ * and the answer's bytes in the pipe, which leave it into the socket (splice).
+ */
+struct gw_conn_durable {
+	int pipe[2]; /* borrowed */
+	void (*commit)(void *opaque, const void *reply, size_t len, bool with_fd,
+		       size_t message_len);
+	void (*done)(void *opaque);
+	void *opaque;
+};
+/* From now on. @hold: nothing is read before gw_conn_take_up(). */
+void gw_conn_outlive(struct gw_conn *conn, const struct gw_conn_durable *durable, bool hold);
+/* What is left to be done of a message that another process dealt with, as it committed; @len: of
+ * its answer. NULL: all was done. */
+void gw_conn_take_up(struct gw_conn *conn, const void *reply, size_t len, bool with_fd,
+		     size_t message_len);
+
 /* The message that was delivered and is not dealt with, or NULL. */
 struct gw_message *gw_conn_waiting(struct gw_conn *conn);
 /* The message is dealt with: read on. */

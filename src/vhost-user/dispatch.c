@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "godwit/error.h"
 #include "vhost-user/dispatch.h"
+#include "vhost-user/recovery.h"
 
 /* What a number that is in no table gets. */
 static const struct gw_vu_row unknown_row = {"unknown request", NULL, 0, GW_VU_PAYLOAD_MAX};
@@ -253,6 +254,7 @@ void gw_call_finish(void *opaque, int result)
 	struct gw_call *call = &dialog->call;
 
 	dialog->in_call = false;
+	dialog->call_result = result;
 	if (result)
 		gw_warn("vhost-user: %s: refused: %s", call->row->name, gw_last_error());
 	if (!reply_is_due(dialog, call))
@@ -282,7 +284,7 @@ int gw_call_yield(struct gw_dialog *dialog, enum gw_event event)
 	return gw_session_yield(dialog->instance->session, event, call_handler, dialog);
 }
 
-static void handle(struct gw_dialog *dialog, struct gw_message *message)
+static void begin_call(struct gw_dialog *dialog, struct gw_message *message)
 {
 	const struct gw_vu_row *row = gw_vu_row(message->header.request);
 	struct gw_call *call = &dialog->call;
@@ -296,10 +298,33 @@ static void handle(struct gw_dialog *dialog, struct gw_message *message)
 	call->reply_size = 0;
 	call->reply_fd = -1;
 	dialog->in_call = true;
+}
+
+static void handle(struct gw_dialog *dialog, struct gw_message *message)
+{
+	struct gw_call *call = &dialog->call;
+
+	begin_call(dialog, message);
+	gw_recovery_call(dialog, call);
 	gw_debug("vhost-user: %s (%u), flags 0x%x, %u bytes, %u descriptors", call->row->name,
 		 message->header.request, message->header.flags, message->header.size,
 		 message->fd_count);
 	call_handler(dialog, admit(dialog, call));
+}
+
+int gw_dialog_replay(struct gw_dialog *dialog, struct gw_message *message)
+{
+	struct gw_call *call = &dialog->call;
+	int err;
+
+	begin_call(dialog, message);
+	err = call->row->handle(dialog, call);
+	dialog->in_call = false;
+	for (unsigned i = 0; i < message->fd_count; i++)
+		gw_close(&message->fds[i]);
+	if (err == -EINPROGRESS)
+		err = gw_fail(EBUSY, "it takes its time");
+	return err ? gw_fail_in(err, "%s", call->row->name) : 0;
 }
 
 static void on_message(void *opaque, struct gw_message *message)

@@ -25,6 +25,8 @@ struct gw_call {
 	int reply_fd;
 };
 
+struct gw_recovery; /* recovery.h */
+
 struct gw_dialog {
 	struct gw_loop *loop;
 	struct gw_conn *conn;
@@ -34,6 +36,8 @@ struct gw_dialog {
 	uint64_t protocol_features; /* negotiated */
 	struct gw_call call;
 	bool in_call;
+	int call_result;
+	struct gw_recovery *recovery; /* NULL: it ends with the process */
 
 	/* Called once: the connection is closed; the owner releases the instance. */
 	void (*closed)(void *opaque, struct gw_dialog *dialog);
@@ -46,6 +50,8 @@ int gw_dialog_new(struct gw_dialog **dialog, struct gw_loop *loop, int fd,
 		  void (*closed)(void *opaque, struct gw_dialog *dialog), void *opaque);
 /* Messages are served from here on, for @instance. */
 void gw_dialog_serve(struct gw_dialog *dialog, struct gw_instance *instance);
+/* Handle @message, which was admitted and answered once before; its descriptors are taken over. */
+int gw_dialog_replay(struct gw_dialog *dialog, struct gw_message *message);
 /* Ends it; `closed` follows. */
 void gw_dialog_close(struct gw_dialog *dialog);
 /* Only when closed. NULL is allowed. */

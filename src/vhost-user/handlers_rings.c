@@ -6,6 +6,7 @@
 #include "godwit/error.h"
 #include "vhost-user/dispatch.h"
 #include "vhost-user/handlers.h"
+#include "vhost-user/recovery.h"
 
 static int change_ring(struct gw_dialog *dialog, struct gw_call *call,
 		       const struct gw_queue_change *change)
@@ -122,12 +123,12 @@ int gw_handle_set_vring_err(struct gw_dialog *dialog, struct gw_call *call)
 	return change_ring(dialog, call, &change);
 }
 
-static int start_ring(struct gw_instance *instance, struct gw_ring *ring)
+static int start_ring(struct gw_dialog *dialog, struct gw_call *call, struct gw_ring *ring)
 {
-	int err = 0;
+	int err = gw_recovery_ring_starts(dialog, call, ring);
 
-	if (gw_queue_is_enabled(ring->queue))
-		err = gw_instance_ring_on(instance, ring);
+	if (!err && gw_queue_is_enabled(ring->queue))
+		err = gw_instance_ring_on(dialog->instance, ring);
 	return err ? err : gw_ring_start(ring);
 }
 
@@ -144,7 +145,7 @@ int gw_handle_set_vring_kick(struct gw_dialog *dialog, struct gw_call *call)
 	err = change_ring(dialog, call, &change);
 	if (err || gw_queue_is_started(ring->queue))
 		return err;
-	return start_ring(dialog->instance, ring);
+	return start_ring(dialog, call, ring);
 }
 
 int gw_handle_set_vring_enable(struct gw_dialog *dialog, struct gw_call *call)

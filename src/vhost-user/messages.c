@@ -131,6 +131,15 @@ const struct gw_vu_row *gw_vu_row(uint32_t request)
 	return request < GW_ARRAY_LEN(rows) && rows[request].name ? &rows[request] : NULL;
 }
 
+bool gw_vu_brings_fds(const struct gw_vu_header *header, const union gw_vu_payload *payload)
+{
+	const struct gw_vu_row *row = gw_vu_row(header->request);
+
+	if (!row || !row->fds_max)
+		return false;
+	return row->shape != GW_VU_SHAPE_RING_FD || !(payload->u64 & GW_VU_VRING_NO_FD);
+}
+
 static const char *const protocol_feature_names[GW_VU_PROTOCOL_FEATURES] = {
 	[GW_VU_PF_MQ] = "MQ",
 	[GW_VU_PF_LOG_SHMFD] = "LOG_SHMFD",

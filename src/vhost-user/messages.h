@@ -80,6 +80,8 @@ struct gw_vu_row {
 
 /* NULL for a number that the protocol does not know. */
 const struct gw_vu_row *gw_vu_row(uint32_t request);
+/* May descriptors come with such a message? */
+bool gw_vu_brings_fds(const struct gw_vu_header *header, const union gw_vu_payload *payload);
 /* "SET_FEATURES"; "request 99" is up to the caller: NULL. */
 const char *gw_vu_protocol_feature_name(unsigned bit);
 

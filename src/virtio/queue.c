@@ -12,7 +12,7 @@
 #include "virtio/queue_internal.h"
 
 /* Not while started: the thread's arrays and position depend on them. */
-#define STOPPED_ONLY (GW_QUEUE_NUM | GW_QUEUE_BASE | GW_QUEUE_INFLIGHT)
+#define STOPPED_ONLY (GW_QUEUE_NUM | GW_QUEUE_BASE | GW_QUEUE_INFLIGHT | GW_QUEUE_RESUME)
 #define PACKED	     (1ULL << VIRTIO_F_RING_PACKED)
 
 static void on_changed(void *opaque);

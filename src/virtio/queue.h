@@ -49,6 +49,9 @@ enum {
 	GW_QUEUE_LOG = 1 << 8,
 	GW_QUEUE_FEATURES = 1 << 9,
 	GW_QUEUE_INFLIGHT = 1 << 10,
+	/* The next start goes on where a process that died was, as the in-flight region says; the
+	 * driver is notified, who may wait for what was published last. */
+	GW_QUEUE_RESUME = 1 << 11,
 };
 
 struct gw_queue_change {

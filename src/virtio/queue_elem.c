@@ -85,6 +85,7 @@ static int pop_again(struct gw_queue *queue, struct gw_elem_own *elem)
 	if (err)
 		return err;
 	elem->entry = queue->entries ? queue->entries[parked->id] : GW_TRACK_NONE;
+	elem->pub.serial = queue->serials ? queue->serials[parked->id] : 0;
 	queue->parked.next++;
 	atomic_fetch_sub(&queue->parked_count, 1);
 	elem->pub.flags = GW_ELEM_AGAIN;
@@ -102,9 +103,12 @@ static int pop_new(struct gw_queue *queue, struct gw_elem_own *elem)
 	err = claim(queue, &elem->chain);
 	if (err)
 		return err;
+	elem->pub.serial = 0;
 	if (queue->track)
 		elem->entry =
 			gw_track_pop(queue->track, elem->chain.id, ring->copies, elem->chain.descs);
+	if (queue->track)
+		elem->pub.serial = gw_track_serial(queue->track, elem->entry);
 	elem->pub.flags = 0;
 	return 1;
 }

@@ -118,11 +118,13 @@ struct gw_queue {
 	uint64_t features;
 	struct gw_inflight *inflight;
 	struct gw_park_list parked;
+	bool resume;
 
 	/* While started. */
 	struct gw_ring ring;
 	struct gw_track *track;
 	uint16_t *entries; /* by id: of those to hand out again; NULL without a region */
+	uint64_t *serials; /* likewise */
 	struct gw_elem_own *free;
 	uint8_t *busy;	      /* by id: in flight or parked */
 	unsigned descs_out;   /* descriptors of those */

@@ -24,8 +24,9 @@ static int open_track(struct gw_queue *queue)
 static int alloc(struct gw_queue *queue)
 {
 	queue->entries = calloc(queue->num, sizeof(*queue->entries));
+	queue->serials = calloc(queue->num, sizeof(*queue->serials));
 	queue->ring.copies = calloc(queue->num, sizeof(*queue->ring.copies));
-	if (!queue->entries || !queue->ring.copies)
+	if (!queue->entries || !queue->serials || !queue->ring.copies)
 		return gw_fail(ENOMEM, "no memory");
 	for (unsigned i = 0; i < queue->num; i++)
 		queue->entries[i] = GW_TRACK_NONE;
@@ -54,6 +55,7 @@ static int take_found(struct gw_queue *queue, unsigned i, struct gw_chain *chain
 		return gw_fail(EINVAL, "in-flight region: id %u twice, or beyond a ring of %u",
 			       chain->id, queue->num);
 	queue->entries[chain->id] = found.entry;
+	queue->serials[chain->id] = found.counter + 1;
 	if (queue->busy[chain->id])
 		return 0;
 	queue->busy[chain->id] = 1;
@@ -89,7 +91,7 @@ static int reposition(struct gw_queue *queue)
 	if (!gw_track_is_old(queue->track, &used, &wrap))
 		return 0;
 	if (ring->ops == &gw_ring_split) {
-		if (!gw_track_count(queue->track))
+		if (!gw_track_count(queue->track) && !queue->resume)
 			return 0;
 		return ring->ops->set_base(ring, (uint16_t)(ring->used + queue->descs_out));
 	}
@@ -128,6 +130,7 @@ static void record(struct gw_queue *queue, const struct gw_parked *parked)
 		descs[i].flags = parked->segs[i].writable ? VRING_DESC_F_WRITE : 0;
 	}
 	queue->entries[parked->id] = gw_track_pop(queue->track, parked->id, descs, parked->descs);
+	queue->serials[parked->id] = gw_track_serial(queue->track, queue->entries[parked->id]);
 }
 
 int gw_queue_recover(struct gw_queue *queue)

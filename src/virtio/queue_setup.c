@@ -196,6 +196,8 @@ int gw_queue_apply(struct gw_queue *queue, const struct gw_queue_change *change,
 		queue->num = change->num;
 	if (change->what & GW_QUEUE_BASE)
 		queue->base = change->base;
+	if (change->what & GW_QUEUE_RESUME)
+		queue->resume = true;
 	if (change->what & GW_QUEUE_FEATURES)
 		take_features(queue, change->features);
 	queue->addr = change_addr(queue, change);
@@ -291,6 +293,8 @@ int gw_queue_set_up(struct gw_queue *queue)
 	queue->popped = 0;
 	queue->stop_begun = queue->listening = false;
 	queue->first_call_due = true;
+	queue->call_owed |= queue->resume;
+	queue->resume = false;
 	atomic_store(&queue->requests, 0);
 	atomic_store(&queue->broken, false);
 	atomic_store(&queue->stopping, false);
@@ -310,6 +314,8 @@ void gw_queue_tear_down(struct gw_queue *queue)
 	queue->ring.copies = NULL;
 	free(queue->entries);
 	queue->entries = NULL;
+	free(queue->serials);
+	queue->serials = NULL;
 	free(queue->busy);
 	queue->busy = NULL;
 	atomic_store(&queue->stopping, false);

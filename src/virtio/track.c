@@ -17,6 +17,11 @@ void gw_track_found(struct gw_track *track, uint16_t entry, uint16_t descs, uint
 {
 	track->found[track->found_count++] =
 		(struct gw_track_entry){.entry = entry, .descs = descs, .counter = counter};
+}
+
+/* Counters of what is done count as well: a serial does not come again. */
+void gw_track_counted(struct gw_track *track, uint64_t counter)
+{
 	if (counter >= track->counter)
 		track->counter = counter + 1;
 }
@@ -121,6 +126,11 @@ uint16_t gw_track_pop(struct gw_track *track, uint16_t id, const struct vring_pa
 	return track->ops->pop(track, id, descs, count);
 }
 
+uint64_t gw_track_serial(const struct gw_track *track, uint16_t entry)
+{
+	return entry == GW_TRACK_NONE ? 0 : track->counter;
+}
+
 void gw_track_push(struct gw_track *track, uint16_t entry)
 {
 	if (entry != GW_TRACK_NONE && track->batched < GW_BATCH_MAX)
@@ -140,10 +150,17 @@ void gw_track_published(struct gw_track *track)
 	track->batched = 0;
 }
 
+static void split_count(struct gw_track *track, unsigned num)
+{
+	for (unsigned i = 0; i < num; i++)
+		gw_track_counted(track, GW_TRACK_LOAD(track->split->desc[i].counter));
+}
+
 static void split_init(struct gw_track *track, const struct gw_track_ring *ring)
 {
 	struct gw_track_split *part = track->split;
 
+	split_count(track, ring->num);
 	GW_TRACK_STORE(part->features, 0);
 	GW_TRACK_STORE(part->desc_num, (uint16_t)ring->num);
 	GW_TRACK_STORE(part->last_batch_head, 0);
@@ -177,6 +194,7 @@ static int split_recover(struct gw_track *track, const struct gw_track_ring *rin
 		at = GW_TRACK_LOAD(part->desc[at].next);
 	}
 	GW_TRACK_STORE(part->used_idx, ring->used);
+	split_count(track, ring->num);
 	for (unsigned i = 0; i < ring->num; i++) {
 		if (GW_TRACK_LOAD(part->desc[i].inflight))
 			gw_track_found(track, (uint16_t)i, 1, GW_TRACK_LOAD(part->desc[i].counter));

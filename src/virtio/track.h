@@ -54,6 +54,8 @@ void gw_track_descs(const struct gw_track *track, unsigned i, struct vring_packe
  * its descriptors, @count of them. Returns the entry. */
 uint16_t gw_track_pop(struct gw_track *track, uint16_t id, const struct vring_packed_desc *descs,
 		      unsigned count);
+/* Of the entry that was recorded last: no other's on this region, ever, and not 0. */
+uint64_t gw_track_serial(const struct gw_track *track, uint16_t entry);
 /* After it: it joins the batch that is to be published, of at most GW_BATCH_MAX. */
 void gw_track_push(struct gw_track *track, uint16_t entry);
 /* Before and after the store that publishes the batch; @used is the position after it. */

@@ -43,6 +43,7 @@ struct gw_track_ops {
 extern const struct gw_track_ops gw_track_ops_split, gw_track_ops_packed;
 
 /* Adds to what was found in flight. */
+void gw_track_counted(struct gw_track *track, uint64_t counter);
 void gw_track_found(struct gw_track *track, uint16_t entry, uint16_t descs, uint64_t counter);
 
 /* One store after another, as a process that dies leaves them: the order is the protocol. A test

@@ -37,10 +37,17 @@ static void settle_positions(struct gw_track *track)
 	store_positions(track, track->used, track->used_wrap);
 }
 
+static void packed_count(struct gw_track *track, unsigned num)
+{
+	for (unsigned i = 0; i < num; i++)
+		gw_track_counted(track, GW_TRACK_LOAD(track->packed->desc[i].counter));
+}
+
 static void packed_init(struct gw_track *track, const struct gw_track_ring *ring)
 {
 	struct gw_track_packed *part = track->packed;
 
+	packed_count(track, ring->num);
 	GW_TRACK_STORE(part->features, 0);
 	GW_TRACK_STORE(part->desc_num, (uint16_t)ring->num);
 	for (unsigned i = 0; i < ring->num; i++) {
@@ -165,6 +172,7 @@ static int packed_recover(struct gw_track *track, const struct gw_track_ring *ri
 	track->used = published ? at.used : at.old_used;
 	track->used_wrap = published ? at.wrap : at.old_wrap;
 	settle_positions(track);
+	packed_count(track, ring->num);
 	return walk_all(track);
 }
 

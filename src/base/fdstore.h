@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base/fdstore.h - descriptors that outlive the process: systemd's protocol, spoken by whoever
+ * keeps them. */
+#ifndef GW_BASE_FDSTORE_H
+#define GW_BASE_FDSTORE_H
+
+#include <stdbool.h>
+
+/*
+ * sd_notify(3), sd_pid_notify_with_fds(3): what is put into the store is given back to the next
+ * process at its start, as LISTEN_FDS under the names of LISTEN_FDNAMES. The keeper is systemd
+ * ($NOTIFY_SOCKET, a service with FileDescriptorStoreMax=), or the process that --recover starts
+ * (daemon/supervisor.h), which inherits a socket in GW_FDSTORE_ENV. One thread at a time.
+ */
+struct gw_fdstore;
+
+#define GW_FDSTORE_ENV	    "GODWIT_FDSTORE"
+#define GW_FDSTORE_NAME_MAX 63
+#define GW_FDSTORE_FDS_MAX  4096
+
+/* Before threads are started and before a sandbox hides the socket. *@store is NULL where nobody
+ * keeps anything. */
+int gw_fdstore_open(struct gw_fdstore **store);
+void gw_fdstore_free(struct gw_fdstore *store); /* closes what was not taken; NULL is allowed */
+
+/* What an earlier process left under @name: a descriptor, the caller's from now on, or -1. */
+int gw_fdstore_take(struct gw_fdstore *store, const char *name);
+/* Under @prefix and a number: that number, and its descriptor. False: there are no more. */
+bool gw_fdstore_take_any(struct gw_fdstore *store, const char *prefix, unsigned long long *number,
+			 int *fd);
+
+/* @fd is borrowed. In order; they are there for sure only after gw_fdstore_sync(). */
+int gw_fdstore_put(struct gw_fdstore *store, const char *name, int fd);
+int gw_fdstore_remove(struct gw_fdstore *store, const char *name);
+/* All of the above has reached the keeper. Waits for that, a second at most. */
+int gw_fdstore_sync(struct gw_fdstore *store);
+/* "READY=1" and the like. */
+int gw_fdstore_tell(struct gw_fdstore *store, const char *state);
+
+#endif

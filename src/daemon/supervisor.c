@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* daemon/supervisor.c - the process of --recover: keeps descriptors, starts the daemon again. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/fdpass.h"
+#include "base/fdstore.h"
+#include "base/options.h"
+#include "daemon/supervisor.h"
+#include "godwit/error.h"
+
+#define FIRST_FD    3
+#define MESSAGE_MAX 512
+/* A child that never gets ready is started so often; one that does, so often within a second. */
+#define TRIES_MAX    20
+#define A_SECOND_MAX 50
+
+struct kept {
+	char name[GW_FDSTORE_NAME_MAX + 1];
+	int fd;
+};
+
+struct supervisor {
+	char **argv;
+	int program;   /* what is executed, whatever becomes of its name */
+	int ours, its; /* ends of the datagram socket; the child inherits the second */
+	int signals;
+	sigset_t old_mask;
+	struct rlimit old_limit;
+	pid_t child;
+	bool ready;
+	int ending;			  /* the signal that it was told to end with, or 0 */
+	unsigned tries;			  /* since one was ready */
+	uint64_t starts_ns[A_SECOND_MAX]; /* when, in a circle */
+	unsigned starts;
+	unsigned count, room;
+	struct kept *kept;
+};
+
+int gw_is_supervised(void)
+{
+	return getenv(GW_FDSTORE_ENV) != NULL;
+}
+
+/*
+ * The store.
+ */
+static void drop(struct supervisor *super, const char *name)
+{
+	unsigned left = 0;
+
+	for (unsigned i = 0; i < super->count; i++) {
+		if (!strcmp(super->kept[i].name, name))
+			gw_close(&super->kept[i].fd);
+		else
+			super->kept[left++] = super->kept[i];
+	}
+	super->count = left;
+}
+
+static void keep(struct supervisor *super, const char *name, int fd)
+{
+	if (super->count == super->room) {
+		unsigned room = GW_MAX(super->room * 2, 64u);
+		struct kept *kept = room > GW_FDSTORE_FDS_MAX
+					    ? NULL
+					    : realloc(super->kept, room * sizeof(*kept));
+
+		if (!kept) {
+			gw_error("recovery: no room for one more descriptor than %u", super->count);
+			close(fd);
+			return;
+		}
+		super->kept = kept;
+		super->room = room;
+	}
+	snprintf(super->kept[super->count].name, sizeof(super->kept[0].name), "%s", name);
+	super->kept[super->count++].fd = fd;
+}
+
+/* The value of @key in a message of lines, for as long as that lives; "" if it is not there. */
+static const char *value_of(char *message, const char *key, char *buf, size_t size)
+{
+	size_t len = strlen(key);
+
+	buf[0] = 0;
+	for (char *line = message; line && *line;) {
+		char *end = strchrnul(line, '\n');
+
+		if ((size_t)(end - line) > len && !strncmp(line, key, len) && line[len] == '=')
+			snprintf(buf, size, "%.*s", (int)(end - line - (long)len - 1),
+				 line + len + 1);
+		line = *end ? end + 1 : NULL;
+	}
+	return buf;
+}
+
+static void heed(struct supervisor *super, char *message, int *fds, unsigned *count)
+{
+	char name[GW_FDSTORE_NAME_MAX + 1], value[8];
+
+	value_of(message, "FDNAME", name, sizeof(name));
+	if (*value_of(message, "FDSTORE", value, sizeof(value)))
+		while (*count)
+			keep(super, name, fds[--*count]);
+	else if (*value_of(message, "FDSTOREREMOVE", value, sizeof(value)))
+		drop(super, name);
+	else if (*value_of(message, "READY", value, sizeof(value)))
+		super->ready = true;
+	/* What is left, of a barrier above all, is closed. */
+}
+
+static void listen_to_child(struct supervisor *super)
+{
+	char message[MESSAGE_MAX + 1];
+	int fds[GW_FDPASS_MAX];
+	unsigned count;
+
+	for (;;) {
+		ssize_t n = gw_fdpass_recv(super->ours, message, MESSAGE_MAX, fds, GW_FDPASS_MAX,
+					   &count, MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return;
+		message[n] = 0;
+		heed(super, message, fds, &count);
+		while (count)
+			close(fds[--count]);
+	}
+}
+
+/*
+ * The child. Its descriptors lie one after the other from FIRST_FD on, as sd_listen_fds(3) has it.
+ */
+static int move_up(int *fd, int above)
+{
+	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, above);
+	return *fd < 0 ? -errno : 0;
+}
+
+static int lay_out(struct supervisor *super)
+{
+	int above = FIRST_FD + (int)super->count;
+	int err = move_up(&super->its, above);
+
+	if (!err)
+		err = move_up(&super->program, above);
+	for (unsigned i = 0; i < super->count && !err; i++)
+		err = move_up(&super->kept[i].fd, above);
+	for (unsigned i = 0; i < super->count && !err; i++)
+		err = dup2(super->kept[i].fd, FIRST_FD + (int)i) < 0 ? -errno : 0;
+	if (!err && fcntl(super->its, F_SETFD, 0) < 0)
+		err = -errno;
+	return err;
+}
+
+static int set_number(const char *name, long number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%ld", number);
+	return setenv(name, text, 1) < 0 ? -errno : 0;
+}
+
+static int set_environment(const struct supervisor *super)
+{
+	size_t size = super->count * sizeof(super->kept[0].name) + 1, len = 0;
+	GW_AUTO_FREE char *names = calloc(size, 1);
+	int err = names ? 0 : -ENOMEM;
+
+	for (unsigned i = 0; i < super->count && !err; i++)
+		len += (size_t)snprintf(names + len, size - len, "%s%s", i ? ":" : "",
+					super->kept[i].name);
+	if (!err)
+		err = setenv("LISTEN_FDNAMES", names, 1) < 0 ? -errno : 0;
+	if (!err)
+		err = set_number("LISTEN_FDS", super->count);
+	if (!err)
+		err = set_number("LISTEN_PID", getpid());
+	return err ? err : set_number(GW_FDSTORE_ENV, super->its);
+}
+
+static void become_daemon(struct supervisor *super) __attribute__((noreturn));
+static void become_daemon(struct supervisor *super)
+{
+	int err = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : lay_out(super);
+
+	if (!err)
+		err = set_environment(super);
+	if (!err) {
+		unsetenv("NOTIFY_SOCKET");
+		setrlimit(RLIMIT_NOFILE, &super->old_limit);
+		/* Signals to end it wait until it listens to them. */
+		sigaddset(&super->old_mask, SIGTERM);
+		sigaddset(&super->old_mask, SIGINT);
+		sigprocmask(SIG_SETMASK, &super->old_mask, NULL);
+		fexecve(super->program, super->argv, environ);
+		err = -errno;
+	}
+	gw_error("recovery: %s cannot be started: %s", super->argv[0], strerror(-err));
+	_exit(GW_EXIT_FAILED);
+}
+
+/* Started too often within a second? */
+static bool is_wild(struct supervisor *super)
+{
+	uint64_t now = gw_clock_ns();
+	uint64_t *oldest = &super->starts_ns[super->starts++ % A_SECOND_MAX];
+	bool wild = *oldest && now - *oldest < GW_NS_PER_S;
+
+	*oldest = now;
+	return wild;
+}
+
+static int start(struct supervisor *super)
+{
+	if (is_wild(super))
+		return gw_fail(EBUSY, "recovery: %d starts within a second; it is left alone",
+			       A_SECOND_MAX);
+	super->ready = false;
+	fflush(NULL);
+	super->child = fork();
+	if (super->child < 0)
+		return gw_fail(errno, "recovery: fork: %s", strerror(errno));
+	if (!super->child)
+		become_daemon(super);
+	/* The one before died of something else: this one tidies up. */
+	if (super->ending)
+		kill(super->child, super->ending);
+	return 0;
+}
+
+static void tell_death(int status)
+{
+	if (WIFSIGNALED(status))
+		gw_warn("recovery: the back-end was ended by signal %d (%s); it is started again",
+			WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		gw_warn("recovery: the back-end ended with exit code %d; it is started again",
+			WEXITSTATUS(status));
+}
+
+/* True: the child goes on, or another one in its place. */
+static bool goes_on(struct supervisor *super, int *code)
+{
+	int status;
+
+	if (waitpid(super->child, &status, WNOHANG) != super->child)
+		return true;
+	/* What it sent before it died counts. */
+	listen_to_child(super);
+	super->tries = super->ready ? 0 : super->tries + 1;
+	*code = WIFEXITED(status) ? WEXITSTATUS(status) : GW_EXIT_FAILED;
+	/* What is wrong with the command line or this host will not be better the next time. */
+	if (!*code || (super->starts == 1 && !super->ready) || super->tries > TRIES_MAX)
+		return false;
+	tell_death(status);
+	if (!start(super))
+		return true;
+	gw_error("%s", gw_last_error());
+	return false;
+}
+
+static void pass_on(struct supervisor *super)
+{
+	struct signalfd_siginfo info;
+
+	while (read(super->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue;
+		super->ending = (int)info.ssi_signo;
+		kill(super->child, super->ending);
+	}
+}
+
+static int serve(struct supervisor *super)
+{
+	struct pollfd polled[] = {{.fd = super->signals, .events = POLLIN},
+				  {.fd = super->ours, .events = POLLIN}};
+	int code = GW_EXIT_FAILED;
+
+	while (goes_on(super, &code)) {
+		if (poll(polled, GW_ARRAY_LEN(polled), -1) < 0)
+			continue;
+		listen_to_child(super);
+		pass_on(super);
+	}
+	return code;
+}
+
+static int open_signals(struct supervisor *super)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigprocmask(SIG_BLOCK, &signals, &super->old_mask);
+	super->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	return super->signals < 0 ? gw_fail(errno, "recovery: signalfd: %s", strerror(errno)) : 0;
+}
+
+/* Each descriptor of the daemon's connection may be here as well. */
+static void raise_limit(struct supervisor *super)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &super->old_limit);
+	limit = super->old_limit;
+	if (limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = GW_MIN(limit.rlim_max, (rlim_t)2 * GW_FDSTORE_FDS_MAX + 64);
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static int set_up(struct supervisor *super)
+{
+	int ends[2];
+
+	super->program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (super->program < 0)
+		return gw_fail(errno, "recovery: /proc/self/exe: %s", strerror(errno));
+	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) < 0)
+		return gw_fail(errno, "recovery: socketpair: %s", strerror(errno));
+	raise_limit(super);
+	super->ours = ends[0];
+	super->its = ends[1];
+	return open_signals(super);
+}
+
+int gw_supervise(char **argv)
+{
+	struct supervisor super = {
+		.argv = argv, .program = -1, .ours = -1, .its = -1, .signals = -1};
+	int code = GW_EXIT_FAILED;
+
+	if (!set_up(&super) && !start(&super)) {
+		code = serve(&super);
+	} else {
+		fprintf(stderr, "%s: %s\n", argv[0], gw_last_error());
+	}
+	for (unsigned i = 0; i < super.count; i++)
+		close(super.kept[i].fd);
+	free(super.kept);
+	gw_close(&super.program);
+	gw_close(&super.ours);
+	gw_close(&super.its);
+	gw_close(&super.signals);
+	return code;
+}
