@@ -82,6 +82,7 @@ static void ask_backends(struct mg_move *move, struct mg_machine *machine)
 
 		if (device->kind != MG_VHOST_USER)
 			continue;
+		device->backend.side = machine->side;
 		mg_plan_control(move->plan, machine->side, device);
 		mg_backend_ask(&device->backend, &move->group);
 	}

@@ -102,6 +102,9 @@ CASES = {
     "post-copy-impossible": (lambda p: both(p, "postcopy-ram", True), REFUSED, "PAGEFAULT"),
     "back-end-silent": (is_silent, CANNOT_TELL, "at the destination: "),
     "same-back-end": (one_back_end, CANNOT_TELL, "--plan"),
+    "stateless-elsewhere":
+        (lambda p: p.backends["source"].session["migration"].update(mode="stateless"), REFUSED,
+         "the same socket"),
     "session-unknown": (has_several, CANNOT_TELL, "several are connected"),
     "migration-none":
         (lambda p: p.backends["source"].session.update(migration={"mode": "none"}), REFUSED,

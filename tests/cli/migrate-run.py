@@ -130,6 +130,34 @@ class Moved(Base):
         self.assertEqual(report["outcome"], "moved")
         self.assertIn("cannot be told the outcome", " ".join(report["notes"]))
 
+    def test_stateless(self):
+        """Both QEMUs at one back-end, which has a device for each; it needs not be told."""
+        one = self.backends["source"]
+        self.destination.devices[0]["socket"] = self.source.devices[0]["socket"]
+        other = {**one.session, "device_state": "fresh"}
+        for session in (one.session, other):
+            session["migration"] = {"mode": "stateless"}
+        instances = one.info["instances"]
+        instances.append({**instances[0], "params": {}, "unset": ["xattr", "queues"]})
+        one.answers["query-status"] = lambda _: {"sessions": [one.session, other]}
+        small = {"can_travel": True, "cannot_travel": [], "state_bytes": 1}
+        one.answers["preflight"] = lambda _: {"sessions": [small, one.preflight]}
+
+        def succeed():
+            self.pair.precopy()
+            self.pair.switch_over()
+            other["last_transfer"] = {**one.session["last_transfer"], "direction": "load"}
+            self.pair.arrive()
+            self.pair.complete()
+        self.source.on_migrate = succeed
+        report = self.pair.report()
+        self.assertEqual(report["outcome"], "moved", report)
+        device, = report["devices"]
+        self.assertEqual(device["source"]["transfer"]["direction"], "save")
+        self.assertEqual(device["destination"]["transfer"]["direction"], "load")
+        self.assertEqual(device["source"]["preflight"]["state_bytes"], 2000000)
+        self.assertEqual(self.told(), [])
+
     def test_dry_run(self):
         ran = self.pair.ask("--dry-run")
         self.assertEqual(ran.returncode, 0)
@@ -157,6 +185,14 @@ class Stayed(Base):
         self.assertIn("  share: at the destination: no ?such file\n", ran.stdout)
         self.assertIn("Broken pipe", ran.stdout)
         self.assertEqual(self.told(), [{"id": "7f", "outcome": "failed"}])
+
+    def test_destination_takes_its_time_to_end(self):
+        def fail():
+            self.pair.precopy()
+            self.pair.fail()
+            self.destination.end(0.7)
+        self.source.on_migrate = fail
+        self.assertEqual(self.pair.ask().returncode, 4)
 
     def test_source_back_end_fails(self):
         def fail():

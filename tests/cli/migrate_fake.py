@@ -37,6 +37,7 @@ class Peer:
         self.answers = {}       # command: what is called with its arguments instead
         self.raw = {}           # command: bytes instead of an answer; None: nothing at all
         self.clients = []
+        self.ending = False     # it takes connections, and drops them
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
         self.listener.listen()
@@ -54,6 +55,9 @@ class Peer:
                 client, _ = listener.accept()
             except OSError:
                 return
+            if self.ending:
+                client.close()
+                continue
             self.clients.append(client)
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
@@ -100,6 +104,14 @@ class Peer:
                 client.sendall(line)
             except OSError:
                 pass
+
+    def end(self, seconds):
+        """As a process that takes its time to be gone."""
+        self.ending = True
+        for client in self.clients:
+            client.shutdown(socket.SHUT_RDWR)
+        time.sleep(seconds)
+        self.die()
 
     def die(self):
         """The process is gone, and so is its socket."""

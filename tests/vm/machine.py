@@ -123,6 +123,7 @@ class Machine:
     daemon: Daemon
     qemu: qemu.Qemu
     guest: guest.Channel
+    monitor: Path  # a second one, for whoever else drives this machine
 
     def stop(self) -> None:
         self.qemu.quit()
@@ -204,6 +205,7 @@ class Lab:
         self.share.chmod(0o755)
         self._command = self._give() if config.user is not None else config.daemon
         self._machines: list[Machine] = []
+        self._daemons: list[Daemon] = []  # of further shares
         self._initrd = self.dir / "initrd"
         modules = config.guest_dir / "modules"
         self._initrd.write_bytes(guest.initramfs(config.init, modules, config.programs))
@@ -235,6 +237,8 @@ class Lab:
                 print(f"---- {machine.name}: the back-end {machine.daemon.describe()}")
         for machine in self._machines:
             machine.stop()
+        for daemon in self._daemons:
+            daemon.stop()
         if failed:
             self._show_logs()
         if self.config.keep:
@@ -271,7 +275,6 @@ class Lab:
             *("-append", " ".join(append), "-no-reboot"),
             *("-serial", f"file:{self.dir / name}.console.log"),
             *("-chardev", f"socket,id=line,path={self.dir / name}.line", "-serial", "chardev:line"),
-            # A second monitor, for whoever else drives this machine.
             *("-chardev", f"socket,id=op,path={self.dir / name}.monitor,server=on,wait=off"),
             *("-mon", "op,mode=control"),
         ]
@@ -311,15 +314,25 @@ class Lab:
             for log in self.dir.glob("probe.*.log"):
                 log.unlink()
 
+    def daemon(self, name: str, options: list[str], share: Path) -> Daemon:
+        """A back-end of one more share."""
+        sock, log = self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
+        options = ["--sandbox", self.config.sandbox, *options]
+        daemon = Daemon(self._command, options, share, sock, log, self.config.user)
+        self._daemons.append(daemon)
+        return daemon
+
     def machine(
         self,
         name: str,
         incoming: bool = False,
         share: Path | None = None,
         command: list[str] | None = None,
+        queues: int | None = None,
+        second: Daemon | None = None,
     ) -> Machine:
         """Starts a back-end (@command instead of what is tested) and a QEMU: with a guest that
-        boots, or waiting for one to come in."""
+        boots, or waiting for one to come in. @second is the back-end of one more share."""
         share = share or self.share
         # Another make's sandbox is not what is tested.
         ours = not command or command[0] == self.config.daemon[0]
@@ -329,10 +342,12 @@ class Lab:
         daemon = Daemon(command or self._command, options, share, sock, log, self.config.user)
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]
-        device = (
-            f"vhost-user-fs-pci,chardev=fs,tag={guest.TAG},num-request-queues={self.config.queues}"
-        )
+        queues = queues or self.config.queues
+        device = f"vhost-user-fs-pci,chardev=fs,tag={guest.TAG},num-request-queues={queues}"
         options += ["-device", device]
+        if second:
+            options += ["-chardev", f"socket,id=fs2,path={second.socket}"]
+            options += ["-device", "vhost-user-fs-pci,id=second,chardev=fs2,tag=second"]
         options += ["-incoming", "defer"] if incoming else []
         try:
             vm, channel = self._start(name, options, share)
@@ -340,7 +355,7 @@ class Lab:
             daemon.stop()
             raise
         channel.works = daemon.works
-        machine = Machine(name, daemon, vm, channel)
+        machine = Machine(name, daemon, vm, channel, self.dir / f"{name}.monitor")
         self._machines.append(machine)
         if not incoming:
             machine.guest.wait_for("ready", BOOT_TIMEOUT)

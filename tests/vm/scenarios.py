@@ -15,7 +15,7 @@ from pathlib import Path
 
 import guest
 import migration
-from machine import Lab, Machine, until, virtiofsd
+from machine import Daemon, Lab, Machine, until, virtiofsd
 from qemu import QemuError
 
 LINES_BETWEEN = 100
@@ -43,12 +43,18 @@ class Outcome:
 class Story:
     """One guest's life on one share: its log is started before anything, and read at the end."""
 
-    def __init__(self, lab: Lab, checks: str = "", command: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        checks: str = "",
+        command: list[str] | None = None,
+        second: Daemon | None = None,
+    ) -> None:
         self.lab = lab
         self.say = lab.say
         self.outcome = Outcome()
         self.say(f"starting machine A ({lab.accel}): a back-end, a QEMU, a guest")
-        self.here = lab.machine("A", command=command)
+        self.here = lab.machine("A", command=command, second=second)
         self._log = lab.share / "log"
         self._prepare(checks)
 

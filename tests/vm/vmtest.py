@@ -16,8 +16,10 @@ from guest import GuestError
 from machine import Config, DaemonError, Lab, Skip, default_daemon
 from migration import MigrationError
 from qemu import QemuError
+import ordered
 from scenarios import SCENARIOS, Lost
 
+SCENARIOS.update(ordered.SCENARIOS)
 SKIPPED = 77
 FAILURES = (DaemonError, GuestError, Lost, MigrationError, OSError, QemuError)
 SCENARIO_LIMIT_S = 200

@@ -35,17 +35,33 @@ void mg_backend_ask(struct mg_backend *backend, struct mg_group *group)
 		backend->make = MG_GODWIT;
 }
 
-/* With several connected nobody can say which of them is this machine's. */
-static const json_t *one_session(const json_t *status)
+static bool is_connected(const json_t *session)
 {
-	const json_t *sessions = json_object_get(status, "sessions"), *found = NULL;
+	return json_is_true(json_object_get(session, "connected"));
+}
+
+static bool is_fresh(const json_t *session)
+{
+	const char *state = json_string_value(json_object_get(session, "device_state"));
+
+	return state && !strcmp(state, "fresh");
+}
+
+/*
+ * A process that serves both sides (stateless mode) has two: the guest is in the source's. With
+ * more of them nobody can say which is meant.
+ */
+const json_t *mg_backend_session(const struct mg_backend *backend)
+{
+	const json_t *sessions = json_object_get(backend->status, "sessions"), *found = NULL;
 
 	if (json_array_size(sessions) == 1)
 		return json_array_get(sessions, 0);
 	for (size_t i = 0; i < json_array_size(sessions); i++) {
 		const json_t *session = json_array_get(sessions, i);
 
-		if (!json_is_true(json_object_get(session, "connected")))
+		if (!is_connected(session) ||
+		    is_fresh(session) != (backend->side == MG_DESTINATION))
 			continue;
 		if (found)
 			return NULL;
@@ -54,60 +70,98 @@ static const json_t *one_session(const json_t *status)
 	return found;
 }
 
-const json_t *mg_backend_session(const struct mg_backend *backend)
+const char *mg_backend_mode(const struct mg_backend *backend)
 {
-	return one_session(backend->status);
+	const json_t *migration = json_object_get(mg_backend_session(backend), "migration");
+	const char *mode = json_string_value(json_object_get(migration, "mode"));
+
+	return mode ? mode : "stateful";
+}
+
+/* -- preflight ------------------------------------------------------------------------------ */
+
+static bool can_travel(const json_t *preflight)
+{
+	return json_is_true(json_object_get(preflight, "can_travel"));
+}
+
+/* Which session an answer is of it does not say: the one that matters is the worst, or largest. */
+static const json_t *worst_of(const json_t *sessions)
+{
+	const json_t *worst = NULL;
+
+	for (size_t i = 0; i < json_array_size(sessions); i++) {
+		const json_t *one = json_array_get(sessions, i);
+
+		if (!json_is_boolean(json_object_get(one, "can_travel")))
+			return NULL;
+		if (!worst || (can_travel(worst) && !can_travel(one)) ||
+		    (can_travel(worst) == can_travel(one) &&
+		     json_integer_value(json_object_get(one, "state_bytes")) >
+			     json_integer_value(json_object_get(worst, "state_bytes"))))
+			worst = one;
+	}
+	return worst;
 }
 
 int mg_backend_preflight(struct mg_backend *backend)
 {
 	json_t *result;
 	int err = mg_qmp_execute_long(backend->talk, "preflight", NULL, PREFLIGHT_TIMES, &result);
-	const json_t *sessions = json_object_get(result, "sessions");
+	const json_t *worst = worst_of(json_object_get(result, "sessions"));
 
-	if (!err && (!json_array_size(sessions) ||
-		     !json_is_boolean(json_object_get(json_array_get(sessions, 0), "can_travel"))))
+	if (!err && !worst)
 		err = gw_fail(EPROTO, "%s: it did not tell whether it can move", backend->control);
 	if (!err)
-		backend->preflight = json_incref(json_array_get(sessions, 0));
+		backend->preflight = json_incref((json_t *)worst);
 	json_decref(result);
 	return err;
 }
 
-static const json_t *last_transfer(const json_t *status, enum mg_side side)
-{
-	const json_t *transfer = json_object_get(one_session(status), "last_transfer");
-	const char *direction = json_string_value(json_object_get(transfer, "direction"));
-	const char *wanted = side == MG_SOURCE ? "save" : "load";
-
-	return direction && !strcmp(direction, wanted) ? transfer : NULL;
-}
-
-static void take_failure(struct mg_backend *backend)
-{
-	const char *reason = json_string_value(json_object_get(backend->transfer, "reason"));
-
-	if (reason && *reason && !*backend->failure)
-		snprintf(backend->failure, sizeof(backend->failure), "%s", reason);
-}
+/* -- afterwards ----------------------------------------------------------------------------- */
 
 /* A transfer that was there before is not this migration's. */
-void mg_backend_ask_transfer(struct mg_backend *backend, enum mg_side side)
+static bool was_there(const struct mg_backend *backend, const json_t *transfer)
 {
-	const json_t *before = last_transfer(backend->status, side), *after;
+	const json_t *sessions = json_object_get(backend->status, "sessions");
+
+	for (size_t i = 0; i < json_array_size(sessions); i++)
+		if (json_equal(json_object_get(json_array_get(sessions, i), "last_transfer"),
+			       transfer))
+			return true;
+	return false;
+}
+
+/* Of whichever session: with the device the session may have changed (stateless mode). */
+static json_t *new_transfer(const struct mg_backend *backend, const json_t *status)
+{
+	const char *wanted = backend->side == MG_SOURCE ? "save" : "load";
+	const json_t *sessions = json_object_get(status, "sessions");
+
+	for (size_t i = 0; i < json_array_size(sessions); i++) {
+		json_t *transfer = json_object_get(json_array_get(sessions, i), "last_transfer");
+		const char *direction = json_string_value(json_object_get(transfer, "direction"));
+
+		if (direction && !strcmp(direction, wanted) && !was_there(backend, transfer))
+			return transfer;
+	}
+	return NULL;
+}
+
+void mg_backend_ask_transfer(struct mg_backend *backend)
+{
 	json_t *status = NULL;
+	const char *reason;
 
 	if (mg_qmp_is_over(backend->talk) ||
 	    mg_qmp_execute(backend->talk, "query-status", NULL, &status))
 		return;
-	after = last_transfer(status, side);
-	if (after &&
-	    (!before || !json_equal(json_object_get(before, "id"), json_object_get(after, "id")))) {
-		json_decref(backend->transfer);
-		backend->transfer = json_incref((json_t *)after);
-		take_failure(backend);
-	}
+	json_decref(backend->transfer);
+	backend->transfer = json_incref(new_transfer(backend, status));
 	json_decref(status);
+	reason = json_string_value(json_object_get(backend->transfer, "reason"));
+	if (reason && *reason && !*backend->failure)
+		snprintf(backend->failure, sizeof(backend->failure), "%s", reason);
 }
 
 void mg_backend_close(struct mg_backend *backend)

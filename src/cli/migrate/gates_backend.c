@@ -24,25 +24,30 @@ static bool are_same(const char *one, const char *other)
 	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-static const char *mode_of(const struct mg_device *device)
+static bool is_in_mode(const struct mg_device *device, const char *mode)
 {
-	const json_t *migration =
-		json_object_get(mg_backend_session(&device->backend), "migration");
-	const char *mode = json_string_value(json_object_get(migration, "mode"));
+	return !strcmp(mg_backend_mode(&device->backend), mode);
+}
 
-	return mode ? mode : "stateful";
+static bool have_same_back_end(const struct mg_view *view)
+{
+	return are_same(view->device->backend.control, view->peer->backend.control);
 }
 
 /* Hosts give their sockets like names: the one found here may be the other host's. */
 void mg_gate_same_back_end(const struct mg_view *view)
 {
-	const struct mg_backend *here = &view->device->backend, *there = &view->peer->backend;
-
-	if (here->make != MG_FOREIGN && there->make != MG_FOREIGN &&
-	    strcmp(mode_of(view->device), "stateless") != 0 &&
-	    are_same(here->control, there->control))
+	if (is_in_mode(view->device, "stateful") && have_same_back_end(view))
 		mg_found(view, MG_CANNOT_TELL, "%s; say by --plan which the destination's is",
-			 here->control);
+			 view->device->backend.control);
+}
+
+void mg_gate_other_back_end(const struct mg_view *view)
+{
+	if (is_in_mode(view->device, "stateless") && !have_same_back_end(view))
+		mg_found(view, MG_REFUSED,
+			 "start the destination's QEMU with the same socket, or "
+			 "say migration-set stateful");
 }
 
 void mg_gate_session(const struct mg_view *view)
@@ -56,7 +61,7 @@ void mg_gate_session(const struct mg_view *view)
 
 void mg_gate_mode(const struct mg_view *view)
 {
-	if (!strcmp(mode_of(view->device), "none"))
+	if (is_in_mode(view->device, "none"))
 		mg_found(view, MG_REFUSED, "at the %s", mg_side_name(view->machine->side));
 }
 

@@ -31,6 +31,7 @@ enum mg_make {
 };
 
 struct mg_backend {
+	enum mg_side side;
 	char control[MG_PATH_MAX]; /* "" : none */
 	enum mg_make make;
 	char reason[MG_TEXT_MAX];  /* why it is silent */
@@ -166,10 +167,12 @@ void mg_backend_ask(struct mg_backend *backend, struct mg_group *group);
 /* -ECANCELED, or what it refused with. -EOPNOTSUPP if it knows none. */
 int mg_backend_preflight(struct mg_backend *backend);
 /* What it has to say of the transfer afterwards. */
-void mg_backend_ask_transfer(struct mg_backend *backend, enum mg_side side);
+void mg_backend_ask_transfer(struct mg_backend *backend);
 void mg_backend_close(struct mg_backend *backend);
-/* Its one session, as the status had it; NULL if there is none or several are connected. */
+/* The device's session, as the status had it; NULL if nobody can say which it is. */
 const json_t *mg_backend_session(const struct mg_backend *backend);
+/* "stateful", "stateless", "none" */
+const char *mg_backend_mode(const struct mg_backend *backend);
 
 /* gates.c: all of them, into the findings. */
 void mg_gates_ask(struct mg_move *move);

@@ -108,7 +108,9 @@ static void help(struct mg_move *move, bool completed, enum has source, enum has
 
 static bool is_settled(bool completed, enum has source, enum has destination)
 {
-	if (source == GONE || source == SILENT || destination == SILENT)
+	if (source == SILENT || destination == SILENT)
+		return false;
+	if (source == GONE)
 		return true;
 	return completed ? source == HAS_NOT && destination != HAS_NOT
 			 : source == HAS && destination != HAS;
@@ -138,7 +140,8 @@ void mg_outcome_settle(struct mg_move *move, bool completed)
 	while (true) {
 		source = ask(move, MG_SOURCE);
 		destination = ask(move, MG_DESTINATION);
-		if (is_settled(completed, source, destination) || !mg_ms_until(deadline))
+		if (is_settled(completed, source, destination) || !mg_ms_until(deadline) ||
+		    move->group.interrupts > move->group.tolerated)
 			break;
 		help(move, completed, source, destination);
 		mg_group_listen(&move->group, EVERY_MS);

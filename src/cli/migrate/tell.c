@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli/migrate/tell.c - what the back-ends did, and what they are told of how it ended. */
 #include <errno.h>
+#include <string.h>
 
 #include "cli/migrate/migrate.h"
 
@@ -11,14 +12,14 @@ static const char *transfer_id(const struct mg_backend *backend)
 	return id && *id ? id : NULL;
 }
 
-/* One that saved nothing waits for nothing. */
+/* One that saved nothing waits for nothing; nor does one that has the device all the same. */
 static void tell_one(struct mg_move *move, const struct mg_device *device, const char *outcome)
 {
 	const struct mg_backend *backend = &device->backend;
 	const char *id = transfer_id(backend);
 	int err;
 
-	if (!id || mg_qmp_is_over(backend->talk))
+	if (!id || mg_qmp_is_over(backend->talk) || !strcmp(mg_backend_mode(backend), "stateless"))
 		return;
 	err = mg_qmp_execute(backend->talk, "migration-outcome",
 			     json_pack("{s:s, s:s}", "id", id, "outcome", outcome), NULL);
@@ -32,7 +33,7 @@ static void tell_one(struct mg_move *move, const struct mg_device *device, const
 static void ask_all(struct mg_machine *machine)
 {
 	for (unsigned i = 0; i < machine->count; i++)
-		mg_backend_ask_transfer(&machine->devices[i].backend, machine->side);
+		mg_backend_ask_transfer(&machine->devices[i].backend);
 }
 
 /* Where nobody knows what became of it, the back-ends do what they were told to do then. */

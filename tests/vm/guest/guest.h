@@ -49,6 +49,9 @@ int channel_open(const char *tty);
 __attribute__((format(printf, 1, 2))) void channel_say(const char *format, ...);
 char *channel_line(char *buf, size_t size);
 
+/* "hold": mount the second share and open a file there; else: is the file as it was? */
+void second_share(const char *what);
+
 /* A process that works on the share while the machine moves, step by step. */
 struct worker {
 	const char *name;

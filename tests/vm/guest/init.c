@@ -190,6 +190,11 @@ static void do_clock(char *args)
 	program_set_clock();
 }
 
+static void do_second(char *args)
+{
+	second_share(args);
+}
+
 static void do_poweroff(char *args)
 {
 	reboot(RB_POWER_OFF);
@@ -204,7 +209,8 @@ static const struct {
 	{"verify", do_verify},	       {"run", do_run},
 	{"model", do_model},	       {"model-report", do_model_report},
 	{"model-stop", do_model_stop}, {"set", do_set},
-	{"clock", do_clock},	       {"poweroff", do_poweroff},
+	{"clock", do_clock},	       {"second", do_second},
+	{"poweroff", do_poweroff},
 };
 
 static void obey(char *line)
