@@ -5,10 +5,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include "base/cleanup.h"
 #include "fs/collect.h"
 #include "fs/open.h"
+
+/*
+ * What an NFS client makes of the last name of a file that somebody here has open: it goes with the
+ * last close, whoever has found the file by it, so that it is as good as none.
+ */
+#define SILLY		 ".nfs"
+#define SILLY_DIGITS_MIN 16 /* of the file's number; a counter's follow */
+
+static bool is_silly(const char *name)
+{
+	size_t prefix = sizeof(SILLY) - 1;
+	size_t digits = strncmp(name, SILLY, prefix) ? 0 : strlen(name + prefix);
+
+	return digits >= SILLY_DIGITS_MIN && strspn(name + prefix, "0123456789abcdef") == digits;
+}
+
+static bool is_on_nfs(int fd)
+{
+	struct statfs sfs;
+
+	return !fstatfs(fd, &sfs) && (uint32_t)sfs.f_type == NFS_SUPER_MAGIC;
+}
 
 enum verdict { LEADS_NOT, LEADS_TO_IT, CANNOT_TELL };
 
@@ -26,6 +50,8 @@ static enum verdict leads_to(struct fs_inodes *inodes, const struct fs_name_copy
 	struct statx stx;
 	int err = fs_inode_fd(name->parent, &dir);
 
+	if (!err && is_silly(name->name) && is_on_nfs(dir.fd))
+		return LEADS_NOT;
 	if (!err)
 		err = fs_statx_at(dir.fd, name->name, &stx);
 	if (err)
@@ -152,6 +178,14 @@ static bool is_removed(struct fs_inodes *inodes, int fd, const struct statx *stx
 	return len >= sizeof(mark) - 1 && !strcmp(path + len - (sizeof(mark) - 1), mark);
 }
 
+static bool has_silly_name(struct fs_inodes *inodes, int fd)
+{
+	char path[PATH_MAX];
+
+	return !fs_path_of(inodes->fs->proc_fd, fd, path, sizeof(path)) &&
+	       is_silly(strrchr(path, '/') + 1) && is_on_nfs(fd);
+}
+
 int fs_check(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
@@ -167,6 +201,8 @@ int fs_check(struct fs_inodes *inodes, struct fs_inode *inode)
 	if (err)
 		return err == -ENOMEM || err == -EMFILE || err == -ENFILE ? err : FS_FOUND_GONE;
 	good = check_names(inodes, inode);
+	if (good > 0 && fs_inode_has(inode, FS_INODE_SOUGHT))
+		fs_inode_unmark(inode, FS_INODE_SOUGHT);
 	if (good)
 		return good < 0 ? good : FS_FOUND_NAMED;
 	err = fs_inode_fd(inode, &fd);
@@ -174,7 +210,7 @@ int fs_check(struct fs_inodes *inodes, struct fs_inode *inode)
 		return FS_FOUND_GONE;
 	if (err || fs_statx_fd(fd.fd, &stx))
 		return FS_FOUND_NOWHERE;
-	if (is_removed(inodes, fd.fd, &stx))
+	if (is_removed(inodes, fd.fd, &stx) || has_silly_name(inodes, fd.fd))
 		return FS_FOUND_ORPHAN;
 	if (!follow_descriptor(inodes, inode, fd.fd))
 		return FS_FOUND_NOWHERE;

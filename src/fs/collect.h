@@ -32,6 +32,13 @@ void fs_list_free(struct fs_inode_list *list);
 /* search.c: look through the share for @missing, as far as that goes; who is found has a name then,
  * which fs_collect() will see. */
 int fs_search(struct fs_inodes *inodes, const struct fs_inode_list *missing);
+/* The same in steps of some milliseconds. 1: there is more, 0: that was all; or -ENOMEM. At the end
+ * of a @whole one its inodes are marked as sought, found or not. */
+struct fs_search;
+int fs_search_begin(struct fs_search **search, struct fs_inodes *inodes,
+		    const struct fs_inode_list *missing);
+int fs_search_step(struct fs_search *search);
+void fs_search_end(struct fs_search *search, bool whole); /* NULL is allowed */
 
 /* For a sentence: where the inode is, or was; what does not print is escaped. */
 #define FS_DESCRIBE_MAX 256

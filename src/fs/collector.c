@@ -12,6 +12,7 @@
 #include "fs/collect.h"
 #include "fs/collector.h"
 #include "fs/ready.h"
+#include "fs/seeker.h"
 #include "fs/sync.h"
 #include "godwit/error.h"
 
@@ -35,6 +36,7 @@ struct fs_collector {
 
 	/* The thread's own. */
 	struct fs_maker maker;
+	struct fs_seeker seeker;
 	uint32_t unit;
 	struct timespec began;
 	int64_t rest_ns;
@@ -51,8 +53,11 @@ static int64_t ns_since(const struct timespec *then)
 /* Settled is who has a name. All others are looked at once more when the guest stands still. */
 static int settle(void *opaque, struct fs_inode *inode)
 {
-	int found = fs_check(opaque, inode);
+	struct fs_collector *collector = opaque;
+	int found = fs_check(fs_table_of(inode), inode);
 
+	if (found == FS_FOUND_NOWHERE || found == FS_FOUND_GONE)
+		fs_seeker_note(&collector->seeker, inode);
 	return found < 0 || found == FS_FOUND_NAMED ? found : 1;
 }
 
@@ -71,10 +76,10 @@ static bool work(struct fs_collector *collector)
 	while (fs_unit_next(&inodes->slots, &unit) && is_ready(inodes, unit))
 		unit++;
 	if (!fs_unit_next(&inodes->slots, &unit))
-		return false;
+		return fs_seeker_step(&collector->seeker, inodes);
 	collector->unit = unit + 1;
 	collector->maker.inodes = inodes;
-	err = fs_unit_settle(inodes, unit, settle, inodes);
+	err = fs_unit_settle(inodes, unit, settle, collector);
 	if (!err)
 		err = fs_unit_make(&collector->maker, unit);
 	if (err)
@@ -103,6 +108,10 @@ static void pause_here(struct fs_collector *collector)
 
 	until.tv_sec += (until.tv_nsec + collector->rest_ns) / 1000000000;
 	until.tv_nsec = (until.tv_nsec + collector->rest_ns) % 1000000000;
+	if (collector->held && fs_seeker_is_busy(&collector->seeker)) {
+		fs_seeker_drop(&collector->seeker);
+		pthread_cond_broadcast(&collector->news);
+	}
 	while (collector->held)
 		pthread_cond_wait(&collector->news, &collector->lock);
 	while (collector->wanted && !collector->held && collector->rest_ns &&
@@ -150,6 +159,7 @@ static void *collect_main(void *opaque)
 			break;
 		step(collector);
 	}
+	fs_seeker_end(&collector->seeker, collector->fs->inodes);
 	fs_tracking_stop(&collector->fs->inodes->tracking, &collector->fs->inodes->slots);
 	fs_maker_fini(&collector->maker);
 	collector->ended = true;
@@ -232,7 +242,7 @@ void fs_collector_hold(struct fs_collector *collector)
 	GW_LOCK_SCOPE(&collector->lock);
 
 	collector->held = true;
-	while (collector->busy)
+	while (collector->busy || fs_seeker_is_busy(&collector->seeker))
 		pthread_cond_wait(&collector->news, &collector->lock);
 }
 

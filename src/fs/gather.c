@@ -80,12 +80,28 @@ static int nowhere(struct gathering *gathering, struct fs_inode *inode)
 	return 0;
 }
 
-/* What no name leads to, nor a descriptor, is looked for once more, all in one go. */
+/* All in one go; what was sought beside the guest is not sought again. */
+static int search(struct gathering *gathering)
+{
+	struct fs_inode_list unsought = {0};
+	int err = 0;
+
+	for (size_t i = 0; !err && i < gathering->missing.count; i++) {
+		if (!fs_inode_has(gathering->missing.inodes[i], FS_INODE_SOUGHT))
+			err = fs_list_note(&unsought, gathering->missing.inodes[i]);
+	}
+	if (!err && unsought.count)
+		err = fs_search(gathering->fs->inodes, &unsought);
+	fs_list_free(&unsought);
+	return err;
+}
+
+/* What no name leads to, nor a descriptor, is looked for once more. */
 static int collect_missing(struct gathering *gathering)
 {
 	struct fs_inodes *inodes = gathering->fs->inodes;
 	const struct fs_inode_list *missing = &gathering->missing;
-	int err = missing->count ? fs_search(inodes, missing) : 0;
+	int err = search(gathering);
 
 	for (size_t i = 0; !err && i < missing->count; i++) {
 		struct fs_inode *inode = missing->inodes[i];

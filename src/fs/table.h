@@ -55,6 +55,7 @@ enum fs_inode_flags {
 	FS_INODE_COPIED = 1 << 8,     /* unresolved, and only its path counts (copied.c) */
 	FS_INODE_ATTIC = 1 << 9,      /* a directory that the guest knows nothing of (hidden.h) */
 	FS_INODE_HIDDEN = 1 << 10,    /* a file that has a name there */
+	FS_INODE_SOUGHT = 1 << 11,    /* no name led to it, and it was searched for (seeker.h) */
 };
 
 /*
@@ -149,6 +150,7 @@ struct fs_inodes {
 	pthread_mutex_t fhandles_lock;
 	struct gw_slab fhandle_slab;
 	struct fs_tracking tracking;
+	_Atomic uint64_t searched; /* entries of directories that were looked at (search.c) */
 	struct fs_lazy_stats lazy;
 	struct fs_copied copied;
 	struct fs_moves moves;

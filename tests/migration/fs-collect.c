@@ -341,6 +341,115 @@ static void test_renamed_by_the_host_after(void **state)
 	move_twin_close(&to);
 }
 
+/* -- what no known name leads to ------------------------------------------------------------ */
+
+/* Of an open file the one name that the guest knew is gone, and no descriptor knows another. */
+static uint64_t lose_name(const char *name, const char *other, uint64_t *handle)
+{
+	uint64_t id;
+
+	share_file(&from, name, name);
+	assert_int_equal(link(share_path(&from, "%s", name), share_path(&from, "%s", other)), 0);
+	id = share_lookup(&from, FS_ROOT_ID, name);
+	*handle = guest_open(&from, id, O_RDWR);
+	assert_int_equal(unlink(share_path(&from, "%s", name)), 0);
+	return id;
+}
+
+static uint64_t searched(void)
+{
+	return atomic_load(&from.fs.inodes->searched);
+}
+
+static void wait_until_searched(uint64_t before)
+{
+	const struct timespec pause = {.tv_nsec = 1000000};
+
+	while (searched() == before)
+		nanosleep(&pause, NULL);
+	wait_for_round();
+}
+
+/* The guest's stop does not wait for a search: what is missing was found before. */
+static void test_searched_beside_the_guest(void **state)
+{
+	uint64_t handle, other, before;
+	int stream;
+
+	(void)state;
+	share_mkdir(&from, "d");
+	lose_name("f", "d/other", &handle);
+	fs_prepare(&from.fs, true);
+	wait_until_searched(0);
+	before = searched();
+	stream = move_save(&from);
+	assert_int_equal(searched(), before);
+	move_twin(&to, &from);
+	assert_int_equal(move_load(&to, stream), 0);
+	assert_string_equal(guest_read(&to, handle), "f");
+	move_twin_close(&to);
+
+	/* What is missing since is all that is searched for. */
+	fs_collector_hold(from.fs.collector);
+	lose_name("g", "d/last", &other);
+	close(move_save(&from));
+	assert_true(searched() > before);
+	wait_until_off();
+}
+
+/* In vain, and once: not in every round, nor at the save, which says so; and anew the next time. */
+static void test_sought_once(void **state)
+{
+	char outside[80];
+	uint64_t handle, before;
+	int stream;
+
+	(void)state;
+	snprintf(outside, sizeof(outside), "%s-outside", from.path);
+	share_file(&from, "f", "f");
+	handle = guest_open(&from, share_lookup(&from, FS_ROOT_ID, "f"), O_RDWR);
+	assert_int_equal(rename(share_path(&from, "f"), outside), 0);
+	fs_prepare(&from.fs, true);
+	wait_until_searched(0);
+	before = searched();
+	wait_for_round();
+	assert_int_equal(searched(), before);
+	assert_int_equal(move_save_result(&from, &stream), -ENOENT);
+	close(stream);
+	assert_non_null(strstr(gw_last_error(), "/f: inode"));
+	assert_int_equal(searched(), before);
+	assert_string_equal(guest_read(&from, handle), "f");
+
+	wait_until_off();
+	assert_int_equal(rename(outside, share_path(&from, "found")), 0);
+	fs_prepare(&from.fs, true);
+	wait_for_round();
+	close(move_save(&from));
+	wait_until_off();
+}
+
+/* Who wants the collector to rest does not wait for the end of a search. */
+static void test_search_is_given_up(void **state)
+{
+	uint64_t handle;
+
+	(void)state;
+	share_mkdir(&from, "d");
+	lose_name("f", "d/other", &handle);
+	for (unsigned i = 0; i < 40; i++) {
+		const struct timespec pause = {.tv_nsec = 20000 * i};
+
+		fs_prepare(&from.fs, true);
+		nanosleep(&pause, NULL);
+		fs_collector_hold(from.fs.collector);
+		close(move_save(&from));
+		fs_collector_release(from.fs.collector);
+		wait_until_off();
+		assert_int_equal(rename(share_path(&from, "d/other"), share_path(&from, "d/o")), 0);
+		assert_int_equal(rename(share_path(&from, "d/o"), share_path(&from, "d/other")), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -350,6 +459,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_saved_twice, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_renamed_by_the_host_before, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_renamed_by_the_host_after, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_searched_beside_the_guest, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sought_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_search_is_given_up, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
