@@ -363,10 +363,12 @@ static uint64_t searched(void)
 
 static void wait_until_searched(uint64_t before)
 {
-	const struct timespec pause = {.tv_nsec = 1000000};
+	unsigned rounds = 0;
 
-	while (searched() == before)
-		nanosleep(&pause, NULL);
+	do {
+		wait_for_round();
+		assert_true(rounds++ < 20);
+	} while (searched() == before);
 	wait_for_round();
 }
 
