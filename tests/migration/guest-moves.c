@@ -100,6 +100,42 @@ static void test_refused(void **state)
 	fuse_stop(&from);
 }
 
+static _Atomic bool told_resolved;
+
+static void wait_for_resolver(void *opaque, enum gw_log_level level, const char *line)
+{
+	(void)opaque;
+	(void)level;
+	if (strstr(line, "cached inodes were looked for: 2 found, 0 missing"))
+		told_resolved = true;
+}
+
+/* What is merely cached is looked for without anybody's using it. */
+static void test_resolver_starts(void **state)
+{
+	uint64_t dir, file;
+	struct fuse_attr attr;
+
+	(void)state;
+	if (getenv(FUSE_PROGRAM))
+		skip(); /* what it logs is not heard here */
+	fuse_start(&from, &(struct fuse_options){.queues = 1});
+	assert_int_equal(mkdir(share_path(&from, "d"), 0755), 0);
+	share_file(&from, "d/f", "");
+	dir = fuse_node(&from, 0, "d");
+	file = fuse_node(&from, dir, "f");
+	from.host.verify = FS_VERIFY_NONE;
+	gw_log_set_sink(wait_for_resolver, NULL);
+	assert_int_equal(fuse_move(&to, &from, FS_ON_ERROR_ABORT), 0);
+	for (int i = 0; i < 10000 && !told_resolved; i++)
+		usleep(1000);
+	gw_log_set_sink(NULL, NULL);
+	assert_true(told_resolved);
+	assert_true(fuse_getattr(&to, file, &attr) >= 0);
+	fuse_stop(&to);
+	fuse_stop(&from);
+}
+
 static void test_guest_error(void **state)
 {
 	struct fuse_created bad, good;
@@ -141,6 +177,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_log_and_an_unlinked_file),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_resolver_starts),
 		cmocka_unit_test(test_guest_error),
 		cmocka_unit_test(test_never_initialised),
 	};
