@@ -382,6 +382,28 @@ static int answers_others(int socket)
 	return err ? err : fs_handed_recv(socket, &ack, 1, NULL, NULL);
 }
 
+/* Another file than the guest has open, under the right handle. */
+static uint64_t asked_for;
+
+static int answers_another_file(int socket)
+{
+	static struct fs_handed_batch batch;
+	int fd = open(share_path(&from, "other"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	uint8_t ack;
+	int err;
+
+	assert_true(fd >= 0 && write(fd, "EVIL", 5) == 5);
+	batch.count = 1;
+	batch.items[0] = (struct fs_handed_item){.kind = FS_HANDED_HANDLE, .id = asked_for};
+	err = fs_handed_send(socket, &batch, sizeof(batch), &fd, 1);
+	close(fd);
+	if (!err)
+		err = fs_handed_recv(socket, &ack, 1, NULL, NULL);
+	if (!err)
+		err = send_items(socket, 0, 0, 0);
+	return err ? err : fs_handed_recv(socket, &ack, 1, NULL, NULL);
+}
+
 static unsigned open_files(void)
 {
 	unsigned count = 0;
@@ -401,6 +423,7 @@ static void test_strangers(void **state)
 		answers_too_many,
 		answers_strange_things,
 		answers_others,
+		answers_another_file,
 	};
 	uint64_t handle;
 	int peer, stream;
@@ -409,6 +432,7 @@ static void test_strangers(void **state)
 	begin();
 	peer = connected_and_seen();
 	handle = guest_open(&from, share_lookup(&from, FS_ROOT_ID, "file"), O_RDWR);
+	asked_for = handle;
 	stream = move_save(&from);
 	for (size_t i = 0; i < sizeof(answers) / sizeof(answers[0]); i++) {
 		unsigned before = open_files();
@@ -463,12 +487,14 @@ static void test_wrong_user(void **state)
 	assert_int_equal(chmod(socket_path, 0777), 0);
 	child = fork();
 	if (!child) {
+		const struct timeval patience = {.tv_sec = 20};
 		char byte;
 		int fd;
 
 		if (setuid(65534) || gw_socket_connect(&fd, socket_path, 0))
 			_exit(1);
 		/* Closed at once. */
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 		_exit(read(fd, &byte, 1) == 0 ? 0 : 2);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
