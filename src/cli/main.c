@@ -14,6 +14,7 @@ static const struct {
 	gw_command_fn *run;
 	const char *help;
 } commands[] = {
+	{"baseline", gw_cli_baseline, "the largest profile that all of some can run"},
 	{"check", gw_cli_check, "may this instance go there? before anything moves"},
 	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
 	{"info", gw_cli_info, "show model and parameters of whatever can tell"},
