@@ -125,6 +125,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"getgroups", ALL},
 	{"geteuid", MOVE},
 	{"getegid", CTRL},
+	{"capget", CTRL},
 
 	/* Memory: never to be executed. */
 	{"mmap", EACH, 2, PROT_EXEC, 0},

@@ -154,6 +154,7 @@ struct fs {
 	bool has_descriptors;	      /* what the host has once is this device's */
 	int root_fd;		      /* O_PATH of the share */
 	int proc_fd;		      /* O_PATH of /proc/self/fd, taken at start */
+	bool may_chown;		      /* files can be made that are not this program's */
 	struct fs_session session;
 	struct fs_inodes *inodes;
 	struct fs_handles *handles;

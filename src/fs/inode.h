@@ -63,6 +63,13 @@ void fs_fd_put(struct fs_fd *fd); /* leaves -1; nothing if it is -1 */
  */
 int fs_inode_open(struct fs_inode *inode, int flags);
 
+/* owner.c. The same where the mode forbids it and the file is ours: the owner's bits are added for
+ * that moment, and seen by whoever looks then. -EACCES: it is not. */
+int fs_inode_open_as_owner(struct fs_inode *inode, int flags);
+bool fs_inode_is_ours(struct fs_inode *inode);
+/* May this thread make files of others? */
+bool fs_may_chown(void);
+
 /* Attributes: statx of the inode (STATX_BASIC_STATS | STATX_BTIME). stx_ino and stx_nlink are the
  * guest's view. */
 int fs_inode_statx(struct fs_inode *inode, struct statx *stx);

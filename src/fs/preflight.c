@@ -132,7 +132,7 @@ static int look_for_missing(struct flight *flight)
 
 static void judge_unnamed(struct flight *flight, const struct fs_unnamed *file)
 {
-	char reason[160], path[FS_DESCRIBE_MAX];
+	char reason[200], path[FS_DESCRIBE_MAX];
 
 	if (file->fate == FS_UNNAMED_TOO_BIG)
 		snprintf(reason, sizeof(reason),
@@ -140,13 +140,14 @@ static void judge_unnamed(struct flight *flight, const struct fs_unnamed *file)
 			 "more than the %llu that may travel (--migration-orphan-limit)",
 			 (unsigned long long)file->bytes,
 			 (unsigned long long)fs_orphan_limit(flight->fs));
+	else if (fs_unnamed_why(file))
+		snprintf(reason, sizeof(reason), "it has no name any more, and %s%s%s",
+			 fs_unnamed_why(file), file->err ? ": " : "",
+			 file->err ? strerror(file->err) : "");
 	else
-		snprintf(reason, sizeof(reason),
-			 "it has no name any more, and cannot be opened to be read: %s",
-			 strerror(file->err));
-	if (file->fate == FS_UNNAMED_TOO_BIG || file->fate == FS_UNNAMED_CLOSED)
-		obstacle_at(flight, "inode", file->inode,
-			    fs_unnamed_describe(flight->fs, file->inode, path), reason);
+		return;
+	obstacle_at(flight, "inode", file->inode,
+		    fs_unnamed_describe(flight->fs, file->inode, path), reason);
 }
 
 /* What is open and has no name goes by its content, within a limit; what is merely remembered and
@@ -178,7 +179,9 @@ static bool may_open(const struct flight *flight, struct fs_inode *inode, uint32
 	if (!faccessat(flight->fs->proc_fd, name, wanted[flags & O_ACCMODE], AT_EACCESS) ||
 	    errno != EACCES)
 		return true;
-	return !fs_inode_statx(inode, &stx) && stx.stx_uid == geteuid();
+	if (!fs_inode_statx(inode, &stx) && !stx.stx_nlink)
+		return true; /* it is made anew, if it can be */
+	return fs_inode_is_ours(inode);
 }
 
 static void time_open(struct flight *flight, struct fs_inode *inode)

@@ -16,28 +16,6 @@
  */
 #define FLAGS_ALLOWED (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME | O_DIRECTORY)
 
-/* The owner of a file opens it although its mode forbids that: the bit is added for a moment. */
-static int open_as_owner(struct fs_inode *inode, int flags)
-{
-	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-	int proc = fs_table_of(inode)->fs->proc_fd;
-	struct statx stx;
-	char name[16];
-	int opened;
-
-	if (fs_inode_fd(inode, &fd) || fs_statx_fd(fd.fd, &stx))
-		return -EACCES;
-	snprintf(name, sizeof(name), "%d", fd.fd);
-	if (fchmodat(proc, name, (stx.stx_mode & 07777) | S_IRUSR | S_IWUSR, 0) < 0)
-		return -EACCES;
-	opened = fs_inode_open(inode, flags);
-	if (fchmodat(proc, name, stx.stx_mode & 07777, 0) < 0)
-		gw_warn("load: mode %o of inode %llu could not be put back: %s",
-			stx.stx_mode & 07777, (unsigned long long)fs_inode_id(inode),
-			strerror(errno));
-	return opened;
-}
-
 static int open_file(struct fs_inode *inode, uint32_t flags, bool readonly)
 {
 	int wanted = (int)flags & FLAGS_ALLOWED;
@@ -49,7 +27,7 @@ static int open_file(struct fs_inode *inode, uint32_t flags, bool readonly)
 	fd = fs_inode_open(inode, wanted);
 	if (fd == -EPERM && wanted & O_NOATIME)
 		fd = fs_inode_open(inode, wanted & ~O_NOATIME);
-	return fd == -EACCES ? open_as_owner(inode, wanted) : fd;
+	return fd == -EACCES ? fs_inode_open_as_owner(inode, wanted) : fd;
 }
 
 static struct fs_open *handle_at(const struct fs_loading *loading, size_t i)

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/fs.h"
+#include "fs/inode.h"
 #include "fs/root.h"
 #include "godwit/error.h"
 
@@ -56,6 +57,7 @@ int fs_root_open(struct fs *fs)
 	make_room(fs, root);
 	fs->root_fd = gw_take_fd(&root);
 	fs->proc_fd = gw_take_fd(&proc);
+	fs->may_chown = fs_may_chown();
 	return 0;
 }
 

@@ -42,7 +42,7 @@ static int borrow_handle(struct fs *fs, const struct fs_inode *inode)
 	return fd;
 }
 
-int fs_unnamed_open(struct fs *fs, struct fs_inode *inode)
+static int open_to_read(struct fs *fs, struct fs_inode *inode)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
 	mode_t type = fs_inode_type(inode);
@@ -58,6 +58,14 @@ int fs_unnamed_open(struct fs *fs, struct fs_inode *inode)
 	if (opened == -EPERM)
 		opened = fs_inode_open(inode, O_RDONLY | O_NONBLOCK);
 	return opened == -EACCES ? borrow_handle(fs, inode) : opened;
+}
+
+int fs_unnamed_open(struct fs *fs, struct fs_inode *inode)
+{
+	int opened = open_to_read(fs, inode);
+
+	return opened == -EACCES ? fs_inode_open_as_owner(inode, O_RDONLY | O_NONBLOCK | O_NOATIME)
+				 : opened;
 }
 
 const char *fs_unnamed_describe(struct fs *fs, struct fs_inode *inode, char text[FS_DESCRIBE_MAX])
@@ -92,11 +100,20 @@ static uint64_t data_bytes(int fd, uint64_t limit)
 	return bytes;
 }
 
+/* What its owner could read is not opened just for being weighed: that can be seen. */
 static void weigh(struct fs_unnamed *file, struct fs *fs)
 {
-	GW_AUTO_FD int fd = fs_unnamed_open(fs, file->inode);
+	GW_AUTO_FD int fd = open_to_read(fs, file->inode);
 	struct statx stx;
 
+	if (!fs->may_chown && !fs_inode_is_ours(file->inode)) {
+		file->fate = FS_UNNAMED_FOREIGN;
+		return;
+	}
+	if (fd == -EACCES && fs_inode_is_ours(file->inode) && !fs_inode_statx(file->inode, &stx)) {
+		file->bytes = stx.stx_blocks * 512;
+		return;
+	}
 	if (fd < 0) {
 		file->fate = FS_UNNAMED_CLOSED;
 		file->err = -fd;
@@ -162,13 +179,25 @@ void fs_unnamed_free(struct fs_unnamed_list *list)
 	*list = (struct fs_unnamed_list){0};
 }
 
+const char *fs_unnamed_why(const struct fs_unnamed *file)
+{
+	if (file->fate == FS_UNNAMED_CLOSED)
+		return "it cannot be opened to be read";
+	if (file->fate == FS_UNNAMED_FOREIGN)
+		return "it belongs to somebody else, so that it cannot be made anew by this "
+		       "program";
+	return NULL;
+}
+
 static int refuse_closed(struct fs *fs, const struct fs_unnamed *file)
 {
+	int err = file->err ? file->err : EPERM;
 	char text[FS_DESCRIBE_MAX];
 
-	return gw_fail(file->err, "save: unnamed %s (inode %llu): it cannot be opened: %s",
+	return gw_fail(err, "save: unnamed %s (inode %llu): %s: %s",
 		       fs_unnamed_describe(fs, file->inode, text),
-		       (unsigned long long)fs_inode_id(file->inode), strerror(file->err));
+		       (unsigned long long)fs_inode_id(file->inode), fs_unnamed_why(file),
+		       strerror(err));
 }
 
 /* "a 3000000 bytes, b 2000000 bytes and 7 more" */
@@ -198,7 +227,7 @@ static int refuse_big(struct fs *fs, const struct fs_unnamed_list *list)
 int fs_unnamed_check(const struct fs_unnamed_list *list, struct fs *fs)
 {
 	for (size_t i = 0; i < list->count; i++) {
-		if (list->files[i].fate == FS_UNNAMED_CLOSED)
+		if (fs_unnamed_why(&list->files[i]))
 			return refuse_closed(fs, &list->files[i]);
 		if (list->files[i].fate == FS_UNNAMED_TOO_BIG)
 			return refuse_big(fs, list);

@@ -17,6 +17,7 @@ enum fs_fate {
 	FS_UNNAMED_HANDED,   /* what could not go, but there is somebody to hand it to */
 	FS_UNNAMED_TOO_BIG,  /* beyond the limit, with those before it */
 	FS_UNNAMED_CLOSED,   /* it cannot be read */
+	FS_UNNAMED_FOREIGN,  /* it is not ours, and who may not chown cannot make such a file */
 	FS_UNNAMED_WORTHLESS /* not open, and beyond what such files may take */
 };
 
@@ -38,6 +39,8 @@ uint64_t fs_orphan_limit(const struct fs *fs);
 /* What each holds, and who goes: the first ones that fit. Reads nothing. */
 int fs_unnamed_weigh(struct fs_unnamed_list *list, struct fs *fs,
 		     const struct fs_inode_list *orphans);
+/* Why it does not go, in words, where that is not its size; NULL: it may. */
+const char *fs_unnamed_why(const struct fs_unnamed *file);
 /* Fails, with names and sizes, if an open one does not go. */
 int fs_unnamed_check(const struct fs_unnamed_list *list, struct fs *fs);
 void fs_unnamed_free(struct fs_unnamed_list *list);

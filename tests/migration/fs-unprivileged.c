@@ -22,6 +22,16 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int set_up_wide(void **state)
+{
+	int err = set_up(state);
+
+	share_close(&from);
+	share_open(&from, 1000);
+	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	return err;
+}
+
 static int tear_down(void **state)
 {
 	(void)state;
@@ -50,6 +60,32 @@ static void test_owner_opens_what_the_mode_forbids(void **state)
 	assert_int_equal(st.st_size, 7);
 	assert_int_equal(stat(share_path(&from, "r"), &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0444);
+}
+
+/* By many hands at once: one's added bits are not the file's own to another. */
+static void test_owner_opens_the_same_file_again_and_again(void **state)
+{
+	struct stat st;
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		share_file(&from, "f", "");
+		for (int i = 0; i < 200; i++)
+			guest_open(&from, share_lookup(&from, FS_ROOT_ID, "f"), O_RDWR);
+		assert_int_equal(chmod(share_path(&from, "f"), 0), 0);
+		move_twin(&to, &from);
+		move_helpers(&to, 4);
+		if (move_load(&to, move_save(&from)))
+			fail_msg("load: %s", gw_last_error());
+		assert_int_equal(stat(share_path(&from, "f"), &st), 0);
+		assert_int_equal(st.st_mode & 07777, 0);
+		move_helpers_end(&to);
+		if (round == 19)
+			break;
+		move_twin_close(&to);
+		fs_handles_clear(from.fs.handles);
+		assert_int_equal(unlink(share_path(&from, "f")), 0);
+	}
 }
 
 static void test_unnamed_and_unreadable(void **state)
@@ -159,6 +195,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_owner_opens_what_the_mode_forbids, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_owner_opens_the_same_file_again_and_again,
+						set_up_wide, tear_down),
 		cmocka_unit_test_setup_teardown(test_unnamed_and_unreadable, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many_by_path, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_way_over_a_link, set_up, tear_down),
