@@ -46,7 +46,8 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 	} while (0)
 	ADD("--shared-dir=%s", host->shared_dir);
 	ADD("--tag=%s", host->tag);
-	ADD("--num-request-queues=%u", host->num_request_queues);
+	if (host->num_request_queues)
+		ADD("--num-request-queues=%u", host->num_request_queues);
 	ADD("--thread-pool-size=%u", host->thread_pool_size);
 	ADD("--migration-on-error=%s",
 	    host->on_error == FS_ON_ERROR_GUEST ? "guest-error" : "abort");
@@ -85,7 +86,7 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--no-readdirplus");
 	if (client->watch)
 		ADD("--watch");
-	if (host->policy.notification)
+	if (client->watch && host->policy.notification)
 		ADD("--notification-queue");
 	if (host->policy.xattr)
 		ADD("--xattr");
@@ -239,7 +240,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 	client->host = (struct fs_host){
 		.shared_dir = client->share,
 		.tag = "test",
-		.num_request_queues = queues,
+		.num_request_queues = options->untold ? 0 : queues,
 		.thread_pool_size = options->threads,
 		.inode_limit = options->inode_limit,
 		.inode_memory = options->inode_memory,
@@ -313,12 +314,16 @@ int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *sock
 	to->queues = from->queues;
 	to->host = *host;
 	to->host.shared_dir = to->share;
+	if (from->control[0])
+		snprintf(to->control, sizeof(to->control), "%.48s.to", from->control);
 	config.want_features = wanted(to);
 	to->unique = from->unique;
 	config.fd = find_backend(to, socket);
-	OK(gw_frontend_migrate(&to->frontend, from->frontend, &config));
-	take_slots(to, from);
-	err = gw_frontend_load(to->frontend, stream);
+	err = gw_frontend_migrate(&to->frontend, from->frontend, &config);
+	if (!err) {
+		take_slots(to, from);
+		err = gw_frontend_load(to->frontend, stream);
+	}
 	if (err) {
 		fuse_stop(to);
 		return err;

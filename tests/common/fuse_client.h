@@ -40,6 +40,7 @@ struct fuse_options {
 	bool readonly, no_readdirplus, noatime;
 	bool control; /* with a control socket, at client->control */
 	bool watch;   /* for what others change; takes root */
+	bool untold;  /* a program is not told how many queues there may be */
 	enum fs_on_error on_error;
 	enum fs_orphans orphans;
 	bool no_init;	     /* do not send INIT */
