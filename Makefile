@@ -26,7 +26,7 @@ endif
 NINJA = ninja -C $(BUILD)
 
 .PHONY: all demo check check-all check-long check-mutants check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
-.PHONY: check-fs check-interop format clean help
+.PHONY: check-fs check-vm check-interop format clean help
 all: $(BUILD)/build.ninja
 	@$(NINJA)
 
@@ -53,12 +53,20 @@ check-fs: deps-check deps-fs-tools all
 	@scripts/fetch-guest $(BUILD)
 	@scripts/check-fs $(BUILD) $(SECONDS) $(MIGRATIONS)
 
+# Real guests in every migration mode, as root and not, with 1,024 descriptors and more, live and by
+# a file: what make check has one of each of.
+check-vm: deps-check all
+	@scripts/fetch-guest $(BUILD)
+	@python3 tests/vm/matrix.py --guest-dir $(BUILD)/guest --init $(BUILD)/tests/vm/guest-init \
+		--daemon $(BUILD)/src/daemon/godwit-fs
+
 # What is too long for every change: both compilers, all sanitizers, lint, longer fuzzing.
 check-all: lint check
 	@$(MAKE) check SANITIZE=1
 	@$(MAKE) check-clang
 	@$(MAKE) check-tsan
 	@$(MAKE) check-deb
+	@$(MAKE) check-vm
 	@$(MAKE) check-long
 	@$(MAKE) check-mutants
 	@$(MAKE) fuzz
@@ -123,6 +131,7 @@ help:
 	@echo 'make check        run the tests (SANITIZE=1: under ASan and UBSan)'
 	@echo 'make check-fs     file system behaviour: guest against host, and against a model'
 	@echo '                  that moves (SECONDS=$(SECONDS) MIGRATIONS=$(MIGRATIONS))'
+	@echo 'make check-vm     a real guest moves in every way that there is'
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
 	@echo 'make check-long   a million inodes, ten thousand damaged states'
 	@echo 'make check-mutants does each test notice the defect that it is there for?'

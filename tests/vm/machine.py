@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import shutil
 import socket
@@ -54,9 +55,13 @@ class Daemon:
         sock: Path,
         log: Path,
         user: int | None = None,
+        nofile: int | None = None,
     ) -> None:
         self.socket = sock
         become = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        if nofile is not None:
+            limits = (nofile, nofile)
+            become["preexec_fn"] = lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)
         arguments = ["--socket-path", str(sock), "--shared-dir", str(share), *options]
         with log.open("wb") as out:
             self.process = subprocess.Popen(
@@ -156,6 +161,7 @@ class Config:
     keep: bool = False  # leave logs and share where they are
     sandbox: str = "namespace"  # of the back-ends
     options: tuple[str, ...] = ("--xattr",)  # of the back-ends, too
+    nofile: int | None = None  # descriptors that they may have, by the hard limit
     user: int | None = None  # the back-ends run as this one, and the share is theirs; None: as we
     programs: dict[str, Path] = field(default_factory=dict)  # in the guest, by their paths there
 
@@ -330,16 +336,20 @@ class Lab:
         command: list[str] | None = None,
         queues: int | None = None,
         second: Daemon | None = None,
+        more: tuple[str, ...] = (),
     ) -> Machine:
-        """Starts a back-end (@command instead of what is tested) and a QEMU: with a guest that
-        boots, or waiting for one to come in. @second is the back-end of one more share."""
+        """Starts a back-end (@command instead of what is tested; @more options) and a QEMU: with a
+        guest that boots, or waiting for one to come in. @second is the back-end of one more share."""
         share = share or self.share
         # Another make's sandbox is not what is tested.
         ours = not command or command[0] == self.config.daemon[0]
         sandbox = self.config.sandbox if ours else "none"
         sock, log = self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
-        options = ["--sandbox", sandbox, *self.config.options]
-        daemon = Daemon(command or self._command, options, share, sock, log, self.config.user)
+        options = ["--sandbox", sandbox, *self.config.options, *more]
+        config = self.config
+        daemon = Daemon(
+            command or self._command, options, share, sock, log, config.user, config.nofile
+        )
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]
         queues = queues or self.config.queues

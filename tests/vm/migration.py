@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,17 +100,19 @@ def cancel(source: Machine, target: Machine, after_s: float) -> None:
     until("the guest goes on at the source", source.qemu.running, TIMEOUT)
 
 
-def save(source: Machine, file: Path) -> Moved:
-    """Stops the guest and writes all of it to a file."""
+def save(source: Machine, file: Path, by_program: bool = False) -> Moved:
+    """Stops the guest and writes all of it to a file; or gives it to a program that does."""
     source.qemu.qmp.command("stop")
     _prepare(source.qemu, return_path=False)  # a file does not answer
-    source.qemu.qmp.command("migrate", uri=f"file:{file}")
+    uri = f"exec:cat > {shlex.quote(str(file))}" if by_program else f"file:{file}"
+    source.qemu.qmp.command("migrate", uri=uri)
     return _moved(_wait(source.qemu))
 
 
-def restore(target: Machine, file: Path) -> None:
-    """Reads a guest from a file and lets it run."""
-    target.qemu.qmp.command("migrate-incoming", uri=f"file:{file}")
+def restore(target: Machine, file: Path, by_program: bool = False) -> None:
+    """Reads a guest from a file (or from a program that does) and lets it run."""
+    uri = f"exec:cat {shlex.quote(str(file))}" if by_program else f"file:{file}"
+    target.qemu.qmp.command("migrate-incoming", uri=uri)
 
     def loaded() -> bool:
         status: str = target.qemu.qmp.command("query-migrate").get("status", "none")

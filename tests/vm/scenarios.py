@@ -73,6 +73,10 @@ class Story:
         """In the log, as the host sees it."""
         return self._log.stat().st_size // guest.LOG_LINE_LENGTH if self._log.exists() else 0
 
+    def go_on_at(self, share: Path) -> None:
+        """What the guest writes is there from now on."""
+        self._log = share / "log"
+
     def write_on(self) -> None:
         """Until the log has grown; so that there is a before and an after."""
         target = self.lines() + LINES_BETWEEN
@@ -183,11 +187,11 @@ def cancelled(lab: Lab, checks: str = "") -> Outcome:
 
 
 @contextlib.contextmanager
-def _saved(story: Story) -> Iterator[Path]:
+def _saved(story: Story, by_program: bool = False) -> Iterator[Path]:
     """The guest in a file, and nothing else left of it."""
     file = story.lab.share.with_suffix(".snapshot")
     try:
-        saved = migration.save(story.here, file)
+        saved = migration.save(story.here, file, by_program)
         story.outcome.marks.append(story.lines())
         story.outcome.moves.append(saved)
         story.say(f"saved to a file of {file.stat().st_size >> 20} MiB; everything ends")
@@ -197,9 +201,9 @@ def _saved(story: Story) -> Iterator[Path]:
         file.unlink(missing_ok=True)
 
 
-def _restore(story: Story, name: str, file: Path) -> None:
+def _restore(story: Story, name: str, file: Path, by_program: bool = False) -> None:
     story.here = story.lab.machine(name, incoming=True)
-    migration.restore(story.here, file)
+    migration.restore(story.here, file, by_program)
     story.say("restored from the file into a fresh back-end and a fresh QEMU")
     story.undisturbed()
 
@@ -210,6 +214,40 @@ def snapshot(lab: Lab, checks: str = "") -> Outcome:
     with _saved(story) as file:
         _restore(story, "B", file)
     return story.verify()
+
+
+def program(lab: Lab, checks: str = "") -> Outcome:
+    """As a snapshot, but through a program: QEMU writes to a pipe and reads from one."""
+    story = Story(lab, checks)
+    with _saved(story, by_program=True) as file:
+        _restore(story, "B", file, by_program=True)
+    return story.verify()
+
+
+@contextlib.contextmanager
+def _copy_of(lab: Lab) -> Iterator[Path]:
+    """A copy of the share, on another file system where there is one."""
+    place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="godwit-vm-copy-", dir=place) as copy:
+        subprocess.run(["cp", "-a", f"{lab.share}/.", f"{copy}/"], check=True)
+        lab.say(f"copied to file system {os.stat(copy).st_dev}, from {os.stat(lab.share).st_dev}")
+        yield Path(copy)
+
+
+def copied(lab: Lab, checks: str = "") -> Outcome:
+    """A snapshot, that goes on over a copy of the share on another file system, and from there to
+    who shares that."""
+    story = Story(lab, checks)
+    with _saved(story) as file, _copy_of(lab) as copy:
+        story.here = lab.machine(
+            "B", incoming=True, share=copy, more=("--migration-identity", "same-tree")
+        )
+        migration.restore(story.here, file)
+        story.go_on_at(copy)
+        story.say("restored over the copy")
+        story.undisturbed()
+        story.move_to(lab.machine("C", incoming=True, share=copy))
+        return story.verify()
 
 
 def damaged(lab: Lab, checks: str = "") -> Outcome:
@@ -329,7 +367,7 @@ def model(lab: Lab, checks: str = "") -> Outcome:
 SCENARIOS: dict[str, Callable[..., Outcome]] = {
     scenario.__name__: scenario
     for scenario in (
-        *(stay, live, twice, refused, killed, cancelled, snapshot, damaged, takeover),
-        model,
+        *(stay, live, twice, refused, killed, cancelled, snapshot, program, copied, damaged),
+        *(takeover, model),
     )
 }

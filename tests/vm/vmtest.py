@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import os
 import signal
 import sys
 import time
@@ -34,6 +33,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--checks", default="", help="names of the guest's checks; default: all")
     parser.add_argument("--queues", type=int, default=2, help="the share's request queues")
     parser.add_argument("--sandbox", default="namespace", help="of the back-ends")
+    parser.add_argument("--migration-mode", help="of the back-ends")
+    parser.add_argument("--nofile", type=int, help="descriptors that the back-ends may have")
     parser.add_argument("--user", type=int, help="the back-ends run as this user; default: as we")
     parser.add_argument("--may-skip", action="store_true", help="checks may be skipped")
     parser.add_argument("--keep", action="store_true", help="leave logs and share behind")
@@ -65,7 +66,9 @@ def run(name: str, args: argparse.Namespace) -> bool:
     config = Config(
         args.guest_dir.resolve(), args.init, daemon, args.queues, say, args.keep, args.sandbox
     )
-    config.user = args.user
+    config.user, config.nofile = args.user, args.nofile
+    if args.migration_mode:
+        config.options += ("--migration-mode", args.migration_mode)
     if args.user is not None and os.geteuid() != 0:
         raise Skip("only root can start back-ends as somebody else")
     try:
