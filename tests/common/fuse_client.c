@@ -310,7 +310,8 @@ int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *sock
 	int err;
 
 	memset(to, 0, sizeof(*to));
-	memcpy(to->share, from->share, sizeof(to->share));
+	snprintf(to->share, sizeof(to->share), "%s",
+		 host->shared_dir ? host->shared_dir : from->share);
 	to->queues = from->queues;
 	to->host = *host;
 	to->host.shared_dir = to->share;

@@ -108,7 +108,8 @@ void fuse_stop(struct fuse_client *client);
  */
 int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error);
 /* The same in two steps: a stopped guest's state into a file; and from there into a back-end that
- * listens on @socket (NULL: a new one in this process). */
+ * listens on @socket (NULL: a new one in this process), over the directory that @host names, or the
+ * same. */
 void fuse_save(struct fuse_client *from, int stream);
 int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *socket,
 	      const struct fs_host *host, int stream);

@@ -10,6 +10,8 @@
 
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #define STEPS_A_WALK	 4000
@@ -20,6 +22,7 @@
 struct guest {
 	struct fuse_client client[2]; /* in turn; the other one is stopped */
 	unsigned at, moves;
+	bool copies; /* each destination has a copy of the tree, on another file system in turn */
 };
 
 static struct fuse_client *here(void *fs)
@@ -279,28 +282,66 @@ static void show(const struct model *model, const struct guest *guest)
 	fail_msg("a difference after %u moves", guest->moves);
 }
 
+/* On another file system than /tmp's, if there is one with extended attributes. */
+static const char *elsewhere(void)
+{
+	struct stat tmp, other;
+
+	if (stat("/tmp", &tmp) || stat("/dev/shm", &other) || tmp.st_dev == other.st_dev)
+		return "/tmp";
+	return setxattr("/dev/shm", "user.gw-test", "", 0, 0) < 0 ||
+			       removexattr("/dev/shm", "user.gw-test") < 0
+		       ? "/tmp"
+		       : "/dev/shm";
+}
+
+/* What the destination has instead of the source's share is a copy, made while the guest stands
+ * still; the source's is removed with it. */
+static int move_to_copy(struct guest *guest, struct fuse_client *to, struct fuse_client *from)
+{
+	struct fs_host host = from->host;
+	int fd = memfd_create("state", MFD_CLOEXEC), ret;
+	char copy[64], command[256];
+
+	fuse_save(from, fd);
+	snprintf(copy, sizeof(copy), "%s/gw-fuse.XXXXXX", guest->moves % 2 ? "/tmp" : elsewhere());
+	assert_non_null(mkdtemp(copy));
+	snprintf(command, sizeof(command), "cp -a %s/. %s/", from->share, copy);
+	assert_int_equal(system(command), 0);
+	host.shared_dir = copy;
+	host.same = FS_SAME_TREE;
+	ret = fuse_load(to, from, NULL, &host, fd);
+	close(fd);
+	to->own_share = true;
+	return ret;
+}
+
 /* To the other client; the share outlives the one that made it. */
 static void move(struct guest *guest)
 {
 	struct fuse_client *from = &guest->client[guest->at], *to = &guest->client[!guest->at];
-	int ret = fuse_move(to, from, FS_ON_ERROR_ABORT);
+	int ret = guest->copies ? move_to_copy(guest, to, from)
+				: fuse_move(to, from, FS_ON_ERROR_ABORT);
 
 	if (ret < 0)
 		fail_msg("move %u: %s", guest->moves, gw_last_error());
-	to->own_share = from->own_share;
-	from->own_share = false;
+	if (!guest->copies) {
+		to->own_share = from->own_share;
+		from->own_share = false;
+	}
 	fuse_stop(from);
 	guest->at = !guest->at;
 	guest->moves++;
 }
 
-static void walk(uint64_t seed)
+static void walk(uint64_t seed, bool copies)
 {
 	static struct guest guest;
 	static struct model model;
 	unsigned until_move = 1;
 
 	memset(&guest, 0, sizeof(guest));
+	guest.copies = copies;
 	fuse_start(&guest.client[0], &(struct fuse_options){.queues = 1, .policy.xattr = true});
 	model_start(&model, &ops, &guest, seed, FUSE_ROOT_ID);
 	for (unsigned step = 1; step <= STEPS_A_WALK; step++) {
@@ -333,8 +374,15 @@ static void test_walks(void **state)
 	(void)state;
 	gw_log_set_level(GW_LOG_WARN);
 	do
-		walk(seed++);
+		walk(seed++, false);
 	while (seconds ? time(NULL) < end : seed < first_seed + WALKS_BY_DEFAULT);
+}
+
+/* Each destination has a copy of the source's tree. */
+static void test_walk_from_copy_to_copy(void **state)
+{
+	(void)state;
+	walk(first_seed, true);
 }
 
 /* Behind the guest's back: one byte in one file. */
@@ -382,6 +430,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_damage_is_found),
+		cmocka_unit_test(test_walk_from_copy_to_copy),
 		cmocka_unit_test(test_walks),
 	};
 

@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/socket.h"
 #include "fs/dir.h"
 #include "fs/dir_read.h"
+#include "fs/handover.h"
 #include "fs/open.h"
 #include "fs/records.h"
 #include "fs/table.h"
@@ -523,6 +526,41 @@ static void test_handles_say_nothing(void **state)
 	assert_int_equal(found_ino(&to, 5), host_ino(share_path(&to, "file")));
 }
 
+/* What the source would hand over is a file of its own tree, and here one of another, which on the
+ * same file system has the very number that the state says. */
+static void test_nothing_is_handed_over(void **state)
+{
+	struct gw_listener listener;
+	uint64_t handle;
+	char path[96];
+	int peer;
+
+	(void)state;
+	share_close(&to);
+	share_open_in(&to, source_dir, 0);
+	to.host.same = FS_SAME_TREE;
+	to.host.verify = FS_VERIFY_NONE;
+	handle = guest_open(&from, file_id, O_RDWR);
+	snprintf(path, sizeof(path), "%s.handover", from.path);
+	assert_int_equal(gw_listener_open(&listener, path), 0);
+	assert_int_equal(fs_handover_new(&from.fs.handover, &from.fs, listener.fd), 0);
+	assert_int_equal(gw_socket_connect(&peer, path, 0), 0);
+	for (int i = 0; i < 2000 && !fs_handover_is_offered(from.fs.handover); i++) {
+		close(move_save(&from));
+		usleep(5000);
+	}
+	assert_true(fs_handover_is_offered(from.fs.handover));
+	to.fs.handover_peer = peer;
+	move_to_copy();
+	guest_append(&to, handle, " here");
+	assert_string_equal(guest_read(&to, handle), "content here");
+	assert_string_equal(guest_read(&from, handle), "content");
+	gw_close(&to.fs.handover_peer);
+	fs_handover_free(from.fs.handover);
+	from.fs.handover = NULL;
+	gw_listener_close(&listener);
+}
+
 /*
  * And on, to who shares the copy.
  */
@@ -668,6 +706,7 @@ int main(void)
 		PROVEN(test_numbers_are_unique),
 		LAZY(test_mounts_are_no_matter),
 		PROVEN(test_handles_say_nothing),
+		LAZY(test_nothing_is_handed_over),
 		LAZY(test_onward),
 		PROVEN(test_onward),
 		LAZY(test_onward_without),
