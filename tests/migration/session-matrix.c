@@ -20,12 +20,12 @@
 #include "fs/records.h"
 #include "state/stream.h"
 
-#define OK(call)                                                              \
-	({                                                                    \
-		int ok_ = (call);                                             \
-		if (ok_ < 0)                                                  \
+#define OK(call)                                                                   \
+	({                                                                         \
+		int ok_ = (call);                                                  \
+		if (ok_ < 0)                                                       \
 			fail_msg("%s: %s: %s", row->param, #call, strerror(-ok_)); \
-		ok_;                                                          \
+		ok_;                                                               \
 	})
 
 #define A_DAY 86400
@@ -81,10 +81,10 @@ static int set_lock(struct fuse_client *client, uint32_t opcode, uint32_t flags)
 	const struct fuse_lk_in in = {
 		.fh = fh, .owner = 1, .lk = {.end = INT64_MAX, .type = F_WRLCK}, .lk_flags = flags};
 
-	return fuse_call(
-		client,
-		&(struct fuse_call){
-			.opcode = opcode, .nodeid = node, .arg = &in, .arg_len = sizeof(in)});
+	return fuse_call(client, &(struct fuse_call){.opcode = opcode,
+						     .nodeid = node,
+						     .arg = &in,
+						     .arg_len = sizeof(in)});
 }
 
 static bool host_may_lock(void)
@@ -590,7 +590,9 @@ static int make_by_group(struct fuse_client *client, const char *name)
 	static const struct {
 		struct fuse_ext_header header;
 		uint32_t count, group;
-	} ext = {.header = {.size = sizeof(ext), .type = FUSE_EXT_GROUPS}, .count = 1, .group = 4242};
+	} ext = {.header = {.size = sizeof(ext), .type = FUSE_EXT_GROUPS},
+		 .count = 1,
+		 .group = 4242};
 	static const struct fuse_mkdir_in in = {.mode = 0700};
 	struct fuse_entry_out entry;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/migration/unprivileged-list.c - an ordinary user's program: which of what the guest has open
- * moves, which does not, and that this is what is told beforehand. */
+/* tests/migration/unprivileged-list.c - an ordinary user's program: which of what the guest has
+ * open moves, which does not, and that this is what is told beforehand. */
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -26,8 +26,8 @@ enum fate {
 };
 
 /*
- * The guest opens it while that is allowed, then its mode becomes another one. What the program owns
- * it opens all the same, adding the bits for a moment.
+ * The guest opens it while that is allowed, then its mode becomes another one. What the program
+ * owns it opens all the same, adding the bits for a moment.
  */
 static const struct row {
 	const char *name;
