@@ -13,6 +13,7 @@
 #include "fs/dir.h"
 #include "fs/handles.h"
 #include "fs/locks.h"
+#include "fs/open.h"
 #include "fs/ready.h"
 #include "fs/records.h"
 #include "fs/report.h"
@@ -179,7 +180,7 @@ static bool may_open(const struct flight *flight, struct fs_inode *inode, uint32
 	if (!faccessat(flight->fs->proc_fd, name, wanted[flags & O_ACCMODE], AT_EACCESS) ||
 	    errno != EACCES)
 		return true;
-	if (!fs_inode_statx(inode, &stx) && !stx.stx_nlink)
+	if (!fs_statx_fd(fd.fd, &stx) && !stx.stx_nlink)
 		return true; /* it is made anew, if it can be */
 	return fs_inode_is_ours(inode);
 }
