@@ -15,7 +15,7 @@
  * nothing behind them would ever be reached. A record is a byte, its layout (modulo; the top bit:
  * taken back), and its fields: a number is a byte n < 9 and n bytes little-endian, bytes are a byte
  * n and n bytes. Inode number and birth time n (one byte) stand for those of the share's n-th file,
- * which no input could guess.
+ * which no input could guess. The first byte says what the operator does.
  */
 struct input {
 	const uint8_t *at, *end;
@@ -155,6 +155,15 @@ static void use(struct share *to)
 		if (inode)
 			(void)!fs_inode_statx(inode, &stx);
 	}
+	for (int i = 1; i < FILES; i++) {
+		FS_AUTO_INODE struct fs_inode *root = fs_inode_get(to->fs.inodes, FS_ROOT_ID);
+		struct statx stx;
+		uint64_t id;
+
+		if (!strchr(names[i], '/') &&
+		    !fs_inode_lookup(to->fs.inodes, root, names[i], &id, &stx))
+			fs_inode_forget(to->fs.inodes, id, 1);
+	}
 	(void)!move_save_result(to, &stream);
 	close(stream);
 	fs_handles_clear(to->fs.handles);
@@ -172,6 +181,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	input = (struct input){.at = data + 1, .end = data + size};
 	move_twin(&to, &share);
 	to.host.on_error = data[0] & 1 ? FS_ON_ERROR_GUEST : FS_ON_ERROR_ABORT;
+	to.host.same = data[0] & 2 ? FS_SAME_TREE : FS_SAME_FS;
+	to.host.verify = data[0] & 4 ? FS_VERIFY_NONE : FS_VERIFY_OPEN;
 	if (!move_load(&to, move_stream(put_records)))
 		use(&to);
 	move_twin_close(&to);
