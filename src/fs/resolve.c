@@ -342,7 +342,8 @@ static int look_for(struct fs_inodes *inodes, struct fs_inode *inode)
 
 /*
  * A path that the guest renames just now may be missed under either name, also for what is below
- * it. So who finds nothing meanwhile looks again, and in the end leaves it for later.
+ * it. So who finds nothing meanwhile looks again; in the end it is stale for who asks now, and not
+ * lost: a guest that gets ESTALE looks the path up anew.
  */
 static int find_unresolved(struct fs_inodes *inodes, struct fs_inode *inode)
 {
@@ -358,9 +359,8 @@ static int find_unresolved(struct fs_inodes *inodes, struct fs_inode *inode)
 	} while (fs_is_gone(fd) && moving && --tries && !sched_yield());
 	if (!fs_is_gone(fd) || is_staged(inode))
 		return fd;
-	if (moving)
-		return -EAGAIN;
-	lose(inodes, inode, fd);
+	if (!moving)
+		lose(inodes, inode, fd);
 	return -ESTALE;
 }
 
