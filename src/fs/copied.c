@@ -65,7 +65,7 @@ static int follow_all(struct fs_inodes *inodes, struct fs_inode *inode, struct s
 
 int fs_copied_find(struct fs_inodes *inodes, struct fs_inode *inode)
 {
-	struct statx stx;
+	struct statx stx = {0};
 	GW_AUTO_FD int fd = follow_all(inodes, inode, &stx);
 	int err = fd < 0 ? fd : fs_identity_take(inodes, inode, &stx, fd);
 
