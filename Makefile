@@ -44,6 +44,7 @@ demo: deps-check all
 
 check: deps-check all
 	@scripts/fetch-guest $(BUILD)
+	@scripts/fetch-etcd $(BUILD)
 	@scripts/build-fuzzers $(FUZZERS)
 	@FUZZERS=$(abspath $(FUZZERS)) FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run-tests $(BUILD)
 

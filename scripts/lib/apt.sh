@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=bash disable=SC2016 # the $(NAMES) in formats are apt's, not the shell's
-# What install-deps and fetch-guest both need to know about apt; sourced, not run.
+# What install-deps and the scripts that fetch both need to know about apt; sourced, not run.
 
 # Debian's code name ("bookworm"), or nothing on another distribution.
 debian_codename() {
@@ -40,3 +40,23 @@ apt_source_line() {
 	[[ -r $keyring ]] && signed="[signed-by=$keyring] "
 	printf 'deb %s%s %s main\n' "$signed" "$mirror" "$suite"
 }
+
+# Runs COMMAND with options for apt, after its other arguments, that give it package lists of our own
+# below WORK: for when the system's are absent, too old, or without what is needed. Needs no privilege.
+# usage: apt_with_own_lists WORK COMMAND...
+apt_with_own_lists() {
+	local work=$1 suite
+	local own=("-oDir::State::Lists=$work/lists" "-oDir::Cache=$work/cache"
+		"-oDir::Etc::SourceParts=$work/sources" -oAcquire::Languages=none)
+	shift
+	mkdir -p "$work"/{lists,cache/archives}/partial "$work/sources"
+	cp /etc/apt/sources.list.d/*.{list,sources} "$work/sources" 2>/dev/null || true
+	apt-get "${apt_unprivileged[@]}" "${own[@]}" update
+	suite=$(extra_suite)
+	if [[ -n $suite ]] && ! apt_knows_suite "$suite" "${own[@]}"; then
+		apt_source_line "$suite" "${own[@]}" >"$work/sources/extra.list"
+		apt-get "${apt_unprivileged[@]}" "${own[@]}" update
+	fi
+	"$@" "${own[@]}"
+}
+apt_unprivileged=(-q -o APT::Sandbox::User=root)

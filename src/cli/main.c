@@ -20,6 +20,8 @@ static const struct {
 	{"info", gw_cli_info, "show model and parameters of whatever can tell"},
 	{"load", gw_cli_load, "bring a device's state from a file into a back-end"},
 	{"save", gw_cli_save, "take a device's state out of a back-end into a file"},
+	{"find", gw_cli_find, "find hosts that can take a device"},
+	{"publish", gw_cli_publish, "keep what a host can be where find looks for it"},
 	{"state", gw_cli_state, "look into device states in files"},
 	{"migrate", gw_cli_migrate, "move a guest to another QEMU, checked before and after"},
 	{"preflight", gw_cli_preflight, "ask what would not survive a migration now"},
