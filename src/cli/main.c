@@ -17,6 +17,7 @@ static const struct {
 	{"baseline", gw_cli_baseline, "the largest profile that all of some can run"},
 	{"check", gw_cli_check, "may this instance go there? before anything moves"},
 	{"conform", gw_cli_conform, "test a back-end of any make against the protocol"},
+	{"export", gw_cli_export, "what a host can be, in a scheduler's words"},
 	{"info", gw_cli_info, "show model and parameters of whatever can tell"},
 	{"load", gw_cli_load, "bring a device's state from a file into a back-end"},
 	{"save", gw_cli_save, "take a device's state out of a back-end into a file"},

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/export.c - `godwit export`: what a host can be, for schedulers that exist. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/checked.h"
+#include "cli/command.h"
+#include "cli/export/export.h"
+#include "cli/what/what.h"
+#include "godwit/error.h"
+
+struct export_options {
+	bool selector, help;
+	const char *profile, *model, *node, *expiry, *sysfs_root;
+	unsigned generation;
+	struct gw_texts aliases;
+};
+
+#define AT(member) offsetof(struct export_options, member)
+static const struct gw_option options[] = {
+	{"selector", NULL, "what asks for such a host: WHAT is an instance", AT(selector),
+	 GW_OPTION_FLAG},
+	{"profile", "NAME", "with --selector: as this profile makes it", AT(profile),
+	 GW_OPTION_STRING},
+	{"model", "NAME", "and it has several models: of this one", AT(model), GW_OPTION_STRING},
+	{"alias", "PAIR", "MODEL=ALIAS: what a model is called", AT(aliases), GW_OPTION_LIST},
+	{"node", "NAME", "dra: the node that it is about", AT(node), GW_OPTION_STRING, .max = 200},
+	{"generation", "N", "dra, placement: of pool or provider [0]", AT(generation),
+	 GW_OPTION_NUMBER, .max = 1u << 30},
+	{"expiry", "TIME", "nfd: when it is out of date, RFC 3339", AT(expiry), GW_OPTION_STRING},
+	{"sysfs-root", "DIR", "where mdev parents are looked for [/sys]", AT(sysfs_root),
+	 GW_OPTION_STRING},
+	{"help", NULL, "print this", AT(help), GW_OPTION_FLAG, .letter = 'h'},
+	{NULL},
+};
+
+static const struct gw_export_format *const formats[] = {&gw_export_nfd, &gw_export_labels,
+							 &gw_export_dra, &gw_export_placement};
+
+static const struct gw_export_format *find_format(const char *name)
+{
+	for (size_t i = 0; i < GW_ARRAY_LEN(formats); i++)
+		if (!strcmp(formats[i]->name, name))
+			return formats[i];
+	return NULL;
+}
+
+/* "2026-09-01T00:00:00Z" */
+static bool is_time(const char *text)
+{
+	static const char form[] = "dddd-dd-ddTdd:dd:ddZ";
+	size_t i = 0;
+
+	for (; text[i] && form[i]; i++)
+		if (form[i] == 'd' ? text[i] < '0' || text[i] > '9' : text[i] != form[i])
+			return false;
+	return !text[i] && !form[i];
+}
+
+static int check_options(const struct export_options *given)
+{
+	if (given->expiry && !is_time(given->expiry))
+		return gw_fail(EINVAL, "option --expiry: '%.32s' is not like 2026-09-01T00:00:00Z",
+			       given->expiry);
+	if ((given->profile || given->model) && !given->selector)
+		return gw_fail(EINVAL, "options --profile and --model go with --selector");
+	return 0;
+}
+
+/* A selector that cannot be made is no answer: whoever schedules without it must not think so. */
+static int select_hosts(struct gw_what *what, const char *name,
+			const struct gw_export_format *format, struct gw_export *export,
+			const struct export_options *given)
+{
+	if (given->profile && gw_what_take_profile(what, name, given->model, given->profile))
+		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
+	export->instance = gw_what_instance(what, name);
+	if (!export->instance)
+		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
+	export->profile =
+		given->profile ? given->profile : gw_compat_instance_profile(export->instance);
+	return format->selector(export) ? gw_cli_complain("export", GW_EXIT_UNKNOWN) : GW_EXIT_OK;
+}
+
+static int tell_host(const struct gw_what *what, const char *name,
+		     const struct gw_export_format *format, struct gw_export *export)
+{
+	if (what->implementation_count != 1) {
+		gw_fail(EINVAL, "%s: %u implementations, and one is what a host is told by", name,
+			what->implementation_count);
+		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
+	}
+	export->implementation = what->implementations[0].implementation;
+	return format->host(export) ? gw_cli_complain("export", GW_EXIT_FAILED) : GW_EXIT_OK;
+}
+
+static int run(const struct gw_export_format *format, const char *name,
+	       const struct export_options *given)
+{
+	struct gw_export export = {.aliases = &given->aliases,
+				   .node = given->node,
+				   .expiry = given->expiry,
+				   .generation = given->generation,
+				   .out = stdout};
+	struct gw_what *what;
+	int code;
+
+	if (gw_what_read(&what, name, given->sysfs_root))
+		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
+	code = given->selector ? select_hosts(what, name, format, &export, given)
+			       : tell_host(what, name, format, &export);
+	gw_what_free(what);
+	return code;
+}
+
+int gw_cli_export(int argc, char **argv)
+{
+	struct export_options given = {0};
+	const struct gw_option_table tables[] = {{"options", options, &given}, {NULL}};
+	const struct gw_command_line line = {
+		.program = "godwit export",
+		.summary = "What a host can be, in the words of a scheduler: nfd, labels, dra, "
+			   "placement.",
+		.operands = "FORMAT WHAT",
+		.tables = tables,
+	};
+	int first;
+
+	if (gw_options_parse(&line, argc, argv, &first))
+		return gw_cli_complain("export", GW_EXIT_USAGE);
+	if (given.help) {
+		gw_options_help(&line, false, stdout);
+		return GW_EXIT_OK;
+	}
+	if (argc - first != 2 || !find_format(argv[first])) {
+		gw_fail(EINVAL, "nfd, labels, dra or placement, and of what? (see --help)");
+		return gw_cli_complain("export", GW_EXIT_USAGE);
+	}
+	if (check_options(&given))
+		return gw_cli_complain("export", GW_EXIT_USAGE);
+	return run(find_format(argv[first]), argv[first + 1], &given);
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* cli/export/dra.c - Kubernetes' dynamic resource allocation: a ResourceSlice, and CEL. */
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/export/export.h"
+#include "godwit/error.h"
+
+#define API	       "resource.k8s.io/v1"
+#define ID_MAX	       32 /* of an attribute's name, a C identifier */
+#define STRING_MAX     64
+#define ATTRIBUTES_MAX 32 /* of a device, its capacities among them */
+#define DEVICES_MAX    128
+
+/* "rx-filter-size", "max" -> "rxFilterSizeMax"; profiles are "profile_" and their name. */
+static int attribute_name(char name[GW_TOKEN_MAX], const char *alias, const char *param,
+			  const char *profile, const char *suffix)
+{
+	const char *text = profile ? profile : param;
+	size_t len = 0;
+	bool upper = false;
+
+	(void)alias; /* a device is of one model */
+	if (profile)
+		len = (size_t)snprintf(name, GW_TOKEN_MAX, "profile_");
+	for (; *text && len < GW_TOKEN_MAX - 8; text++) {
+		if (!isalnum((unsigned char)*text) && !profile) {
+			upper = true;
+			continue;
+		}
+		name[len++] = (char)(!isalnum((unsigned char)*text) ? '_'
+				     : upper			    ? toupper((unsigned char)*text)
+								    : *text);
+		upper = false;
+	}
+	name[len] = 0;
+	if (suffix)
+		snprintf(name + len, GW_TOKEN_MAX - len, "%c%s", toupper((unsigned char)*suffix),
+			 suffix + 1);
+	if (!*name || isdigit((unsigned char)name[0]) || strlen(name) > ID_MAX)
+		return gw_fail(EINVAL,
+			       "an attribute cannot be called '%.100s': it is a C "
+			       "identifier of at most %d bytes",
+			       name, ID_MAX);
+	return 0;
+}
+
+static json_t *value_of(const struct gw_token *token)
+{
+	if (!strcmp(token->value, "true"))
+		return json_pack("{s:b}", "bool", 1);
+	return json_pack("{s:I}", "int", (json_int_t)strtoll(token->value, NULL, 10));
+}
+
+static int check_limits(const struct gw_model *model, size_t attributes)
+{
+	if (strlen(model->name) > STRING_MAX)
+		return gw_fail(EINVAL, "model %s: the name has %zu bytes, an attribute at most %d",
+			       model->name, strlen(model->name), STRING_MAX);
+	if (attributes > ATTRIBUTES_MAX)
+		return gw_fail(E2BIG,
+			       "model %s: %zu attributes and capacities, a device has at "
+			       "most %d",
+			       model->name, attributes, ATTRIBUTES_MAX);
+	return 0;
+}
+
+static json_t *describe(const struct gw_model *model, const char *alias, int64_t room,
+			const struct gw_tokens *tokens)
+{
+	json_t *attributes = json_object();
+	json_t *device = json_pack("{s:s, s:o}", "name", alias, "attributes", attributes);
+
+	json_object_set_new(attributes, "model", json_pack("{s:s}", "string", model->name));
+	for (size_t i = 0; i < tokens->count; i++)
+		json_object_set_new(attributes, tokens->token[i].name, value_of(&tokens->token[i]));
+	if (room >= 0)
+		json_object_set_new(device, "capacity",
+				    json_pack("{s:{s:o}}", "instances", "value",
+					      json_sprintf("%" PRId64, room)));
+	return device;
+}
+
+static bool is_taken(const json_t *devices, const char *alias)
+{
+	for (size_t i = 0; i < json_array_size(devices); i++)
+		if (!strcmp(alias,
+			    json_string_value(json_object_get(json_array_get(devices, i), "name"))))
+			return true;
+	return false;
+}
+
+static int add_device(const struct gw_export *export, const struct gw_model *model, json_t *devices)
+{
+	int64_t room = gw_compat_implementation_available(export->implementation, model);
+	struct gw_tokens tokens = {0};
+	char alias[GW_ALIAS_MAX];
+	int err = gw_export_alias(export, model->name, alias);
+
+	if (!err && is_taken(devices, alias))
+		err = gw_fail(EEXIST, "model %s and another would both be called %s", model->name,
+			      alias);
+	if (!err)
+		err = gw_tokens_add(&tokens,
+				    &(struct gw_token){.name = "model", .of = "the model"});
+	if (!err)
+		err = gw_tokens_of_model(export, model, attribute_name, &tokens);
+	if (!err)
+		err = check_limits(model, tokens.count + (room >= 0));
+	if (!err) {
+		struct gw_tokens rest = {.count = tokens.count - 1, .token = tokens.token + 1};
+
+		json_array_append_new(devices, describe(model, alias, room, &rest));
+	}
+	gw_tokens_free(&tokens);
+	return err;
+}
+
+static int dra_host(const struct gw_export *export)
+{
+	json_t *devices = json_array(), *root;
+	const struct gw_model *model;
+	int err = export->node ? 0 : gw_fail(EINVAL, "a ResourceSlice is of a node: --node NAME");
+
+	for (unsigned i = 0;
+	     !err && (model = gw_compat_implementation_model(export->implementation, i)); i++)
+		err = add_device(export, model, devices);
+	if (!err && json_array_size(devices) > DEVICES_MAX)
+		err = gw_fail(E2BIG, "more than %d models in one ResourceSlice", DEVICES_MAX);
+	if (err) {
+		json_decref(devices);
+		return err;
+	}
+	root = json_pack("{s:s, s:s, s:{s:o}, s:{s:s, s:s, s:{s:s, s:i, s:i}, s:o}}", "apiVersion",
+			 API, "kind", "ResourceSlice", "metadata", "name",
+			 json_sprintf("%s-" GW_EXPORT_DOMAIN, export->node), "spec", "driver",
+			 GW_EXPORT_DOMAIN, "nodeName", export->node, "pool", "name", export->node,
+			 "generation", (int)export->generation, "resourceSliceCount", 1, "devices",
+			 devices);
+	json_dumpf(root, export->out, JSON_INDENT(2));
+	fprintf(export->out, "\n");
+	json_decref(root);
+	return 0;
+}
+
+/* -- the request --------------------------------------------------------------------------- */
+
+#define ATTRIBUTES "device.attributes[\"" GW_EXPORT_DOMAIN "\"]"
+
+static void print_condition(FILE *out, const struct gw_token *token)
+{
+	size_t len = strlen(token->name);
+
+	/* What a device does not say is an error in CEL, and no match. */
+	fprintf(out, " && \"%s\" in " ATTRIBUTES " && " ATTRIBUTES ".%s", token->name, token->name);
+	if (strcmp(token->value, "true") != 0)
+		fprintf(out, " %s %s",
+			strcmp(token->name + len - 3, "Min") ? ">=" : "<=", token->value);
+}
+
+static int dra_selector(const struct gw_export *export)
+{
+	struct gw_tokens tokens = {0};
+	int err = gw_tokens_of_instance(export, attribute_name, &tokens);
+
+	/* A model is an attribute, so that an instance with nothing on can be asked for. */
+	if (err == -EOPNOTSUPP && !gw_compat_instance_param(export->instance, 0, NULL))
+		err = 0;
+	if (!err) {
+		fprintf(export->out,
+			"device.driver == \"" GW_EXPORT_DOMAIN "\" && " ATTRIBUTES
+			".model == \"%s\"",
+			gw_compat_instance_model(export->instance));
+		for (size_t i = 0; i < tokens.count; i++)
+			print_condition(export->out, &tokens.token[i]);
+		fprintf(export->out, "\n");
+	}
+	gw_tokens_free(&tokens);
+	return err;
+}
+
+const struct gw_export_format gw_export_dra = {"dra", dra_host, dra_selector};
