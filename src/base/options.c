@@ -228,10 +228,23 @@ static int check_required(const struct parser *parser)
 	return 0;
 }
 
+/* Tables grow by hand; what each row was given is noted in an array that does not. */
+static int check_tables(const struct gw_command_line *line)
+{
+	unsigned count = 0;
+
+	for (const struct gw_option_table *table = line->tables; table->options; table++)
+		for (const struct gw_option *option = table->options; option->name; option++)
+			count++;
+	return count <= GW_OPTIONS_MAX ? 0
+				       : gw_fail(EINVAL, "%s has %u options, at most %d fit",
+						 line->program, count, GW_OPTIONS_MAX);
+}
+
 int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, int *operand_index)
 {
 	struct parser parser = {.line = line, .argc = argc, .argv = argv, .next = 1};
-	int err = 0;
+	int err = check_tables(line);
 
 	while (!err && !parser.stop && parser.next < argc) {
 		const char *argument = argv[parser.next];

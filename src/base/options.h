@@ -15,7 +15,7 @@ enum {
 	GW_EXIT_UNKNOWN = 3, /* it was asked a question and cannot tell: never yes, never no */
 };
 
-#define GW_OPTIONS_MAX 64 /* rows of all tables of one program */
+#define GW_OPTIONS_MAX 128 /* rows of all tables of one program: more are refused */
 
 enum gw_option_type {
 	GW_OPTION_FLAG,	  /* bool, false unless given */

@@ -2,6 +2,7 @@
 /* tests/unit/options.c - command lines against a table: values, and one sentence for each mistake.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,6 +212,24 @@ static void test_operands(void **state)
 	line.operands = NULL;
 }
 
+static void test_more_rows_than_fit(void **state)
+{
+	static struct gw_option many[GW_OPTIONS_MAX + 2];
+	static char names[GW_OPTIONS_MAX + 1][8];
+	const struct gw_option_table many_tables[] = {{"many", many, &first}, {NULL}};
+	const struct gw_command_line many_line = {
+		.program = "prog", .summary = "Sum.", .tables = many_tables};
+	char *argv[] = {(char *)"prog", NULL};
+
+	for (unsigned i = 0; i <= GW_OPTIONS_MAX; i++) {
+		snprintf(names[i], sizeof(names[i]), "o%u", i);
+		many[i] = (struct gw_option){.name = names[i], .help = "a flag"};
+	}
+	assert_int_equal(gw_options_parse(&many_line, 1, argv, NULL), -EINVAL);
+	many[GW_OPTIONS_MAX].name = NULL;
+	assert_int_equal(gw_options_parse(&many_line, 1, argv, NULL), 0);
+}
+
 static void test_help_text(void **state)
 {
 	static const char rare[] = "  --maybe[=WORD]                or not\n";
@@ -249,6 +268,7 @@ int main(void)
 		cmocka_unit_test(test_lists_grow),
 		cmocka_unit_test(test_deprecated_warns),
 		cmocka_unit_test(test_operands),
+		cmocka_unit_test(test_more_rows_than_fit),
 		cmocka_unit_test(test_help_text),
 	};
 
