@@ -88,6 +88,24 @@ static void compare(const struct gw_compat_instance *instance,
 	expect(!gw_compat_rank_compare(&rank, "a", &rank, "a"));
 }
 
+/* The same bytes as what a stream's header says: a canonical form, and prerequisites. */
+static void check_form(const char *text, size_t len, const char *rest, size_t rest_len)
+{
+	char *words = strndup(rest ? rest : "", rest_len);
+	struct gw_compat_instance *instance = NULL;
+	char again[GW_CANONICAL_MAX];
+	int err = gw_compat_instance_canonical(&instance, "form", text, len, words);
+
+	expect(!err || ((err == -EBADMSG || err == -EFBIG) && *gw_last_error()));
+	if (instance) {
+		expect(gw_compat_fingerprint(instance, NULL, again, sizeof(again)) == (int)len);
+		expect(!memcmp(again, text, len));
+		check_again(instance);
+	}
+	gw_compat_instance_free(instance);
+	free(words);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data, *nul = size ? memchr(data, 0, size) : NULL;
@@ -102,6 +120,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		err = gw_compat_implementation_parse(&implementation, "implementation", nul + 1,
 						     size - first - 1);
 	expect(!err || ((err == -EBADMSG || err == -EFBIG) && *gw_last_error()));
+	check_form(text, first, nul ? nul + 1 : NULL, nul ? size - first - 1 : 0);
 	if (instance)
 		check_again(instance);
 	for (unsigned i = 0;
