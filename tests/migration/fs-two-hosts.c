@@ -84,6 +84,14 @@ static uint64_t size_of(struct share *share, uint64_t id)
 	return stx.stx_size;
 }
 
+static ino_t number_of(int fd)
+{
+	struct stat st;
+
+	assert_int_equal(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
 static void test_what_was_written_is_there(void **state)
 {
 	uint64_t id, handle;
@@ -133,6 +141,8 @@ static void test_removed_and_open(void **state)
 	look_there("gone");
 	guest_unlink(&from, FS_ROOT_ID, "gone", share_path(&from, "gone"));
 	move_there();
+	/* Another file, so that it does not go with that one's last close. */
+	assert_int_not_equal(number_of(guest_fd(&to, handle)), number_of(guest_fd(&from, handle)));
 	share_close_tables(&from);
 	assert_string_equal(guest_read(&to, handle), "content");
 	guest_append(&to, handle, ", more");
