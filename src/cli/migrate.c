@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <syslog.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/options.h"
+#include "cli/check/check.h"
 #include "cli/command.h"
 #include "cli/migrate/migrate.h"
 
@@ -19,7 +21,7 @@
 #define PATIENCE_MAX   3600
 
 struct migrate_options {
-	const char *from, *to, *uri, *plan, *override, *svg;
+	const char *from, *to, *uri, *plan, *override, *checkers, *svg;
 	unsigned time_limit, patience;
 	bool dry_run, json, help;
 };
@@ -36,6 +38,7 @@ static const struct gw_option options[] = {
 	{"dry-run", NULL, "only look whether anything forbids it", AT(dry_run), GW_OPTION_FLAG},
 	{"override", "REASON", "go on in spite of what is found; it is reported", AT(override),
 	 GW_OPTION_STRING, .max = MG_TEXT_MAX - 1},
+	{"checkers", "DIR", "programs that may also refuse", AT(checkers), GW_OPTION_STRING},
 	{"time-limit", "SECONDS", "cancel if it takes longer [no limit]", AT(time_limit),
 	 GW_OPTION_NUMBER, .min = 1, .max = TIME_LIMIT_MAX},
 	{"patience", "SECONDS", "for an answer [30]", AT(patience), GW_OPTION_NUMBER, .min = 1,
@@ -107,12 +110,25 @@ static int ask(struct mg_move *move, const struct migrate_options *given)
 	return err;
 }
 
-static void warn_of_override(const struct mg_move *move)
+/* Whoever comes later has to see that somebody wanted it so. */
+static void shout(const struct mg_move *move)
 {
-	for (unsigned i = 0; i < move->finding_count; i++)
-		if (move->findings[i].overridden)
-			gw_warn("overridden (%s): %s: %s", move->override, move->findings[i].code,
-				move->findings[i].text);
+	openlog("godwit", LOG_PID, LOG_DAEMON);
+	for (unsigned i = 0; i < move->finding_count; i++) {
+		const struct mg_finding *finding = &move->findings[i];
+
+		if (!finding->overridden)
+			continue;
+		fprintf(stderr, "godwit migrate: OVERRIDDEN (%s): %s ", move->override,
+			finding->code);
+		mg_put(stderr, finding->device);
+		fputs(": ", stderr);
+		mg_put(stderr, finding->text);
+		fputc('\n', stderr);
+		syslog(LOG_WARNING, "migrate: OVERRIDDEN (%s): %s %s: %s", move->override,
+		       finding->code, finding->device, finding->text);
+	}
+	closelog();
 }
 
 static bool interrupted(struct mg_move *move)
@@ -131,7 +147,7 @@ static void decide(struct mg_move *move)
 
 	mg_gates_ask(move);
 	verdict = mg_findings_verdict(move);
-	warn_of_override(move);
+	shout(move);
 	if (interrupted(move))
 		return;
 	if (verdict == MG_REFUSED)
@@ -192,6 +208,7 @@ static struct mg_move *new_move(const struct migrate_options *given)
 		return NULL;
 	move->uri = given->uri;
 	move->override = given->override;
+	move->checkers = given->checkers ? given->checkers : GW_CHECKERS;
 	move->time_limit = given->time_limit;
 	move->dry_run = given->dry_run;
 	move->quiet = given->json;
@@ -244,6 +261,10 @@ int gw_cli_migrate(int argc, char **argv)
 	if (given.help) {
 		gw_options_help(&line, false, stdout);
 		return GW_EXIT_OK;
+	}
+	if (given.override && !*given.override) {
+		gw_fail(EINVAL, "option --override: whoever goes on in spite of it says why");
+		return gw_cli_complain("migrate", GW_EXIT_USAGE);
 	}
 	if (check_sides(given.from, given.to))
 		return gw_cli_complain("migrate", GW_EXIT_USAGE);

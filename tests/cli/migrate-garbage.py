@@ -13,7 +13,7 @@ import subprocess
 import sys
 import unittest
 
-from migrate_fake import Pair, until
+from migrate_fake import Pair, Refusal, until
 
 GODWIT = sys.argv.pop(1)
 WRONG = (None, 1, "x", "\x1b[2J" * 300, [], {}, [[]], [{}], [None], {"status": 1}, {"status": "x" * 5000},
@@ -118,6 +118,16 @@ class Words(Base):
             with self.subTest(raw=raw[:40]):
                 self.pair.source.raw["query-status"] = raw
                 self.cannot_tell(says=says)
+
+    def test_refusal_steers_no_terminal(self):
+        def refuse(_):
+            raise Refusal("a\x1b[2J\nb")
+        self.pair.source.answers["query-memdev"] = refuse
+        self.cannot_tell(says="a?[2J?b")
+        self.pair.backends["source"].greeting = {"error": {"class": "GenericError", "desc": "\x1b"}}
+        del self.pair.source.answers["query-memdev"]
+        ran = self.pair.ask("--override", "yes", "--dry-run")
+        self.assertNotIn("\x1b", ran.stdout + ran.stderr)
 
     def test_silence(self):
         self.pair.destination.raw["query-migrate"] = None

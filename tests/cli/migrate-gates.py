@@ -274,6 +274,21 @@ class Gates(unittest.TestCase):
         pair.backends["destination"].info["format"] = 2
         self.assertEqual(pair.report()["exit"], 3)
 
+    def test_checkers(self):
+        """The operator's own programs get what both sides said of the device."""
+        pair = self.pair()
+        checkers = os.path.join(pair.dir, "checkers.d")
+        os.mkdir(checkers)
+        checker = os.path.join(checkers, "mine")
+        with open(checker, "w", encoding="utf-8") as file:
+            file.write(f"#!/bin/sh\ncat >{pair.dir}/documents\necho not on a Monday\nexit 1\n")
+        os.chmod(checker, 0o755)
+        self.closed(pair, "checker-refused", REFUSED, "not on a Monday", "--checkers", checkers)
+        with open(f"{pair.dir}/documents", encoding="utf-8") as file:
+            documents = json.load(file)
+        self.assertEqual(documents["from"]["params"], {"queues": 2})
+        self.assertEqual(documents["to"]["implementation"]["name"], "fsd")
+
     def test_all_at_once(self):
         """Whoever has to mend several things is told of all of them; refusals win."""
         pair = self.pair()
@@ -301,7 +316,8 @@ class Gates(unittest.TestCase):
         CASES["cannot-tell"][0](pair)
         ran = pair.ask("--override", "I know")
         self.assertEqual(ran.returncode, 0)
-        self.assertIn("overridden (I know): cannot-tell: ", ran.stderr)
+        self.assertIn("OVERRIDDEN (I know): cannot-tell share: ", ran.stderr)
+        self.assertEqual(pair.ask("--override", "").returncode, 2)
         self.assertIn("  OVERRIDDEN cannot-tell share: ", ran.stdout)
 
     def test_foreign_that_reads_virtiofsd(self):

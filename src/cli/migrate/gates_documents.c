@@ -1,30 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli/migrate/gates_documents.c - can the destination's back-end become what the source's is? */
 #include <errno.h>
+#include <stdlib.h>
 
+#include "cli/check/check.h"
 #include "cli/migrate/gates.h"
-#include "model/document.h"
 
 static const char *const source_name = "the source's back-end";
 static const char *const destination_name = "the destination's back-end";
 
-/* Documents that were compared, all freed together. */
-struct documents {
-	struct gw_compat_instance *source, *made;
-	struct gw_compat_implementation *destination;
-	struct gw_compat_report *report;
-};
-
-static void free_documents(struct documents *documents)
-{
-	gw_compat_instance_free(documents->source);
-	gw_compat_instance_free(documents->made);
-	gw_compat_implementation_free(documents->destination);
-	gw_compat_report_free(documents->report);
-}
-
 /* That of its one session; sessions and instances are told in the same order. */
-static const json_t *instance_of(const struct mg_backend *backend)
+static json_t *instance_of(const struct mg_backend *backend)
 {
 	const json_t *sessions = json_object_get(backend->status, "sessions");
 	const json_t *instances = json_object_get(backend->info, "instances");
@@ -36,30 +22,25 @@ static const json_t *instance_of(const struct mg_backend *backend)
 	return NULL;
 }
 
-static int read_documents(struct documents *documents, const struct mg_view *view)
+static int read_source(struct gw_what *what, const struct mg_backend *backend)
 {
-	const struct mg_backend *source = &view->device->backend, *there = &view->peer->backend;
-	int err = gw_compat_report_new(&documents->report);
+	json_t *instance = instance_of(backend);
 
-	if (!err)
-		err = gw_compat_instance_from_json(&documents->source, source_name,
-						   instance_of(source));
-	if (!err)
-		err = gw_compat_implementation_from_json(&documents->destination, destination_name,
-							 there->info);
-	if (!err && instance_of(there))
-		err = gw_compat_instance_from_json(&documents->made, destination_name,
-						   instance_of(there));
-	return err;
+	if (!instance)
+		return gw_fail(ENODATA, "%s tells of no instance", source_name);
+	return gw_what_add_document(what, source_name, instance);
 }
 
-static int compare(const struct documents *documents)
+/* What it could be, and what is made there already for this device alone. */
+static int read_destination(struct gw_what *what, const struct mg_backend *backend)
 {
-	int err = gw_compat_check(documents->source, documents->destination, documents->report);
+	json_t *document = json_copy(backend->info), *made = json_array();
+	int err;
 
-	if (!err && documents->made)
-		err = gw_compat_check_made(documents->source, documents->made,
-					   documents->destination, documents->report);
+	json_array_append(made, instance_of(backend));
+	json_object_set_new(document, "instances", made);
+	err = gw_what_add_document(what, destination_name, document);
+	json_decref(document);
 	return err;
 }
 
@@ -74,19 +55,41 @@ static void tell_reasons(const struct mg_view *view, const struct gw_compat_repo
 	}
 }
 
+/* As `godwit check` does, the operator's own checkers among it. */
+static int check(const struct mg_view *view, const struct gw_what *from, const struct gw_what *to)
+{
+	struct gw_check check = {.source = gw_what_instance(from, source_name),
+				 .to = to,
+				 .to_name = destination_name,
+				 .checkers = view->move->checkers};
+	int err = check.source ? gw_check_run(&check) : -ENODATA;
+
+	if (!err)
+		tell_reasons(view, check.report);
+	gw_compat_report_free(check.report);
+	return err;
+}
+
+static int compare(const struct mg_view *view, struct gw_what *from, struct gw_what *to)
+{
+	int err = from && to ? read_source(from, &view->device->backend)
+			     : gw_fail(ENOMEM, "no memory");
+
+	if (!err)
+		err = read_destination(to, &view->peer->backend);
+	return err ? err : check(view, from, to);
+}
+
 void mg_gate_documents(const struct mg_view *view)
 {
-	struct documents documents = {0};
-	int err;
+	struct gw_what *from, *to;
 
 	if (view->device->backend.make != MG_GODWIT || view->peer->backend.make != MG_GODWIT)
 		return;
-	err = read_documents(&documents, view);
-	if (!err)
-		err = compare(&documents);
-	if (err)
+	from = calloc(1, sizeof(*from));
+	to = calloc(1, sizeof(*to));
+	if (compare(view, from, to))
 		mg_found(view, MG_CANNOT_TELL, "%s", gw_last_error());
-	else
-		tell_reasons(view, documents.report);
-	free_documents(&documents);
+	gw_what_free(from);
+	gw_what_free(to);
 }

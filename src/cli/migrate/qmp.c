@@ -42,6 +42,18 @@ static void take_event(struct mg_qmp *qmp, const json_t *message, const char *na
 				     json_object_get(message, "data"));
 }
 
+/* Another's sentence, as one of ours: it must not steer a terminal. */
+static int refuse(const char *sentence)
+{
+	char text[MG_QMP_REASON_MAX];
+
+	snprintf(text, sizeof(text), "%s", sentence);
+	for (char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 127)
+			*c = '?';
+	return gw_fail(EREMOTEIO, "%s", text);
+}
+
 /* An answer to a request that was given up is dropped. */
 static int take_reply(struct mg_qmp *qmp, json_t *message)
 {
@@ -51,7 +63,7 @@ static int take_reply(struct mg_qmp *qmp, json_t *message)
 		json_string_value(json_object_get(json_object_get(message, "error"), "desc"));
 
 	if (!qmp->greeted && refusal)
-		return gw_fail(EREMOTEIO, "%s: %.256s", qmp->where, refusal);
+		return gw_fail_in(refuse(refusal), "%s", qmp->where);
 	if (!json_is_integer(id))
 		return gw_fail(EPROTO, "%s: an answer that does not say to what", qmp->where);
 	if (json_integer_value(id) == qmp->asked && !qmp->reply)
@@ -285,7 +297,7 @@ static int judge(struct mg_qmp *qmp, const char *command, const json_t *reply, j
 	if (class && !strcmp(class, "CommandNotFound"))
 		return gw_fail(EOPNOTSUPP, "%s: there is no %s", qmp->where, command);
 	if (sentence)
-		return gw_fail(EREMOTEIO, "%.256s", sentence);
+		return refuse(sentence);
 	gw_fail(EPROTO, "%s: neither a result nor an error came back", qmp->where);
 	return over(qmp, -EPROTO);
 }

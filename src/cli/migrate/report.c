@@ -35,8 +35,7 @@ static bool has_blackout(const struct mg_move *move)
 
 /* -- for people ----------------------------------------------------------------------------- */
 
-/* What others said must not steer the terminal. */
-static void put(FILE *out, const char *text)
+void mg_put(FILE *out, const char *text)
 {
 	for (; *text; text++)
 		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
@@ -49,9 +48,9 @@ static void put_findings(const struct mg_move *move, FILE *out)
 
 		fprintf(out, "  %s%s", finding->overridden ? "OVERRIDDEN " : "", finding->code);
 		fputs(*finding->device ? " " : "", out);
-		put(out, finding->device);
+		mg_put(out, finding->device);
 		fputs(": ", out);
-		put(out, finding->text);
+		mg_put(out, finding->text);
 		fputc('\n', out);
 	}
 	if (move->findings_left_out)
@@ -71,9 +70,9 @@ static void put_failure(const struct mg_device *device, const char *side, FILE *
 	if (!*device->backend.failure)
 		return;
 	fputs("  ", out);
-	put(out, device->label);
+	mg_put(out, device->label);
 	fprintf(out, ": at the %s: ", side);
-	put(out, device->backend.failure);
+	mg_put(out, device->backend.failure);
 	fputc('\n', out);
 }
 
@@ -82,9 +81,9 @@ static void put_device(struct mg_move *move, const struct mg_device *device, FIL
 	const struct mg_device *peer = mg_device_peer(device, &move->machines[MG_DESTINATION]);
 
 	fputs("  device         ", out);
-	put(out, device->label);
+	mg_put(out, device->label);
 	fputs(" (", out);
-	put(out, device->type);
+	mg_put(out, device->type);
 	fputc(')', out);
 	put_transfer(&device->backend, "saved", out);
 	if (peer)
@@ -121,13 +120,13 @@ void mg_report_text(struct mg_move *move, FILE *out)
 	fprintf(out, "%s\n", headlines[move->outcome]);
 	if (*move->reason && move->outcome != MG_MOVED) {
 		fputs("  ", out);
-		put(out, move->reason);
+		mg_put(out, move->reason);
 		fputc('\n', out);
 	}
 	put_findings(move, out);
 	for (unsigned i = 0; i < move->note_count; i++) {
 		fputs("  note: ", out);
-		put(out, move->notes[i]);
+		mg_put(out, move->notes[i]);
 		fputc('\n', out);
 	}
 	for (unsigned i = 0; i < move->machines[MG_SOURCE].count; i++)
