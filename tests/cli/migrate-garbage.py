@@ -16,7 +16,7 @@ import unittest
 from migrate_fake import Pair, Refusal, until
 
 GODWIT = sys.argv.pop(1)
-WRONG = (None, 1, "x", "\x1b[2J" * 300, [], {}, [[]], [{}], [None], {"status": 1}, {"status": "x" * 5000},
+WRONG = (None, 1, "x", "\x1b[2J" * 300, [], {}, [[]], [{}], [None], {"status": 1}, {"status": "x" * 5000}, {"status": "\u00e9" * 90},
          [{"label": 1, "filename": 2}], [{"name": "a" * 5000, "type": "child<vhost-user-fs-pci>"}],
          [{"name": "n", "type": "child<vhost-user-" + "y" * 5000}], [{"name": 1, "type": "child<"}],
          {"sessions": [1, None]}, {"sessions": [{"connected": 7, "last_transfer": []}]},
@@ -184,13 +184,15 @@ class Shapes(Base):
                     ran = self.pair.ask("--patience", "10", *arguments)
                     self.assertIn(ran.returncode, (0, 1, 3), ran.stderr)
                     self.assertNotIn("\x1b", ran.stdout + ran.stderr)
+                    if "--json" in arguments and ran.stdout:
+                        self.assertIn("outcome", json.loads(ran.stdout))
             del peer.answers[command]
 
     def test_qemu(self):
         commands = ("query-status", "query-migrate", "query-migrate-capabilities", "query-memdev",
                     "qom-list", "qom-get", "query-chardev", "x-query-virtio-status")
         for qemu in (self.pair.source, self.pair.destination):
-            self.run_all(qemu, commands, ["--dry-run"])
+            self.run_all(qemu, commands, ["--dry-run", "--json"])
 
     def test_back_end(self):
         commands = ("query-status", "query-migration-info", "preflight")

@@ -70,6 +70,7 @@ class Moved(Base):
         uri = self.destination.asked("migrate-incoming")[0]["uri"]
         self.assertEqual(uri, f"unix:{self.destination.path}.migration")
         self.assertEqual(self.source.asked("migrate"), [{"uri": uri}])
+        self.assertFalse(os.path.exists(uri[len("unix:"):]))
 
     def test_uri(self):
         self.assertEqual(self.pair.ask("--uri", "tcp:h:1").returncode, 0)
@@ -235,6 +236,10 @@ class Stayed(Base):
         report = self.pair.report()
         self.assertEqual((report["outcome"], report["exit"]), ("failed", 4))
         self.assertIn("starting: State blocked", report["reason"])
+        # The destination still listens, and is found by the next one.
+        self.assertTrue(os.path.exists(self.destination.path + ".migration"))
+        del self.source.answers["migrate"]
+        self.assertEqual(self.pair.report()["outcome"], "moved")
 
     def test_source_does_not_go_on_by_itself(self):
         """It is helped, since the destination says that it has no guest."""

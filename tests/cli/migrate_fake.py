@@ -237,6 +237,9 @@ class Qemu(Peer):
         return self.network
 
     def command_migrate_incoming(self, arguments):
+        if arguments["uri"].startswith("unix:"):
+            with open(arguments["uri"][5:], "w", encoding="utf-8"):
+                pass  # as its socket
         self.migrate = {"status": "setup",
                         "socket-address": [{"type": "unix", "path": arguments["uri"][5:]}]}
         return {}

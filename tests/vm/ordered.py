@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import migration
-from machine import Daemon, Lab, Machine, Skip, until
+from machine import Daemon, Lab, Machine, Skip, until, virtiofsd
 from qemu import Qmp
-from scenarios import Lost, Outcome, Story
+from scenarios import TAKEOVER_CHECKS, Lost, Outcome, Story
 
 TIMEOUT_S = 120
 
@@ -155,19 +155,26 @@ def _migrates(machine: Machine) -> bool:
     return status == "active"
 
 
-def ordered_cancelled(lab: Lab, checks: str = "") -> Outcome:
-    """An interrupt on its way: the guest stays, and moves with the next one."""
-    story = Story(lab, checks)
-    target = lab.machine("B", incoming=True)
+def _ask_and(
+    story: Story, target: Machine, happens: Callable[[subprocess.Popen[str]], None], expected: int
+) -> dict[str, Any]:
+    """A migration that is too slow to end, and what happens while it is under way."""
     story.here.qemu.qmp.command("migrate-set-parameters", max_bandwidth=1 << 20)
     with subprocess.Popen(
         _command(story.here, target), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
         until("the migration is under way", lambda: _migrates(story.here), migration.TIMEOUT)
         time.sleep(0.5)
-        running.send_signal(signal.SIGINT)
+        happens(running)
         out, err = running.communicate(timeout=TIMEOUT_S)
-    report = _judge(running.returncode, out, err, 4)
+    return _judge(running.returncode, out, err, expected)
+
+
+def ordered_cancelled(lab: Lab, checks: str = "") -> Outcome:
+    """An interrupt on its way: the guest stays, and moves with the next one."""
+    story = Story(lab, checks)
+    target = lab.machine("B", incoming=True)
+    report = _ask_and(story, target, lambda running: running.send_signal(signal.SIGINT), 4)
     _expect("outcome", report["outcome"], "cancelled")
     _expect("the source's guest", story.here.qemu.running(), True)
     story.undisturbed()
@@ -176,6 +183,22 @@ def ordered_cancelled(lab: Lab, checks: str = "") -> Outcome:
     story.outcome.marks.append(story.lines())
     _arrive(story, target, _ask(story.here, target, 0))
     return story.verify()
+
+
+def ordered_killed(lab: Lab, checks: str = "") -> Outcome:
+    """The destination's QEMU dies on the way: the guest stays. The source's dies: nobody can say
+    that all is well, and nobody does."""
+    story = Story(lab, checks)
+    target = lab.machine("B", incoming=True)
+    report = _ask_and(story, target, lambda _: target.qemu.kill(), 4)
+    _expect("outcome", report["outcome"], "failed")
+    story.undisturbed()
+    outcome = story.verify()
+    target = lab.machine("C", incoming=True)
+    report = _ask_and(story, target, lambda _: story.here.qemu.kill(), 5)
+    story.say(f"unknown, as it is: {report['notes'][0]}")
+    _expect("outcome", report["outcome"], "unknown")
+    return outcome
 
 
 def _second(machine: Machine, what: str) -> None:
@@ -212,7 +235,31 @@ def ordered_modes(lab: Lab, checks: str = "") -> Outcome:
         return story.verify()
 
 
+def ordered_foreign(lab: Lab, checks: str = "") -> Outcome:
+    """From virtiofsd to this back-end and back: what nobody can compare is not gone into without
+    somebody's word, and what cannot be read not at all."""
+    lenient = ["--migration-on-error", "guest-error"]
+    lab.config.queues = 1
+    theirs, ours = virtiofsd() + lenient, [*lab.config.daemon, *lenient]
+    story = Story(lab, checks or TAKEOVER_CHECKS, command=theirs)
+    target = lab.machine("B", incoming=True, command=ours)
+    report = _ask(story.here, target, 3)
+    _expect("from another make", _codes(report), {"cannot-compare"})
+    _expect("makes", [report["devices"][0][side]["make"] for side in ("source", "destination")],
+            ["foreign", "godwit"])
+    story.outcome.marks.append(story.lines())
+    _arrive(story, target, _ask(story.here, target, 0, "--override", "it was tried"))
+    back = lab.machine("C", incoming=True, command=theirs)
+    report = _ask(story.here, back, 1)
+    _expect("to another make", _codes(report), {"stream-unreadable", "cannot-compare"})
+    story.undisturbed()
+    return story.verify()
+
+
 SCENARIOS: dict[str, Callable[..., Outcome]] = {
     scenario.__name__: scenario
-    for scenario in (ordered, ordered_refused, ordered_failed, ordered_cancelled, ordered_modes)
+    for scenario in (
+        *(ordered, ordered_refused, ordered_failed, ordered_cancelled, ordered_modes),
+        *(ordered_foreign, ordered_killed),
+    )
 }

@@ -300,7 +300,7 @@ def _flip_bit(file: Path, at: int) -> None:
 
 
 # virtiofsd has no unnamed files, no names that are not UTF-8 and one request queue.
-_TAKEOVER_CHECKS = (
+TAKEOVER_CHECKS = (
     "half-read-directory working-directory renamed-while-open first-link-gone shared-mmap "
     "file-offsets many-open-files xattrs attributes create-rename-unlink"
 )
@@ -312,7 +312,7 @@ def takeover(lab: Lab, checks: str = "") -> Outcome:
     lenient = ["--migration-on-error", "guest-error"]
     lab.config.queues = 1
     theirs = virtiofsd() + lenient
-    story = Story(lab, checks or _TAKEOVER_CHECKS, command=theirs)
+    story = Story(lab, checks or TAKEOVER_CHECKS, command=theirs)
     ours = [*lab.config.daemon, *lenient, "--state-format", "virtiofsd-v2"]
     story.move_to(lab.machine("B", incoming=True, command=ours))
     story.move_to(lab.machine("C", incoming=True, command=theirs))

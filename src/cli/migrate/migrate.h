@@ -131,7 +131,8 @@ struct mg_move {
 	enum mg_phase phase;				  /* MG_PHASES: none */
 	uint64_t dark_from, dark_to; /* the source's guest stopped, the destination's went on */
 	bool was_running;
-	json_t *progress; /* the last query-migrate of the source */
+	json_t *progress;  /* the last query-migrate of the source */
+	uint64_t shown_ns; /* when the last line of progress was */
 	enum mg_outcome outcome;
 	char reason[MG_TEXT_MAX]; /* why it was not moved */
 };
@@ -207,7 +208,7 @@ void mg_outcome_settle(struct mg_move *move, bool completed);
 void mg_tell(struct mg_move *move, bool moved);
 
 /* progress.c */
-void mg_progress_show(const struct mg_move *move);
+void mg_progress_show(struct mg_move *move);
 void mg_progress_end(const struct mg_move *move);
 /* The guest will stand still for so long: QEMU's part and the back-ends'. */
 long long mg_expected_blackout_ms(const struct mg_move *move);

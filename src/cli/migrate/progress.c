@@ -51,17 +51,16 @@ static void print_line(const struct mg_move *move)
 }
 
 /* On a terminal one line that changes, in a log one now and then. */
-void mg_progress_show(const struct mg_move *move)
+void mg_progress_show(struct mg_move *move)
 {
-	static uint64_t last;
 	bool terminal = isatty(STDERR_FILENO);
 	uint64_t now = gw_clock_ns();
 
 	if (move->quiet || !json_object_get(move->progress, "ram"))
 		return;
-	if (!terminal && last && now - last < LINE_EVERY_NS)
+	if (!terminal && move->shown_ns && now - move->shown_ns < LINE_EVERY_NS)
 		return;
-	last = now;
+	move->shown_ns = now;
 	fputs(terminal ? CLEAR_LINE : "", stderr);
 	print_line(move);
 	fputs(terminal ? "" : "\n", stderr);

@@ -216,8 +216,8 @@ static json_t *json_notes(const struct mg_move *move)
 
 static json_t *json_machine(const struct mg_machine *machine)
 {
-	return json_pack("{s:o, s:s, s:b}", "qmp", gw_control_text(machine->where), "state",
-			 machine->state, "running", machine->running);
+	return json_pack("{s:o, s:o, s:b}", "qmp", gw_control_text(machine->where), "state",
+			 gw_control_text(machine->state), "running", machine->running);
 }
 
 json_t *mg_report_json(struct mg_move *move)

@@ -298,7 +298,8 @@ static void clean_up(struct run *run)
 			set_capabilities(machine, run->switched_on[side]);
 		json_decref(run->switched_on[side]);
 	}
-	if (run->own_socket && run->move->outcome != MG_UNKNOWN)
+	/* One that still waits can be tried again. */
+	if (run->own_socket && !mg_uri_listens(run->destination))
 		unlink(run->uri + strlen("unix:"));
 }
 
