@@ -72,6 +72,14 @@ class Moved(Base):
         self.assertEqual(self.source.asked("migrate"), [{"uri": uri}])
         self.assertFalse(os.path.exists(uri[len("unix:"):]))
 
+    def test_without_events(self):
+        """It is asked now and then all the same."""
+        for qemu in (self.source, self.destination):
+            del qemu.capabilities["events"]
+        report = self.pair.report()
+        self.assertEqual(report["outcome"], "moved")
+        self.assertIn("pre-copy", [phase["name"] for phase in report["phases"]])
+
     def test_uri(self):
         self.assertEqual(self.pair.ask("--uri", "tcp:h:1").returncode, 0)
         self.assertEqual(self.destination.asked("migrate-incoming"), [{"uri": "tcp:h:1"}])

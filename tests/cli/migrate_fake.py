@@ -260,7 +260,7 @@ class Qemu(Peer):
 
     def becomes(self, status, **more):
         self.migrate = {"status": status, **more}
-        if self.capabilities["events"]:
+        if self.capabilities.get("events"):
             self.event("MIGRATION", status=status)
 
 

@@ -120,6 +120,7 @@ static json_t *setting(const char *capability, bool on)
 	return json_pack("{s:s, s:b}", "capability", capability, "state", on);
 }
 
+/* Those that a QEMU has; without events it is asked now and then. */
 static int switch_on(struct run *run, struct mg_machine *machine)
 {
 	static const char *const wanted[] = {"return-path", "events"};
@@ -127,7 +128,7 @@ static int switch_on(struct run *run, struct mg_machine *machine)
 	int err;
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(wanted); i++) {
-		if (mg_has_capability(machine, wanted[i]))
+		if (!json_is_false(json_object_get(machine->capabilities, wanted[i])))
 			continue;
 		json_array_append_new(on, setting(wanted[i], true));
 		json_array_append_new(before, setting(wanted[i], false));
