@@ -11,7 +11,7 @@ import sys
 import unittest
 import xml.etree.ElementTree
 
-from migrate_fake import RAM, Pair, Refusal, until
+from migrate_fake import RAM, Pair, Refusal, be_called, until
 
 GODWIT = sys.argv.pop(1)
 PHASES = ["asking", "preflight", "preparing", "setup", "pre-copy", "switchover", "verification",
@@ -198,10 +198,33 @@ class Stayed(Base):
     def test_destination_takes_its_time_to_end(self):
         def fail():
             self.pair.precopy()
+            self.pair.switch_over()
             self.pair.fail()
             self.destination.end(0.7)
         self.source.on_migrate = fail
         self.assertEqual(self.pair.ask().returncode, 4)
+
+    def test_has_never_left(self):
+        """A guest that did not stand still is nowhere else, whatever became of the destination."""
+        def fail():
+            self.pair.precopy()
+            self.destination.raw["query-status"] = None
+            self.pair.fail()
+        self.source.on_migrate = fail
+        report = self.pair.report("--patience", "1")
+        self.assertEqual((report["outcome"], report["exit"]), ("failed", 4), report)
+
+    def test_was_refused_there(self):
+        """A destination that is not heard of any more, but said before that it could not."""
+        def fail():
+            self.pair.precopy()
+            self.pair.switch_over()
+            self.backends["destination"].event("MIGRATION_FAILED", id="7f", reason="no such file")
+            self.destination.raw["query-status"] = None
+            self.pair.fail()
+        self.source.on_migrate = fail
+        report = self.pair.report("--patience", "1")
+        self.assertEqual((report["outcome"], report["exit"]), ("failed", 4), report)
 
     def test_source_back_end_fails(self):
         def fail():
@@ -364,9 +387,21 @@ class Unknown(Base):
         """Failed, says the source; whether the destination runs as well nobody knows."""
         def fail():
             self.pair.precopy()
+            self.pair.switch_over()
             self.destination.raw["query-status"] = None
             self.pair.fail()
         notes = self.unknown(fail, "--patience", "2")
+        self.assertIn("the guest is at the source, and the destination is silent", notes)
+
+    def test_forwarded_destination_is_gone(self):
+        """Perhaps only the way to it is."""
+        def fail():
+            self.pair.precopy()
+            self.pair.switch_over()
+            self.destination.die()
+            self.pair.fail()
+        be_called("ssh")
+        notes = self.unknown(fail, "--patience", "1")
         self.assertIn("the guest is at the source, and the destination is silent", notes)
 
     def test_source_is_silent(self):

@@ -128,6 +128,20 @@ static int connect_tcp(int *out, const char *text, uint64_t deadline)
 	return err;
 }
 
+bool mg_peer_is_qemu(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t len = sizeof(peer);
+	char path[32], name[8] = "";
+	GW_AUTO_FCLOSE FILE *file = NULL;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)peer.pid);
+	file = fopen(path, "re");
+	return file && fgets(name, sizeof(name), file) && !strncmp(name, "qemu", 4);
+}
+
 int mg_connect(int *fd, const char *where, uint64_t deadline)
 {
 	if (!strncmp(where, "tcp:", 4))

@@ -60,6 +60,7 @@ struct mg_machine {
 	enum mg_side side;
 	const char *where;
 	struct mg_qmp *qmp;
+	bool reconnected;	 /* events may have been missed */
 	char state[MG_NAME_MAX]; /* of the guest, as query-status has it */
 	bool running;
 	json_t *migrate;      /* query-migrate */

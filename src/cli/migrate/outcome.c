@@ -45,16 +45,19 @@ static const struct {
 	[SILENT][SILENT] = {MG_UNKNOWN, "both sides are silent"},
 };
 
-/* A connection may have broken where a QEMU has not. */
+/* A connection may have broken where a QEMU has not. A socket that nobody holds any more tells of
+ * the end of a QEMU that is on this host; of one elsewhere, that what forwards it has ended. */
 static enum has connect_again(struct mg_machine *machine)
 {
 	struct mg_qmp *again;
 	int err = mg_qmp_open(&again, machine->qmp->group, machine->where);
+	bool nobody = err == -ENOENT || err == -ECONNREFUSED;
 
 	if (err)
-		return err == -ENOENT || err == -ECONNREFUSED ? GONE : SILENT;
+		return nobody && machine->qmp->is_qemu ? GONE : SILENT;
 	mg_qmp_close(machine->qmp);
 	machine->qmp = again;
+	machine->reconnected = true;
 	return HAS_NOT;
 }
 
@@ -106,8 +109,37 @@ static void help(struct mg_move *move, bool completed, enum has source, enum has
 		go_on(here);
 }
 
-static bool is_settled(bool completed, enum has source, enum has destination)
+/* Did the source's guest never stand still? Then there is none anywhere else. */
+static bool has_never_left(const struct mg_move *move)
 {
+	if (!move->begin[MG_SETTING_UP])
+		return true;
+	return move->was_running && !move->machines[MG_SOURCE].reconnected && !move->dark_from &&
+	       !move->begin[MG_SWITCHOVER];
+}
+
+/* A destination of which one device could not be loaded lets no guest run. */
+static bool was_refused_there(const struct mg_move *move)
+{
+	const struct mg_machine *destination = &move->machines[MG_DESTINATION];
+
+	for (unsigned i = 0; i < destination->count; i++)
+		if (*destination->devices[i].backend.failure)
+			return true;
+	return false;
+}
+
+/* Known without asking it. */
+static bool cannot_be_there(const struct mg_move *move)
+{
+	return has_never_left(move) || was_refused_there(move);
+}
+
+static bool is_settled(const struct mg_move *move, bool completed, enum has source,
+		       enum has destination)
+{
+	if (!completed && source == HAS && destination == SILENT)
+		return cannot_be_there(move);
 	if (source == SILENT || destination == SILENT)
 		return false;
 	if (source == GONE)
@@ -122,6 +154,8 @@ static void judge(struct mg_move *move, enum has source, enum has destination)
 	const char *sentence = verdicts[source][destination].sentence;
 
 	move->outcome = verdicts[source][destination].outcome;
+	if (source == HAS && destination == SILENT && cannot_be_there(move))
+		move->outcome = MG_FAILED;
 	if (move->outcome == MG_FAILED && mg_migration_runs(&move->machines[MG_SOURCE])) {
 		move->outcome = MG_UNKNOWN;
 		sentence = "the guest is at the source, and the migration still runs";
@@ -140,7 +174,7 @@ void mg_outcome_settle(struct mg_move *move, bool completed)
 	while (true) {
 		source = ask(move, MG_SOURCE);
 		destination = ask(move, MG_DESTINATION);
-		if (is_settled(completed, source, destination) || !mg_ms_until(deadline) ||
+		if (is_settled(move, completed, source, destination) || !mg_ms_until(deadline) ||
 		    move->group.interrupts > move->group.tolerated)
 			break;
 		help(move, completed, source, destination);

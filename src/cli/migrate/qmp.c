@@ -345,6 +345,7 @@ int mg_qmp_open(struct mg_qmp **out, struct mg_group *group, const char *where)
 	snprintf(qmp->where, sizeof(qmp->where), "%s", where);
 	group->first = qmp;
 	err = mg_connect(&qmp->fd, where, deadline);
+	qmp->is_qemu = !err && mg_peer_is_qemu(qmp->fd);
 	if (!err)
 		err = await(qmp, true, seconds, deadline);
 	if (!err)

@@ -48,6 +48,7 @@ struct mg_qmp {
 	size_t size, len, scanned;
 	unsigned depth; /* of brackets, at @scanned */
 	bool in_string, escaped, greeted;
+	bool is_qemu;	  /* the process at the other end, as far as this host knows it */
 	json_int_t asked; /* the id of the latest request */
 	json_t *reply;	  /* to it */
 };
@@ -55,6 +56,8 @@ struct mg_qmp {
 /* connect.c: "PATH", "unix:PATH" or "tcp:HOST:PORT"; *@fd does not block. */
 int mg_connect(int *fd, const char *where, uint64_t deadline);
 
+/* Is it a QEMU of this host, and nothing that forwards to one elsewhere? */
+bool mg_peer_is_qemu(int fd);
 /* Of gw_clock_ns(), rounded up; 0 if it is over. */
 int mg_ms_until(uint64_t deadline);
 
