@@ -130,6 +130,8 @@ class Machine:
     guest: guest.Channel
     monitor: Path  # a second one, for whoever else drives this machine
 
+    shares_daemon: bool = False  # another machine goes on with it
+
     def stop(self) -> None:
         self.qemu.quit()
         self.guest.close()
@@ -139,6 +141,9 @@ class Machine:
         """Ends a machine that the guest has left: the back-end has to go by itself."""
         self.qemu.quit()
         self.guest.close()
+        if self.shares_daemon:
+            self.daemon.works()
+            return
         status = self.daemon.ended()
         self.daemon.stop()
         if status != 0:
@@ -337,9 +342,11 @@ class Lab:
         queues: int | None = None,
         second: Daemon | None = None,
         more: tuple[str, ...] = (),
+        beside: Machine | None = None,
     ) -> Machine:
         """Starts a back-end (@command instead of what is tested; @more options) and a QEMU: with a
-        guest that boots, or waiting for one to come in. @second is the back-end of one more share."""
+        guest that boots, or waiting for one to come in. @second is the back-end of one more share.
+        @beside: with that one's back-end, which it has for itself in the end."""
         share = share or self.share
         # Another make's sandbox is not what is tested.
         ours = not command or command[0] == self.config.daemon[0]
@@ -347,8 +354,12 @@ class Lab:
         sock, log = self.dir / f"{name}.fs", self.dir / f"{name}.daemon.log"
         options = ["--sandbox", sandbox, *self.config.options, *more]
         config = self.config
-        daemon = Daemon(
-            command or self._command, options, share, sock, log, config.user, config.nofile
+        daemon = (
+            beside.daemon
+            if beside
+            else Daemon(
+                command or self._command, options, share, sock, log, config.user, config.nofile
+            )
         )
         options = self._options(name, self.accel)
         options += ["-chardev", f"socket,id=fs,path={daemon.socket}"]

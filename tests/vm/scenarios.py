@@ -186,6 +186,44 @@ def cancelled(lab: Lab, checks: str = "") -> Outcome:
     return story.verify()
 
 
+def stateless(lab: Lab, checks: str = "") -> Outcome:
+    """Two QEMUs on one back-end: a ticket goes from one to the other, to a back-end that does not
+    know it first, and there and back."""
+    command = [*lab.config.daemon, "--migration", "stateless"]
+    story = Story(lab, checks, command=command)
+    target = lab.machine("X", incoming=True, command=command)
+    story.say(f"refused, as it should be: {migration.fail(story.here, target)}")
+    migration.wait_gone(target)
+    story.undisturbed()
+    target = lab.machine("Y", incoming=True, beside=story.here)
+    migration.cancel(story.here, target, after_s=1.0)
+    story.say("cancelled; the guest goes on where it was")
+    target.shares_daemon = True
+    target.retire()
+    story.undisturbed()
+    for name in ("B", "C"):
+        target = lab.machine(name, incoming=True, beside=story.here)
+        story.here.shares_daemon = True
+        story.move_to(target)
+    outcome = story.verify()
+    story.here.retire()  # the last one ends it
+    return outcome
+
+
+def none(lab: Lab, checks: str = "") -> Outcome:
+    """A device that may not migrate: QEMU says so at once, and the guest goes on."""
+    story = Story(lab, checks, command=[*lab.config.daemon, "--migration", "none"])
+    try:
+        migration.save(story.here, story.lab.share.with_suffix(".snapshot"))
+    except (migration.MigrationError, QemuError) as err:
+        story.say(f"refused, as it should be: {err}")
+    else:
+        raise Lost("a device that may not migrate did")
+    story.here.qemu.qmp.command("cont")
+    story.undisturbed()
+    return story.verify()
+
+
 @contextlib.contextmanager
 def _saved(story: Story, by_program: bool = False) -> Iterator[Path]:
     """The guest in a file, and nothing else left of it."""
@@ -369,5 +407,6 @@ SCENARIOS: dict[str, Callable[..., Outcome]] = {
     for scenario in (
         *(stay, live, twice, refused, killed, cancelled, snapshot, program, copied, damaged),
         *(takeover, model),
+        *(stateless, none),
     )
 }
