@@ -9,6 +9,7 @@
 
 #include "fs/collect.h"
 #include "fs/unnamed.h"
+#include "migration/handover.h"
 
 /*
  * The new process has connected to the old one when it was started, before either could read a byte
@@ -21,38 +22,15 @@
  * is only sent like this. Whatever goes wrong between the two ends the connection, and the normal
  * way is gone.
  */
-#define FS_TICKET_LEN	16
-#define FS_HANDED_BATCH 253 /* SCM_MAX_FD */
-#define FS_HANDED_MAX	(256 * 1024)
-
 enum fs_handed_kind {
-	FS_HANDED_END,	  /* of all batches */
-	FS_HANDED_INODE,  /* O_PATH: node id */
-	FS_HANDED_HANDLE, /* handle id */
-	FS_HANDED_LOCKS,  /* node id, owner */
+	FS_HANDED_INODE = 1, /* O_PATH: node id */
+	FS_HANDED_HANDLE,    /* handle id */
+	FS_HANDED_LOCKS,     /* node id, owner */
 };
 
-/* On the wire, in the host's order: both ends are on it. A batch is all of its size, whatever
- * @count says, and each is acknowledged by a byte. */
-struct fs_handed_item {
-	uint64_t kind, id, owner;
-};
-struct fs_handed_batch {
-	uint64_t count;
-	struct fs_handed_item items[FS_HANDED_BATCH];
-};
-struct fs_handed_hello {
-	char magic[8];
-	uint8_t ticket[FS_TICKET_LEN];
-};
 #define FS_HANDED_MAGIC "gw-ho-1" /* with its NUL */
-#define FS_HANDED_MS	2000	  /* for each of the other's steps */
 /* The source notices at once that nobody takes what it gives; on a busy host that is later. */
 #define FS_HANDED_PATIENCE 200
-
-/* handover_wire.c. All of @len, within FS_HANDED_MS; @fds: *@count of room, then what came. */
-int fs_handed_send(int socket, const void *data, size_t len, const int *fds, unsigned count);
-int fs_handed_recv(int socket, void *data, size_t len, int *fds, unsigned *count);
 
 /*
  * handover_give.c: the old process. A thread that listens, of the kind that transfers.
@@ -81,11 +59,7 @@ void fs_handover_withdraw(struct fs_handover *handover);
  */
 struct fs_loading;
 struct fs_handed {
-	struct fs_handed_entry {
-		struct fs_handed_item item;
-		int fd;
-	} * entries;
-	size_t count, room;
+	struct gw_handed all;
 	unsigned patience;	 /* rests, if it was announced and did not come (locks_move.c) */
 	_Atomic bool is_strange; /* something in it was told of */
 };

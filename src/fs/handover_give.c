@@ -2,7 +2,6 @@
 /* fs/handover_give.c - the process that a guest leaves gives its descriptors to who has the ticket.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -34,54 +33,18 @@ struct fs_handover {
 	bool keeps;   /* locks were not released because of that */
 	bool given;   /* all of it */
 	bool end;
-	uint8_t ticket[FS_TICKET_LEN];
+	uint8_t ticket[GW_TICKET_LEN];
 	struct fs_inode_list orphans;
 };
 
-/*
- * One batch after the other.
- */
-struct giving {
-	int peer;
-	struct fs_handed_batch batch;
-	int fds[FS_HANDED_BATCH];
-	uint64_t total;
-};
-
-static void drop_batch(struct giving *giving)
-{
-	for (uint64_t i = 0; i < giving->batch.count; i++)
-		gw_close(&giving->fds[i]);
-	giving->batch.count = 0;
-}
-
-static int send_batch(struct giving *giving)
-{
-	uint64_t count = giving->batch.count;
-	int err = fs_handed_send(giving->peer, &giving->batch, sizeof(giving->batch), giving->fds,
-				 (unsigned)count);
-	uint8_t ack;
-
-	drop_batch(giving);
-	giving->total += count;
-	return err ? err : fs_handed_recv(giving->peer, &ack, sizeof(ack), NULL, NULL);
-}
-
-/* A copy, since whose it is may close it before the batch is full. */
-static int give(struct giving *giving, enum fs_handed_kind kind, uint64_t id, uint64_t owner,
+static int give(struct gw_giving *giving, enum fs_handed_kind kind, uint64_t id, uint64_t owner,
 		int fd)
 {
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	if (copy < 0)
-		return -errno;
-	giving->fds[giving->batch.count] = copy;
-	giving->batch.items[giving->batch.count++] =
-		(struct fs_handed_item){.kind = kind, .id = id, .owner = owner};
-	return giving->batch.count == FS_HANDED_BATCH ? send_batch(giving) : 0;
+	return gw_giving_add(giving,
+			     (struct gw_handed_item){.kind = kind, .id = id, .owner = owner}, fd);
 }
 
-static int give_orphans(struct fs_handover *handover, struct giving *giving)
+static int give_orphans(struct fs_handover *handover, struct gw_giving *giving)
 {
 	int err = 0;
 
@@ -96,7 +59,7 @@ static int give_orphans(struct fs_handover *handover, struct giving *giving)
 	return err;
 }
 
-static int give_handles(struct fs_handover *handover, struct giving *giving)
+static int give_handles(struct fs_handover *handover, struct gw_giving *giving)
 {
 	struct fs_slots *slots = &handover->fs->handles->slots;
 	struct fs_open *open;
@@ -114,7 +77,7 @@ static int give_handles(struct fs_handover *handover, struct giving *giving)
 	return err;
 }
 
-static int give_locks(struct fs_handover *handover, struct giving *giving)
+static int give_locks(struct fs_handover *handover, struct gw_giving *giving)
 {
 	struct fs_locks *locks = handover->fs->locks;
 	int err = 0;
@@ -127,7 +90,7 @@ static int give_locks(struct fs_handover *handover, struct giving *giving)
 	return err;
 }
 
-static int give_all(struct fs_handover *handover, struct giving *giving)
+static int give_all(struct fs_handover *handover, struct gw_giving *giving)
 {
 	int err = give_orphans(handover, giving);
 
@@ -135,20 +98,18 @@ static int give_all(struct fs_handover *handover, struct giving *giving)
 		err = give_handles(handover, giving);
 	if (!err)
 		err = give_locks(handover, giving);
-	if (!err && giving->batch.count)
-		err = send_batch(giving);
 	if (!err)
-		err = send_batch(giving); /* an empty one is the end */
-	drop_batch(giving);
+		err = gw_giving_end(giving);
+	gw_giving_drop(giving);
 	return err;
 }
 
 /* Under the lock: who withdraws waits until what was begun has failed or is done. */
 static int serve_peer(struct fs_handover *handover)
 {
-	GW_AUTO_FREE struct giving *giving = calloc(1, sizeof(*giving));
-	struct fs_handed_hello hello;
-	int err = fs_handed_recv(handover->peer, &hello, sizeof(hello), NULL, NULL);
+	GW_AUTO_FREE struct gw_giving *giving = calloc(1, sizeof(*giving));
+	struct gw_handover_hello hello;
+	int err = gw_handover_recv(handover->peer, &hello, sizeof(hello), NULL, NULL);
 
 	if (err == -ECONNRESET)
 		return err;
@@ -183,29 +144,13 @@ static void drop_peer(struct fs_handover *handover)
 	handover->given = false;
 }
 
-static uid_t user_at(int socket)
-{
-	struct ucred cred = {.uid = (uid_t)-1};
-	socklen_t len = sizeof(cred);
-
-	getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &cred, &len);
-	return cred.uid;
-}
-
 /* The latest one counts: others before it were started for nothing. Not in the middle, though. */
 static void accept_one(struct fs_handover *handover)
 {
-	GW_AUTO_FD int fd = accept4(handover->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	uid_t user;
+	GW_AUTO_FD int fd = gw_handover_accept(handover->listener, handover->user);
 
 	if (fd < 0)
 		return;
-	user = user_at(fd);
-	if (user != handover->user || user == (uid_t)-1) {
-		gw_warn("hand-over: user %u may not have this guest's files: only user %u may",
-			(unsigned)user, (unsigned)handover->user);
-		return;
-	}
 	if (handover->offered && handover->peer >= 0)
 		return;
 	drop_peer(handover);
@@ -263,7 +208,7 @@ int fs_handover_new(struct fs_handover **out, struct fs *fs, int listener)
 	handover->fs = fs;
 	handover->listener = listener;
 	handover->peer = -1;
-	handover->user = user_at(listener);
+	handover->user = gw_handover_user(listener);
 	handover->wake = eventfd(0, EFD_CLOEXEC);
 	err = handover->wake < 0 ? gw_fail(errno, "hand-over: eventfd: %s", strerror(errno)) : 0;
 	if (!err)

@@ -234,7 +234,7 @@ static void says_nothing(int peer)
 
 static void says_garbage(int peer)
 {
-	struct fs_handed_hello garbage;
+	struct gw_handover_hello garbage;
 
 	memset(&garbage, 0x5a, sizeof(garbage));
 	assert_int_equal(send(peer, &garbage, sizeof(garbage), 0), sizeof(garbage));
@@ -242,7 +242,7 @@ static void says_garbage(int peer)
 
 static void has_wrong_ticket(int peer)
 {
-	const struct fs_handed_hello hello = {.magic = FS_HANDED_MAGIC, .ticket = {1, 2, 3}};
+	const struct gw_handover_hello hello = {.magic = FS_HANDED_MAGIC, .ticket = {1, 2, 3}};
 
 	assert_int_equal(send(peer, &hello, sizeof(hello), 0), sizeof(hello));
 }
@@ -253,7 +253,7 @@ static void is_cut(int peer)
 	shutdown(peer, SHUT_WR);
 }
 
-static struct fs_handed_hello known_hello;
+static struct gw_handover_hello known_hello;
 
 static int note(void *opaque, const void *object)
 {
@@ -267,7 +267,7 @@ static int note_ticket(void *opaque, const void *object)
 	const struct gw_fs_handover_v1 *record = object;
 
 	(void)opaque;
-	known_hello = (struct fs_handed_hello){.magic = FS_HANDED_MAGIC};
+	known_hello = (struct gw_handover_hello){.magic = FS_HANDED_MAGIC};
 	memcpy(known_hello.ticket, record->ticket, sizeof(known_hello.ticket));
 	return 0;
 }
@@ -277,10 +277,10 @@ static void takes_half(int peer)
 {
 	const struct gw_state_channel channel = {.fd = known_stream, .cancel = -1};
 	struct gw_state_handler handlers[64] = {{0}};
-	static struct fs_handed_batch batch;
+	static struct gw_handed_batch batch;
 	struct gw_state_reader *reader;
-	unsigned count = FS_HANDED_BATCH;
-	int fds[FS_HANDED_BATCH];
+	unsigned count = GW_HANDED_BATCH;
+	int fds[GW_HANDED_BATCH];
 
 	for (unsigned i = 0; fs_layouts[i]; i++)
 		handlers[i] = (struct gw_state_handler){
@@ -290,7 +290,7 @@ static void takes_half(int peer)
 	assert_int_equal(gw_state_read(reader, handlers, NULL), 0);
 	gw_state_reader_free(reader);
 	assert_int_equal(send(peer, &known_hello, sizeof(known_hello), 0), sizeof(known_hello));
-	assert_int_equal(fs_handed_recv(peer, &batch, sizeof(batch), fds, &count), 0);
+	assert_int_equal(gw_handover_recv(peer, &batch, sizeof(batch), fds, &count), 0);
 	assert_int_equal(count, 4); /* the unnamed file, two open ones, an owner's */
 	for (unsigned i = 0; i < count; i++)
 		close(fds[i]);
@@ -316,7 +316,7 @@ static int (*answer)(int socket);
 
 static void *be_strange(void *opaque)
 {
-	struct fs_handed_hello hello;
+	struct gw_handover_hello hello;
 
 	(void)opaque;
 	if (recv(strange[1], &hello, sizeof(hello), MSG_WAITALL) == sizeof(hello))
@@ -338,15 +338,15 @@ static int answers_short(int socket)
 
 static int send_items(int socket, uint64_t count, uint64_t kind, unsigned fds)
 {
-	static struct fs_handed_batch batch;
-	int some[FS_HANDED_BATCH];
+	static struct gw_handed_batch batch;
+	int some[GW_HANDED_BATCH];
 
 	batch.count = count;
-	for (unsigned i = 0; i < FS_HANDED_BATCH; i++) {
-		batch.items[i] = (struct fs_handed_item){.kind = kind, .id = 3};
+	for (unsigned i = 0; i < GW_HANDED_BATCH; i++) {
+		batch.items[i] = (struct gw_handed_item){.kind = kind, .id = 3};
 		some[i] = STDERR_FILENO;
 	}
-	return fs_handed_send(socket, &batch, sizeof(batch), some, fds);
+	return gw_handover_send(socket, &batch, sizeof(batch), some, fds);
 }
 
 static int answers_more_than_it_gives(int socket)
@@ -376,10 +376,10 @@ static int answers_others(int socket)
 	int err = send_items(socket, 200, FS_HANDED_HANDLE, 200);
 
 	if (!err)
-		err = fs_handed_recv(socket, &ack, 1, NULL, NULL);
+		err = gw_handover_recv(socket, &ack, 1, NULL, NULL);
 	if (!err)
 		err = send_items(socket, 0, 0, 0);
-	return err ? err : fs_handed_recv(socket, &ack, 1, NULL, NULL);
+	return err ? err : gw_handover_recv(socket, &ack, 1, NULL, NULL);
 }
 
 /* Another file than the guest has open, under the right handle. */
@@ -387,21 +387,21 @@ static uint64_t asked_for;
 
 static int answers_another_file(int socket)
 {
-	static struct fs_handed_batch batch;
+	static struct gw_handed_batch batch;
 	int fd = open(share_path(&from, "other"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	uint8_t ack;
 	int err;
 
 	assert_true(fd >= 0 && write(fd, "EVIL", 5) == 5);
 	batch.count = 1;
-	batch.items[0] = (struct fs_handed_item){.kind = FS_HANDED_HANDLE, .id = asked_for};
-	err = fs_handed_send(socket, &batch, sizeof(batch), &fd, 1);
+	batch.items[0] = (struct gw_handed_item){.kind = FS_HANDED_HANDLE, .id = asked_for};
+	err = gw_handover_send(socket, &batch, sizeof(batch), &fd, 1);
 	close(fd);
 	if (!err)
-		err = fs_handed_recv(socket, &ack, 1, NULL, NULL);
+		err = gw_handover_recv(socket, &ack, 1, NULL, NULL);
 	if (!err)
 		err = send_items(socket, 0, 0, 0);
-	return err ? err : fs_handed_recv(socket, &ack, 1, NULL, NULL);
+	return err ? err : gw_handover_recv(socket, &ack, 1, NULL, NULL);
 }
 
 static unsigned open_files(void)

@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* fs/handover_wire.c - bytes and descriptors between two processes of one host, within a time. */
+/* migration/handover_wire.c - bytes and descriptors between two processes of one host, in time. */
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
-#include "fs/handover.h"
+#include "migration/handover.h"
 
 union control {
-	char space[CMSG_SPACE(FS_HANDED_BATCH * sizeof(int))];
+	char space[CMSG_SPACE(GW_HANDED_BATCH * sizeof(int))];
 	struct cmsghdr align;
 };
 
 static int wait_for(int socket, short events)
 {
 	struct pollfd poller = {.fd = socket, .events = events};
-	int ready = poll(&poller, 1, FS_HANDED_MS);
+	int ready = poll(&poller, 1, GW_HANDOVER_MS);
 
 	if (ready < 0)
 		return -errno;
@@ -37,7 +37,7 @@ static void attach(struct msghdr *msg, union control *control, const int *fds, u
 	memcpy(CMSG_DATA(cmsg), fds, count * sizeof(int));
 }
 
-int fs_handed_send(int socket, const void *data, size_t len, const int *fds, unsigned count)
+int gw_handover_send(int socket, const void *data, size_t len, const int *fds, unsigned count)
 {
 	union control control = {0};
 	struct iovec iov = {.iov_base = (void *)data, .iov_len = len};
@@ -114,7 +114,7 @@ static int recv_part(int socket, struct iovec *iov, int *fds, unsigned room, uns
 	return 0;
 }
 
-int fs_handed_recv(int socket, void *data, size_t len, int *fds, unsigned *count)
+int gw_handover_recv(int socket, void *data, size_t len, int *fds, unsigned *count)
 {
 	struct iovec iov = {.iov_base = data, .iov_len = len};
 	unsigned room = count ? *count : 0, none = 0;
