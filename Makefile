@@ -95,6 +95,7 @@ check-long: all
 	@$(BUILD)/tests/migration/migration-damaged $(firstword $(FS)) 10000
 	@FUSE_PROGRAM='$(FS)' $(BUILD)/tests/migration/migration-few-descriptors 1000000
 	@FUSE_PROGRAM='$(FS) --inode-file-handles=never' $(BUILD)/tests/migration/migration-few-descriptors 1000000
+	@$(BUILD)/tests/migration/migration-relay-ownership 1000
 
 # Plants one defect after the other in a copy of this tree: is each noticed?
 check-mutants: deps-check
@@ -134,7 +135,7 @@ help:
 	@echo '                  that moves (SECONDS=$(SECONDS) MIGRATIONS=$(MIGRATIONS))'
 	@echo 'make check-vm     a real guest moves in every way that there is'
 	@echo 'make check-all    lint, both compilers, all sanitizers, fuzzing'
-	@echo 'make check-long   a million inodes, ten thousand damaged states'
+	@echo 'make check-long   a million inodes, 10,000 damaged states, 1,000 hand-overs'
 	@echo 'make check-mutants does each test notice the defect that it is there for?'
 	@echo 'make lint         format, clang-tidy, cppcheck, headers, includes, scripts'
 	@echo 'make check-interop test other makes of back-ends (VIRTIOFSD, PASST, QEMU_STORAGE_DAEMON)'

@@ -203,6 +203,11 @@ void gw_config_changed(void *dev);
  * Elements still come back by gw_elem_push() or gw_park(). Any thread; does not wait. */
 void gw_device_failed(void *dev);
 
+/* The device that create made as @dev was told what became of its last save, by the process that
+ * has its state now: as if an operator had told it (outcome() follows on the control thread, if it
+ * is not too late for that). GW_OUTCOME_MOVED or GW_OUTCOME_FAILED. Any thread; does not wait. */
+void gw_device_outcome(void *dev, enum gw_outcome outcome);
+
 /* Something happened at the device that create made as @dev: @name (upper case, like QMP's) with
  * @data, which is taken over, goes to who listens on the control socket. Any thread; does not wait.
  * Of events in a burst some are lost, which is counted in the status: what must not be missed is

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "godwit/device.h"
+#include "godwit/error.h"
 #include "vhost-user/upcalls.h"
 
 /* A device may speak on any thread and at any time, also while its instance goes away: it is looked
@@ -146,6 +147,29 @@ void gw_config_changed(void *dev)
 void gw_device_failed(void *dev)
 {
 	post(dev, end_instance);
+}
+
+static void settle(void *dev, enum gw_outcome outcome)
+{
+	struct gw_instance *instance = find(dev);
+
+	if (instance && gw_session_outcome(instance->session, NULL, outcome))
+		gw_info("%s", gw_last_error());
+}
+
+static void settle_moved(void *dev)
+{
+	settle(dev, GW_OUTCOME_MOVED);
+}
+
+static void settle_failed(void *dev)
+{
+	settle(dev, GW_OUTCOME_FAILED);
+}
+
+void gw_device_outcome(void *dev, enum gw_outcome outcome)
+{
+	post(dev, outcome == GW_OUTCOME_MOVED ? settle_moved : settle_failed);
 }
 
 /* Takes @news over if it is queued. */

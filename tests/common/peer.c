@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,7 +34,7 @@ static void make_backend(struct peer *peer, const struct peer_options *options)
 	struct gw_backend_config config = {
 		.size = sizeof(config),
 		.ops = ops,
-		.host = peer->script,
+		.host = options->host ? options->host : peer->script,
 		.reconnect = options->reconnect,
 		.max_connections = options->connections,
 		.control_path = options->control ? peer->control : NULL,
@@ -65,6 +66,7 @@ static void *run(void *opaque)
 
 static void run_child(struct peer *peer, const struct peer_options *options)
 {
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGABRT, SIG_DFL); /* cmocka's handler would go on with the parent's tests */
 	make_backend(peer, options);
 	run(peer);

@@ -24,6 +24,7 @@ struct peer_options {
 	bool fork;	/* a process of its own, so that it may die */
 	bool reconnect; /* it lives until peer_stop(), and takes one connection after the other */
 	const struct gw_device_ops *ops; /* NULL: the scripted device, with script as host */
+	const void *host;		 /* of such; NULL: the script */
 	const char *params;		 /* "name=value", or NULL */
 	unsigned connections;		 /* at a time, 0: one */
 	bool control;			 /* with a control socket, at peer->control */

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* relay/handover.c - the relay goes from one process of a host to the next: who has it when. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "relay/internal.h"
+
+/*
+ * The hand-shake (docs/ownership.md has it drawn). The destination's words and the source's, a byte
+ * each, after the batches: it has everything; it is to run, the source shall let go; let go; it
+ * goes on at the source, and the ticket is void.
+ */
+#define HELLO_MAGIC "gw-re-1" /* with its NUL */
+enum word { WORD_TOKEN = 'K', WORD_HAVE = 'H', WORD_TAKE = 'T', WORD_YIELDED = 'Y', WORD_NO = 'N' };
+
+/* -- the token ----------------------------------------------------------------------------- */
+
+/* Of the process, not of the description, which both have: so no F_OFD_SETLK. And no copy of the
+ * descriptor is ever closed, since that would end the lock. */
+bool relay_token_lock(int token)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
+
+	return fcntl(token, F_SETLK, &lock) == 0;
+}
+
+int relay_token_make(struct relay *relay)
+{
+	relay->token = memfd_create("godwit-owner", MFD_CLOEXEC);
+	if (relay->token < 0 || !relay_token_lock(relay->token))
+		return gw_fail(errno, "relay: token: %s", strerror(errno));
+	return 0;
+}
+
+/* -- words --------------------------------------------------------------------------------- */
+
+/* Whoever does not read has hung up, or will: the token decides. */
+static void say(int socket, enum word word)
+{
+	uint8_t byte = (uint8_t)word;
+
+	if (socket >= 0 && send(socket, &byte, 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		gw_debug("relay: hand-over: %s", strerror(errno));
+}
+
+/* 0: nothing now; -ECONNRESET: nothing more. */
+static int hear(int socket)
+{
+	uint8_t byte;
+	ssize_t n = recv(socket, &byte, 1, MSG_DONTWAIT);
+
+	if (n == 1)
+		return byte;
+	return n < 0 && errno == EAGAIN ? 0 : -ECONNRESET;
+}
+
+/* -- giving -------------------------------------------------------------------------------- */
+
+int relay_offer(struct relay *relay)
+{
+	if (relay->peer < 0)
+		return -ENOENT;
+	if (getrandom(relay->ticket, sizeof(relay->ticket), 0) != sizeof(relay->ticket))
+		return gw_fail(EIO, "relay: no ticket");
+	relay->offered = true;
+	return 0;
+}
+
+void relay_withdraw(struct relay *relay)
+{
+	if (relay->offered)
+		say(relay->peer, WORD_NO);
+	relay->offered = false;
+	explicit_bzero(relay->ticket, sizeof(relay->ticket));
+}
+
+void relay_yield(struct relay *relay)
+{
+	bool offered = relay->offered;
+
+	relay->offered = false;
+	relay_let_go(relay);
+	if (offered)
+		say(relay->peer, WORD_YIELDED);
+}
+
+static int give_all(struct relay *relay, struct gw_giving *giving)
+{
+	int err = 0;
+
+	if (relay->listener >= 0)
+		err = gw_giving_add(giving, (struct gw_handed_item){.kind = RELAY_HANDED_LISTENER},
+				    relay->listener);
+	for (unsigned i = 0; i < RELAY_CONNS_MAX && !err; i++) {
+		const struct relay_conn *conn = &relay->conns[i];
+
+		if (conn->id && conn->fd >= 0)
+			err = gw_giving_add(
+				giving,
+				(struct gw_handed_item){.kind = RELAY_HANDED_CONN, .id = conn->id},
+				conn->fd);
+	}
+	return err ? err : gw_giving_end(giving);
+}
+
+/* Copies: all of it is this process's, and stays so until it lets go. */
+static int give(struct relay *relay)
+{
+	static const uint8_t word = WORD_TOKEN;
+	struct gw_giving giving = {.peer = relay->peer};
+	int err = gw_handover_send(relay->peer, &word, 1, &relay->token, relay->token >= 0);
+
+	if (!err)
+		err = give_all(relay, &giving);
+	gw_giving_drop(&giving);
+	return err;
+}
+
+static int greet(struct relay *relay)
+{
+	struct gw_handover_hello hello;
+	int err = gw_handover_recv(relay->peer, &hello, sizeof(hello), NULL, NULL);
+
+	if (err)
+		return gw_fail(-err, "relay: hand-over: %s", strerror(-err));
+	if (memcmp(hello.magic, HELLO_MAGIC, sizeof(hello.magic)) != 0)
+		return gw_fail(EPROTO, "relay: hand-over: what came is no greeting");
+	if (!relay->offered || memcmp(hello.ticket, relay->ticket, sizeof(hello.ticket)) != 0)
+		return gw_fail(EACCES, "relay: hand-over: the ticket is void");
+	err = give(relay);
+	return err ? gw_fail(-err, "relay: hand-over: %s", strerror(-err)) : 0;
+}
+
+static int on_word(struct relay *relay, int word)
+{
+	switch (word) {
+	case WORD_HAVE:
+		gw_info("relay: the next process has everything");
+		return 0;
+	case WORD_TAKE:
+		/* The control thread decides, where a ring may just have started. */
+		if (relay->offered)
+			gw_device_outcome(relay, GW_OUTCOME_MOVED);
+		return 0;
+	default:
+		return gw_fail(EPROTO, "relay: hand-over: word %d", word);
+	}
+}
+
+static int on_peer(struct relay *relay)
+{
+	uint8_t byte;
+	ssize_t n = recv(relay->peer, &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+
+	if (n < 0 && errno == EAGAIN)
+		return 0;
+	if (n <= 0)
+		return gw_fail(ECONNRESET, "relay: the next process has hung up");
+	if (byte == HELLO_MAGIC[0])
+		return greet(relay);
+	return on_word(relay, hear(relay->peer));
+}
+
+/* The latest one counts, but for one that a ticket was made for. */
+static void accept_peer(struct relay *relay)
+{
+	GW_AUTO_FD int fd = gw_handover_accept(relay->host->handover_fd, relay->user);
+
+	if (fd < 0 || (relay->offered && relay->peer >= 0))
+		return;
+	gw_close(&relay->peer);
+	relay->peer = gw_take_fd(&fd);
+}
+
+/* -- taking -------------------------------------------------------------------------------- */
+
+int relay_receive(struct relay *relay, const uint8_t *ticket, int *token, struct gw_handed *handed)
+{
+	struct gw_handover_hello hello = {.magic = HELLO_MAGIC};
+	unsigned count = 1;
+	uint8_t word = 0;
+	int err;
+
+	if (relay->source < 0)
+		return gw_fail(ENOTCONN, "relay: nobody is there to hand it over");
+	memcpy(hello.ticket, ticket, sizeof(hello.ticket));
+	err = gw_handover_send(relay->source, &hello, sizeof(hello), NULL, 0);
+	if (!err)
+		err = gw_handover_recv(relay->source, &word, 1, token, &count);
+	if (err)
+		return gw_fail(-err, "relay: hand-over: %s", strerror(-err));
+	if (!count)
+		*token = -1;
+	if (word != WORD_TOKEN)
+		return gw_fail(EPROTO, "relay: hand-over: word %d, expected the token", word);
+	err = gw_handed_take(handed, relay->source, RELAY_HANDED_CONN);
+	if (!err)
+		say(relay->source, WORD_HAVE);
+	return err;
+}
+
+static void take(struct relay *relay)
+{
+	bool refused = false;
+	int word;
+
+	say(relay->source, WORD_TAKE);
+	while (relay->source >= 0 && (word = hear(relay->source))) {
+		refused |= word == WORD_NO;
+		if (word < 0)
+			gw_close(&relay->source);
+	}
+	if (relay_token_lock(relay->token)) {
+		gw_info("relay: taken over");
+		relay_begin(relay);
+	} else if (refused) {
+		gw_error("relay: it goes on at the source, and not here");
+		relay_let_go(relay);
+		gw_device_failed(relay);
+	}
+}
+
+void relay_handover_work(struct relay *relay)
+{
+	if (relay->host->handover_fd > 0)
+		accept_peer(relay);
+	if (relay->peer >= 0 && on_peer(relay)) {
+		gw_info("%s", gw_last_error());
+		gw_close(&relay->peer);
+	}
+	if (relay->waiting)
+		take(relay);
+}
