@@ -49,6 +49,7 @@ class Install(unittest.TestCase):
         expected = {
             "bin/godwit",
             "libexec/godwit-fs",
+            "libexec/godwit-relay",
             f"{libdir}/libgodwit.so",
             f"{libdir}/libgodwit.so.0",
             f"{libdir}/libgodwit.so.{self.version()}",
