@@ -363,6 +363,10 @@ static int begin_recovery(struct gw_backend *backend)
 		return 0;
 	if (backend->config.max_connections > 1)
 		return gw_fail(EINVAL, "recovery is for one connection at a time");
+	if (backend->config.migration == GW_MIGRATION_STATELESS)
+		return gw_fail(EINVAL,
+			       "recovery is for one connection at a time, and the stateless "
+			       "mode for two");
 	err = gw_recovery_new(&backend->recovery, store);
 	if (!err)
 		err = recover(backend);

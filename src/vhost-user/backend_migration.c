@@ -104,6 +104,9 @@ int gw_backend_migration_set(void *opaque, const json_t *arguments, json_t **res
 	on_save = word_of("migration-set", arguments, "on-save", gw_on_save_words);
 	if (migration == -ENOENT && on_save == -ENOENT)
 		return gw_fail(EINVAL, "migration-set: nothing to set: 'migration' or 'on-save'");
+	if (migration == GW_MIGRATION_STATELESS && ((struct gw_backend *)opaque)->recovery)
+		return gw_fail(EBUSY, "migration-set: stateless takes two connections, and with "
+				      "recovery there is one");
 	/* Both or none. */
 	if (migration < 0 && migration != -ENOENT)
 		return migration;
