@@ -43,7 +43,7 @@ int gw_handover_send(int socket, const void *data, size_t len, const int *fds, u
 	struct iovec iov = {.iov_base = (void *)data, .iov_len = len};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
-	if (count)
+	if (fds && count)
 		attach(&msg, &control, fds, count);
 	while (iov.iov_len) {
 		ssize_t sent = sendmsg(socket, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);

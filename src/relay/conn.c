@@ -69,7 +69,7 @@ struct relay_conn *relay_conn_new(struct relay *relay, uint32_t id, int fd)
 	return NULL;
 }
 
-static struct relay_conn *find(struct relay *relay, uint32_t id)
+struct relay_conn *relay_conn_find(struct relay *relay, uint32_t id)
 {
 	for (unsigned i = 0; id && i < RELAY_CONNS_MAX; i++) {
 		if (relay->conns[i].id == id)
@@ -115,7 +115,7 @@ static void from_guest(struct relay *relay, const struct gw_elem *elem)
 
 	if (gw_elem_copy_from(elem, 0, &header, sizeof(header)) != sizeof(header))
 		return;
-	conn = find(relay, le32toh(header.conn));
+	conn = relay_conn_find(relay, le32toh(header.conn));
 	if (!conn || conn->closing)
 		return; /* its end and the guest's word have crossed */
 	switch (le32toh(header.op)) {

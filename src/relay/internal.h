@@ -68,6 +68,7 @@ void relay_let_go(struct relay *relay);
 int relay_bind(struct relay *relay);
 int relay_listen(struct relay *relay);
 void relay_conn_free(struct relay_conn *conn);
+struct relay_conn *relay_conn_find(struct relay *relay, uint32_t id);
 struct relay_conn *relay_conn_new(struct relay *relay, uint32_t id, int fd);
 /* All that can be done without waiting. */
 void relay_work(struct relay *relay);

@@ -143,7 +143,8 @@ int relay_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, s
 
 struct staged {
 	struct relay *relay;
-	struct relay as; /* listener, token, last_id, conns, handed */
+	struct relay as;  /* listener, token, last_id, conns, handed */
+	uint32_t highest; /* id of a connection */
 	bool has_ticket;
 	uint8_t ticket[GW_TICKET_LEN];
 	struct gw_handed handed;
@@ -169,12 +170,13 @@ static int stage_conn(void *opaque, const void *object)
 	struct staged *staged = opaque;
 	struct relay_conn *conn;
 
-	if (!is_whole(record))
+	if (!is_whole(record) || relay_conn_find(&staged->as, record->id))
 		return gw_fail(EBADMSG, "relay: connection %u cannot be as it is said", record->id);
 	conn = relay_conn_new(&staged->as, record->id, -1);
 	if (!conn)
 		return gw_fail(E2BIG, "relay: no room for more than %d connections",
 			       RELAY_CONNS_MAX);
+	staged->highest = GW_MAX(staged->highest, record->id);
 	conn->taken = record->taken;
 	conn->credit = record->credit;
 	conn->told = record->told;
@@ -292,6 +294,9 @@ static int make_ready(struct staged *staged)
 	int err;
 
 	staged->as.host = staged->relay->host;
+	if (staged->highest > staged->as.last_id)
+		return gw_fail(EBADMSG, "relay: connection %u, and %u is said to be the last",
+			       staged->highest, staged->as.last_id);
 	err = receive(staged);
 	if (!err)
 		err = settle_lost(staged);
