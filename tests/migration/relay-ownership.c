@@ -293,7 +293,8 @@ static bool decide(bool loaded)
 
 	if (atomic_load(&resumed))
 		return true;
-	if (loaded && !to.dead && !give_up)
+	/* Nobody calls it off whose source is dead. */
+	if (loaded && !to.dead && (!give_up || from.dead))
 		gw_frontend_start(to.frontend);
 	else if (!from.dead)
 		start_source();
