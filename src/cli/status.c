@@ -133,7 +133,9 @@ static void print_migration(const json_t *migration)
 	printf("\n");
 	if (!json_is_object(waits))
 		return;
-	printf("    waiting        for the outcome of ");
+	printf("    waiting        for the ");
+	gw_cli_print_text(gw_cli_text(waits, "for"));
+	printf(" of ");
 	gw_cli_print_text(gw_cli_text(waits, "id"));
 	printf(", for %lld ms; in %lld ms: ", gw_cli_number(waits, "ms"),
 	       gw_cli_number(waits, "left_ms"));
