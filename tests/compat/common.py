@@ -36,9 +36,6 @@ def run(*arguments, **options):
                           **options)
 
 
-HAS_FIND = " find " in run(GODWIT, "--help").stdout
-
-
 class Case(unittest.TestCase):
     def setUp(self):
         # pylint: disable=consider-using-with

@@ -6,7 +6,7 @@ import os
 import random
 import subprocess
 
-from common import GODWIT, HAS_FIND, NIC, Case, instance, json, main, run
+from common import GODWIT, NIC, Case, instance, json, main, run
 
 SEED = int(os.environ.get("COMPAT_SEED", random.SystemRandom().randrange(1 << 32)))
 ROUNDS = int(os.environ.get("COMPAT_ROUNDS", 60))
@@ -145,8 +145,6 @@ class Properties(Case):
                 self.assertLessEqual({r[0] for r in reasons}, {"no-capacity"})
 
     def test_adding_a_host_never_removes_another(self):
-        if not HAS_FIND:
-            self.skipTest("needs godwit find")
         hosts = self.directory / "hosts"
         hosts.mkdir()
         first = self.host()

@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 
-from common import FS, GODWIT, GODWIT_FS, HAS_FIND, NIC, ROOT, Case, instance, main, nic, run
+from common import FS, GODWIT, GODWIT_FS, NIC, ROOT, Case, instance, main, nic, run
 
 
 class Requirements(Case):
@@ -122,8 +122,6 @@ class Requirements(Case):
         self.assertEqual(json.loads(ran.stdout)["baseline"]["profile"], "3", ran.stderr)
         ran = run(GODWIT, "baseline", "--json", *(str(hosts / f"{n}.json") for n in "abc"))
         self.assertEqual(json.loads(ran.stdout)["baseline"]["profile"], "1", ran.stderr)
-        if not HAS_FIND:
-            self.skipTest("needs godwit find; check and baseline were tested")
         ran = run(GODWIT, "find", "--json", "--from", self.put(nic("instance-rss")), str(hosts))
         self.assertEqual(ran.returncode, 0, ran.stderr)
         report = json.loads(ran.stdout)
