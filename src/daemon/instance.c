@@ -11,6 +11,7 @@
 #include "daemon/instance.h"
 #include "godwit/error.h"
 #include "migration/info.h"
+#include "model/document.h"
 
 #define PREFIX	     "--m-"
 #define DOCUMENT_MAX (64 * 1024)
@@ -172,19 +173,17 @@ int gw_instance_print_info(const struct gw_daemon *daemon)
 					    daemon->environment ? &environment : NULL));
 }
 
-/* At most DOCUMENT_MAX bytes, and one JSON value. */
+/* At most DOCUMENT_MAX bytes. */
 static int read_document(json_t **document)
 {
 	GW_AUTO_FREE char *text = malloc(DOCUMENT_MAX + 1);
-	json_error_t error;
 	size_t len = text ? fread(text, 1, DOCUMENT_MAX + 1, stdin) : 0;
 
 	if (!text)
 		return gw_fail(ENOMEM, "no memory");
 	if (len > DOCUMENT_MAX)
 		return gw_fail(EFBIG, "the document has more than %d bytes", DOCUMENT_MAX);
-	*document = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	return *document ? 0 : gw_fail(EBADMSG, "the document is no JSON: %s", error.text);
+	return gw_document_load(document, "standard input", text, len);
 }
 
 static json_t *verdict(int err, enum gw_refusal refusal)

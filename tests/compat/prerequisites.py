@@ -4,6 +4,7 @@
 again at LOAD."""
 import json
 import os
+import tempfile
 
 from common import FS, GODWIT, GODWIT_FS, Case, instance, main, run
 
@@ -50,6 +51,23 @@ class Prerequisites(Case):
         self.goes(source, f"{GODWIT_FS} --shared-dir /dev/shm")
         self.assertIn("cannot tell", self.unknown(source, f"{GODWIT_FS} --shared-dir {self.here}"))
         self.goes(source, f"{GODWIT_FS} --shared-dir {self.here} --migration-identity=same-tree")
+
+    def test_load_where_nobody_can_tell(self):
+        """It is said in the log, and every inode is proven as always; "cannot tell" is for who asks
+        beforehand."""
+        state = str(self.directory / "state")
+        with self.daemon(self.here, "--reconnect") as control:
+            ran = run(GODWIT, "save", "--socket", control.removesuffix(".control"), "--output",
+                      state)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+        if not self.provides("--shared-dir", "/dev/shm")[0].startswith("shared-backing:unknown-"):
+            self.skipTest("needs a tmpfs at /dev/shm")
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as share:
+            self.unknown(state, f"{GODWIT_FS} --shared-dir {share}")
+            self.load(state, share)
+        log = self.log.read_text(encoding="utf-8")
+        self.assertIn("cannot tell which it has", log)
+        self.assertNotIn("prerequisite-missing", log)
 
     def test_check(self):
         name, = self.provides("--shared-dir", str(self.here), "--share-id", "vm1")
