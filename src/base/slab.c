@@ -24,6 +24,7 @@
 
 #define HEADER	     64u
 #define GRANULE_BITS 16u
+#define BIG_PAGE     (2048u * 1024u)
 
 /* At the start of its memory. Numbers of granules are counted from there, so that none is 0. */
 struct gw_slab_chunk {
@@ -47,11 +48,17 @@ static size_t rounded(size_t size)
 	return gw_round_up(size, size <= GW_SLAB_FINE_MAX ? GW_SLAB_GRANULE : GW_SLAB_COARSE);
 }
 
-static size_t class_of(size_t size)
+static unsigned class_of(size_t size)
 {
 	if (size <= GW_SLAB_FINE_MAX)
-		return size / GW_SLAB_GRANULE - 1;
-	return GW_SLAB_FINE_MAX / GW_SLAB_GRANULE - 1 + (size - GW_SLAB_FINE_MAX) / GW_SLAB_COARSE;
+		return (unsigned)(size / GW_SLAB_GRANULE) - 1;
+	return (unsigned)(GW_SLAB_FINE_MAX / GW_SLAB_GRANULE - 1 +
+			  (size - GW_SLAB_FINE_MAX) / GW_SLAB_COARSE);
+}
+
+unsigned gw_slab_class(size_t size)
+{
+	return class_of(rounded(size));
 }
 
 int gw_slab_init(struct gw_slab *slab)
@@ -78,6 +85,9 @@ void gw_slab_fini(struct gw_slab *slab)
 		if (chunk_at(slab, i))
 			unmap(chunk_at(slab, i));
 	}
+	if (slab->ahead_len)
+		munmap(slab->ahead, slab->ahead_len);
+	slab->ahead_len = 0;
 	free(slab->chunks);
 	slab->chunks = NULL;
 	pthread_mutex_destroy(&slab->lock);
@@ -116,6 +126,49 @@ static uint32_t free_number(struct gw_slab *slab)
 	return slab->lowest;
 }
 
+/* Aligned, with what is around it given back; NULL if there is none. */
+static char *map_big(size_t len)
+{
+	char *base = mmap(NULL, len + BIG_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			  -1, 0);
+	size_t head;
+
+	if (base == MAP_FAILED)
+		return NULL;
+	head = (size_t)(-(uintptr_t)base & (BIG_PAGE - 1));
+	if (head)
+		munmap(base, head);
+	munmap(base + head + len, BIG_PAGE - head);
+	madvise(base + head, len, MADV_HUGEPAGE);
+	return base + head;
+}
+
+void gw_slab_expect(struct gw_slab *slab, size_t bytes)
+{
+	size_t len = gw_round_up(bytes, BIG_PAGE);
+	GW_LOCK_SCOPE(&slab->lock);
+
+	/* Not for what would not fill most of a page. */
+	if (slab->ahead_len || bytes < BIG_PAGE / 2)
+		return;
+	slab->ahead = map_big(len);
+	slab->ahead_len = slab->ahead ? len : 0;
+}
+
+static void *new_memory(struct gw_slab *slab)
+{
+	void *memory = slab->ahead;
+
+	if (slab->ahead_len) {
+		slab->ahead += GW_SLAB_CHUNK;
+		slab->ahead_len -= GW_SLAB_CHUNK;
+		return memory;
+	}
+	memory = mmap(NULL, GW_SLAB_CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		      0);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
 static struct gw_slab_chunk *new_chunk(struct gw_slab *slab, size_t size)
 {
 	uint32_t number = free_number(slab);
@@ -123,9 +176,8 @@ static struct gw_slab_chunk *new_chunk(struct gw_slab *slab, size_t size)
 
 	if (number == GW_SLAB_CHUNKS)
 		return NULL;
-	chunk = mmap(NULL, GW_SLAB_CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-		     0);
-	if (chunk == MAP_FAILED)
+	chunk = new_memory(slab);
+	if (!chunk)
 		return NULL;
 	chunk->number = number;
 	chunk->size = (uint32_t)size;
@@ -182,25 +234,41 @@ static uint32_t take(struct gw_slab_chunk *chunk)
 	return granule;
 }
 
-uint32_t gw_slab_alloc(struct gw_slab *slab, size_t size)
+/* The lock is held. */
+static uint32_t alloc(struct gw_slab *slab, size_t size)
 {
-	struct gw_slab_chunk *chunk;
+	struct gw_slab_chunk *chunk = slab->partial[class_of(size)];
 	uint32_t granule;
 
-	if (!size || size > GW_SLAB_OBJECT_MAX)
-		return 0;
-	size = rounded(size);
-	GW_LOCK_SCOPE(&slab->lock);
-	chunk = slab->partial[class_of(size)];
 	if (!chunk)
 		chunk = new_chunk(slab, size);
 	if (!chunk)
 		return 0;
 	granule = take(chunk);
-	atomic_fetch_add_explicit(&slab->used, size, memory_order_relaxed);
 	if (!has_room(chunk))
 		remove_partial(slab, chunk);
 	return chunk->number << GRANULE_BITS | granule;
+}
+
+unsigned gw_slab_alloc_many(struct gw_slab *slab, size_t size, uint32_t *refs, unsigned count)
+{
+	unsigned n = 0;
+
+	if (!size || size > GW_SLAB_OBJECT_MAX)
+		return 0;
+	size = rounded(size);
+	GW_LOCK_SCOPE(&slab->lock);
+	while (n < count && (refs[n] = alloc(slab, size)))
+		n++;
+	atomic_fetch_add_explicit(&slab->used, n * size, memory_order_relaxed);
+	return n;
+}
+
+uint32_t gw_slab_alloc(struct gw_slab *slab, size_t size)
+{
+	uint32_t ref;
+
+	return gw_slab_alloc_many(slab, size, &ref, 1) ? ref : 0;
 }
 
 void gw_slab_free(struct gw_slab *slab, uint32_t ref)

@@ -31,8 +31,10 @@ struct gw_slab {
 	_Atomic(struct gw_slab_chunk *) *chunks;	/* by number; NULL where there is none */
 	uint32_t lowest;				/* all numbers below it are taken */
 	struct gw_slab_chunk *partial[GW_SLAB_CLASSES]; /* chunks with room */
-	_Atomic uint64_t bytes;				/* in chunks, touched or not */
-	_Atomic uint64_t used;				/* in objects */
+	char *ahead;					/* memory for chunks that are expected */
+	size_t ahead_len;
+	_Atomic uint64_t bytes; /* in chunks, touched or not */
+	_Atomic uint64_t used;	/* in objects */
 };
 
 /* 0 or -ENOMEM. gw_slab_fini() may follow in both cases, and ends all objects. */
@@ -41,6 +43,12 @@ void gw_slab_fini(struct gw_slab *slab);
 
 /* A reference to @size bytes (at most GW_SLAB_OBJECT_MAX), not zeroed; 0 if there is no memory. */
 uint32_t gw_slab_alloc(struct gw_slab *slab, size_t size);
+/* Up to @count of them at once; how many there are. */
+unsigned gw_slab_alloc_many(struct gw_slab *slab, size_t size, uint32_t *refs, unsigned count);
+/* Objects of one class: those of sizes with the same number, below GW_SLAB_CLASSES. */
+unsigned gw_slab_class(size_t size);
+/* Objects of so many bytes in all come soon: their memory is had by the big page, if it is much. */
+void gw_slab_expect(struct gw_slab *slab, size_t bytes);
 /* Nothing if @ref is 0. */
 void gw_slab_free(struct gw_slab *slab, uint32_t ref);
 
