@@ -126,7 +126,26 @@ struct gw_state_handler {
 	/* Stages @object (a C struct of the layout). A failure ends the reading. */
 	int (*put)(void *opaque, const void *object);
 	int (*remove)(void *opaque, const void *object); /* absent: tombstones are refused */
+	/*
+	 * Optional, for a device that has many hands: the payloads of @count consecutive records of
+	 * this layout, in the order of the stream, checked as records are, to be decoded with
+	 * gw_state_decode(); valid until this returns. Returns how many it has staged, from the
+	 * first on and each as a whole, as if put and remove had been called for their objects in
+	 * order; of all others it has left no trace. Their objects come to put and remove, which so
+	 * are the only ones to judge what is unusual or wrong.
+	 */
+	size_t (*records)(void *opaque, const struct gw_bytes *payloads, size_t count);
 };
+
+/*
+ * The next object out of a record's payload, of which *@payload loses the front, into @object, a C
+ * struct of @layout; @previous: GW_STATE_FIELDS_MAX numbers, all zero where the payload begins.
+ * False: it is not an object that was put and is as it should be, and nothing of this payload can
+ * be decoded any more. Any thread.
+ */
+#define GW_STATE_FIELDS_MAX 32
+bool gw_state_decode(struct gw_bytes *payload, const struct gw_layout *layout, void *object,
+		     uint64_t *previous);
 
 /*
  * Read to the end, calling @handlers. Returns 0 only if everything arrived whole, up to and

@@ -392,3 +392,17 @@ int gw_object_decode(struct gw_cursor *in, const struct gw_layout *layout, void 
 	}
 	return 0;
 }
+
+bool gw_state_decode(struct gw_bytes *payload, const struct gw_layout *layout, void *object,
+		     uint64_t *previous)
+{
+	const uint8_t *begin = payload->data;
+	struct gw_cursor in = {begin, begin + payload->len};
+	enum gw_wire_op op;
+
+	if (in.at == in.end || gw_op_decode(&in, &op) || op != GW_WIRE_PUT ||
+	    gw_object_decode(&in, layout, object, op, previous) || in.at - begin > GW_OBJECT_MAX)
+		return false;
+	*payload = (struct gw_bytes){.data = in.at, .len = (size_t)(in.end - in.at)};
+	return true;
+}

@@ -89,7 +89,7 @@ enum gw_wire_op {
 #define GW_WIRE_RECORD_TARGET (64 * 1024) /* a record is closed when it has grown to this */
 #define GW_WIRE_PAYLOAD_MAX   (GW_WIRE_RECORD_TARGET + GW_OBJECT_MAX)
 #define GW_WIRE_LAYOUTS_MAX   64
-#define GW_WIRE_FIELDS_MAX    32
+#define GW_WIRE_FIELDS_MAX    GW_STATE_FIELDS_MAX
 #define GW_WIRE_NAME_MAX      64	  /* of a layout or a field, the NUL of C included */
 #define GW_WIRE_VARINT_MAX    10	  /* bytes of a 64-bit varint */
 #define GW_WIRE_STRUCT_MAX    (16 * 1024) /* size of the C struct of an object */

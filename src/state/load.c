@@ -158,6 +158,88 @@ static int on_record(struct gw_state_reader *reader, const struct gw_record *rec
 	}
 }
 
+static int take(struct gw_state_reader *reader, const struct gw_record *record, uint64_t number,
+		const struct taker *device)
+{
+	int err = on_record(reader, record, device);
+
+	return err ? gw_fail_in(err, "record %llu at byte %llu", (unsigned long long)number,
+				(unsigned long long)record->at)
+		   : 0;
+}
+
+/*
+ * Many at once.
+ */
+
+static void add(struct gw_together *together, const struct gw_record *record)
+{
+	together->payloads[together->count] = (struct gw_bytes){
+		.data = record->payload.at,
+		.len = (size_t)(record->payload.end - record->payload.at),
+	};
+	together->records[together->count++] = *record;
+}
+
+static bool goes_together(const struct gw_reader_row *row, const struct gw_record *record)
+{
+	return record->optional == row->optional && record->payload.at != record->payload.end;
+}
+
+/* @first and those of its kind that are at hand. What goes wrong with the one after them is told
+ * when they have been taken, as if they had come one by one. */
+static int gather(struct gw_state_reader *reader, const struct gw_reader_row *row,
+		  const struct gw_record *first)
+{
+	struct gw_together *together = reader->together;
+	struct gw_record record = *first;
+	int err = 0;
+
+	together->count = 0;
+	together->number = reader->records;
+	add(together, first);
+	while (!err && goes_together(row, &record) && together->count < GW_TOGETHER_MAX &&
+	       gw_reader_is_next(reader, row->type)) {
+		err = gw_reader_next(reader, &record);
+		if (!err)
+			add(together, &record);
+	}
+	return err;
+}
+
+static int take_together(struct gw_state_reader *reader, const struct gw_reader_row *row,
+			 const struct gw_record *first, const struct taker *device)
+{
+	struct gw_together *together = reader->together;
+	int later = gather(reader, row, first), err = 0;
+	size_t good = together->count, taken = 0;
+
+	if (!goes_together(row, &together->records[good - 1]))
+		good--;
+	if (good)
+		taken = row->handler->records(row->opaque, together->payloads, good);
+	for (size_t i = taken; i < together->count && !err; i++)
+		err = take(reader, &together->records[i], together->number + i, device);
+	if (!err)
+		return later ? gw_fail(-later, "%s", reader->sentence) : 0;
+	reader->error = 0; /* this came before what may be wrong with a later one */
+	return err;
+}
+
+static int take_next(struct gw_state_reader *reader, const struct taker *device)
+{
+	const struct gw_reader_row *row;
+	struct gw_record record;
+	int err = gw_reader_next(reader, &record);
+
+	if (err)
+		return err;
+	row = find_row(reader, record.type);
+	if (row && row->handler && row->handler->records)
+		return take_together(reader, row, &record, device);
+	return take(reader, &record, reader->records, device);
+}
+
 static int validate(const struct gw_state_handler *handlers)
 {
 	for (unsigned i = 0; handlers && handlers[i].layout; i++) {
@@ -182,7 +264,8 @@ static int prepare(struct gw_state_reader *reader, const struct gw_state_handler
 		err = gw_fail(EINVAL, "state stream: it can be read once");
 	if (!err) {
 		reader->object = malloc(GW_WIRE_STRUCT_MAX);
-		if (!reader->object)
+		reader->together = malloc(sizeof(*reader->together));
+		if (!reader->object || !reader->together)
 			err = gw_fail(ENOMEM, "state reader: no memory");
 	}
 	return err;
@@ -194,18 +277,8 @@ int gw_state_read(struct gw_state_reader *reader, const struct gw_state_handler 
 	const struct taker device = {handlers, opaque};
 	int err = prepare(reader, handlers);
 
-	while (!err) {
-		struct gw_record record;
-
-		err = gw_reader_next(reader, &record);
-		if (!err) {
-			err = on_record(reader, &record, &device);
-			if (err)
-				gw_fail_in(err, "record %llu at byte %llu",
-					   (unsigned long long)reader->records,
-					   (unsigned long long)record.at);
-		}
-	}
+	while (!err)
+		err = take_next(reader, &device);
 	if (err == -ENODATA && reader->complete)
 		return 0;
 	return gw_reader_stick(reader, err);

@@ -14,6 +14,7 @@
 #include "state/mac.h"
 #include "state/reader.h"
 #include "state/reader_internal.h"
+#include "state/record.h"
 
 /* Room for some records: what is read at once, and the bound of reading ahead. */
 #define BUFFER_LEN (512 * 1024)
@@ -267,6 +268,18 @@ int gw_reader_next(struct gw_state_reader *reader, struct gw_record *record)
 	return err;
 }
 
+bool gw_reader_is_next(const struct gw_state_reader *reader, uint16_t type)
+{
+	size_t at = reader->start + reader->held, left = reader->end - at;
+	struct gw_wire_record wire;
+
+	if (left < sizeof(wire))
+		return false;
+	memcpy(&wire, reader->buf + at, sizeof(wire));
+	return le16toh(wire.type) == type && le32toh(wire.length) <= GW_WIRE_PAYLOAD_MAX &&
+	       left >= gw_record_len(reader->buf + at);
+}
+
 int gw_reader_stick(struct gw_state_reader *reader, int err)
 {
 	if (!reader->error) {
@@ -373,6 +386,7 @@ void gw_state_reader_free(struct gw_state_reader *reader)
 	for (unsigned i = 0; i < reader->table_count; i++)
 		free(reader->table[i].name);
 	free(reader->object);
+	free(reader->together);
 	free(reader->buf);
 	free(reader);
 }

@@ -17,6 +17,9 @@ struct gw_record {
 
 /* 0: there is one. -ENODATA: there was the end, and the end of file. Else refused. */
 int gw_reader_next(struct gw_state_reader *reader, struct gw_record *record);
+/* Does another record of @type follow that has been read, whole, from the channel already? Then
+ * gw_reader_next() leaves the payload before it where it is. */
+bool gw_reader_is_next(const struct gw_state_reader *reader, uint16_t type);
 /* GW_WIRE_PHASE's payload, already checked. */
 enum gw_phase gw_reader_phase(const struct gw_state_reader *reader);
 

@@ -18,6 +18,15 @@ struct gw_reader_row {
 	void *opaque;
 };
 
+/* Records of one kind, one after the other, for a handler that takes many. */
+#define GW_TOGETHER_MAX 1024
+struct gw_together {
+	struct gw_record records[GW_TOGETHER_MAX];
+	struct gw_bytes payloads[GW_TOGETHER_MAX];
+	size_t count;
+	uint64_t number; /* of the first */
+};
+
 struct gw_state_reader {
 	struct gw_channel channel;
 	struct gw_mac *mac;
@@ -45,6 +54,7 @@ struct gw_state_reader {
 	void *own_opaque;
 	struct gw_reader_row table[GW_WIRE_LAYOUTS_MAX];
 	unsigned table_count;
+	struct gw_together *together;
 	void *object; /* GW_WIRE_STRUCT_MAX bytes, aligned for any struct */
 };
 
