@@ -82,8 +82,8 @@ int main(int argc, char **argv)
 {
 	unsigned count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
 	unsigned runs = argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : 21;
-	unsigned threads = argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10)
-				    : (unsigned)FS_POOL_THREADS_DEFAULT;
+	unsigned threads =
+		argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : (unsigned)FS_POOL_THREADS_DEFAULT;
 	static struct sample samples[RUNS_MAX];
 	struct fs_host host;
 	struct fs fs;

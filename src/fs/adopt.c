@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/collect.h"
 #include "fs/load.h"
 #include "fs/locks.h"
 #include "fs/open.h"
 #include "fs/session.h"
+#include "fs/stage.h"
 #include "godwit/error.h"
 
 typedef int staged_fn(struct fs_loading *loading, struct fs_inode *inode);
@@ -207,18 +209,64 @@ static int judge_handle(struct fs_loading *loading, struct fs_inode *inode)
 	return 0;
 }
 
+static void hash_names(struct fs_loading *loading, size_t i)
+{
+	(void)i;
+	fs_stage_hash_names(loading);
+}
+
+static void index_inodes(struct fs_loading *loading, size_t i)
+{
+	(void)i;
+	fs_identities_fill(loading->filling);
+}
+
+/*
+ * What takes long, all of it side by side: both hashes are filled while files are looked for and
+ * opened, which needs neither.
+ */
+static int do_all(struct fs_loading *loading)
+{
+	struct fs_work works[] = {
+		{.fn = hash_names, .count = 1},
+		{.fn = index_inodes, .count = 1},
+		fs_reopen_work(loading),
+		fs_verify_sample(loading),
+	};
+
+	loading->filling =
+		fs_identities_fill_new(loading->inodes, loading->staged, loading->staged_count);
+	if (!loading->filling)
+		return gw_fail(ENOMEM, "load: no memory for inodes");
+	fs_do(loading, works, GW_ARRAY_LEN(works));
+	return fs_stage_end_names(loading);
+}
+
 /* From here on others are compared with them. */
-static int index_inodes(struct fs_loading *loading)
+static int conclude_index(struct fs_loading *loading)
 {
 	struct fs_inode *twin = NULL;
-	int err = each_staged(loading, judge_handle);
+	bool lost = atomic_load(&loading->any_lost);
+	int err = fs_identities_filled(loading->filling, lost, &twin);
 
-	if (!err)
-		err = fs_identities_adopt(loading->inodes, loading->staged, loading->staged_count,
-					  &twin);
 	return err ? gw_fail(EINVAL, "load: two inodes, one of them %llu, are the same file",
 			     (unsigned long long)fs_inode_id(twin))
 		   : 0;
+}
+
+static int look_and_open(struct fs_loading *loading)
+{
+	int err = fs_verify_all(loading);
+
+	if (!err && atomic_load(&loading->inodes->fhandle_slab.used))
+		err = each_staged(loading, judge_handle);
+	if (!err)
+		err = fs_reopen_list(loading);
+	if (!err)
+		err = do_all(loading);
+	if (!err)
+		err = fs_verify_sampled(loading);
+	return err ? err : fs_reopen_settle(loading);
 }
 
 int fs_adopt_all(struct fs_loading *loading)
@@ -236,12 +284,8 @@ int fs_adopt_all(struct fs_loading *loading)
 	if (!err)
 		err = adopt_newborns(loading);
 	if (!err)
-		err = fs_verify_inodes(loading);
-	if (!err)
-		err = fs_reopen_handles(loading);
+		err = look_and_open(loading);
 	if (!err)
 		err = fs_locks_adopt(loading);
-	if (!err)
-		err = index_inodes(loading);
-	return err;
+	return err ? err : conclude_index(loading);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/handle.c - open files and directories of the guest. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "fs/handle.h"
 #include "fs/handles.h"
 #include "fs/hidden.h"
+#include "fs/open.h"
 #include "fs/table.h"
 #include "godwit/error.h"
 
@@ -48,9 +50,13 @@ static void destroy(struct fs_open *open)
 	fs_slot_free(&open->slot);
 }
 
-/* The inode's own descriptor stays for as long as the file is open: whatever becomes of its names,
- * the guest's open file has an inode. */
-void fs_handle_adopt(struct fs_open *open, int fd)
+static void put(struct fs_open *open)
+{
+	if (fs_slot_unpin(&open->slot))
+		destroy(open);
+}
+
+static void publish(struct fs_open *open, int fd)
 {
 	struct fs_handle *handle = &open->handle;
 
@@ -58,11 +64,79 @@ void fs_handle_adopt(struct fs_open *open, int fd)
 	fs_hidden_opened(handle->inode);
 	atomic_store(&handle->nowait_read, true);
 	atomic_store(&handle->nowait_write, true);
-	if (fs_inode_fd(handle->inode, &open->path_fd) < 0)
-		open->path_fd = (struct fs_fd)FS_PATHFD_INIT;
 	if (fd >= 0)
 		fs_inodes_charge(fs_table_of(handle->inode), 1);
 	fs_slot_publish(&open->slot);
+}
+
+/*
+ * The inode's own descriptor stays for as long as the file is open: whatever becomes of its names,
+ * the guest's open file has an inode. After a load that can wait: meanwhile the open file itself is
+ * the way to its inode.
+ */
+void fs_handle_adopt(struct fs_open *open, int fd)
+{
+	struct fs_handles *handles = fs_slots_of(&open->slot)->owner;
+
+	if (!fs_fdcache_try(open->handle.inode, &open->path_fd) && fd >= 0)
+		atomic_store(&handles->unheld, true);
+	publish(open, fd);
+}
+
+/* Of a pinned one. */
+static int path_of(struct fs_open *open)
+{
+	struct fs_inodes *inodes = fs_table_of(open->handle.inode);
+	GW_AUTO_FD int fd = fs_open_again(inodes->fs->proc_fd, open->handle.fd, O_PATH);
+	int err = fd < 0 ? fd : fs_inode_prove(inodes, open->handle.inode, fd);
+
+	return err ? err : gw_take_fd(&fd);
+}
+
+static void hold(struct fs_open *open)
+{
+	struct fs_inode *inode = open->handle.inode;
+	int fd;
+
+	if (open->path_fd.fd >= 0 || open->handle.fd < 0 || fs_fdcache_try(inode, &open->path_fd))
+		return;
+	fd = path_of(open);
+	if (fd >= 0)
+		fd = fs_fdcache_install(fs_table_of(inode), inode, fd);
+	open->path_fd = (struct fs_fd){.fd = fd < 0 ? -1 : fd, .inode = inode};
+}
+
+bool fs_handles_hold(struct fs_handles *handles, uint32_t *at, unsigned count)
+{
+	struct fs_open *open = NULL;
+
+	while (atomic_load(&handles->unheld) && count-- &&
+	       (open = fs_slots_next(&handles->slots, at))) {
+		if (!fs_slot_try_pin(&open->slot))
+			continue;
+		hold(open);
+		put(open);
+	}
+	if (!open)
+		atomic_store(&handles->unheld, false);
+	return open;
+}
+
+int fs_handles_path(struct fs_handles *handles, struct fs_inode *inode)
+{
+	struct fs_open *open;
+	int fd = -ENOENT;
+	uint32_t at = 0;
+
+	while (handles && atomic_load(&handles->unheld) && fd < 0 &&
+	       (open = fs_slots_next(&handles->slots, &at))) {
+		if (!fs_slot_try_pin(&open->slot))
+			continue;
+		if (open->handle.inode == inode && open->handle.fd >= 0)
+			fd = path_of(open);
+		put(open);
+	}
+	return fd;
 }
 
 int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, uint32_t flags,
@@ -80,7 +154,9 @@ int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, ui
 	open->handle.inode = fs_inode_pin(inode);
 	open->handle.flags = flags;
 	open->handle.dir = dir;
-	fs_handle_adopt(open, fd);
+	if (fs_inode_fd(inode, &open->path_fd) < 0)
+		open->path_fd = (struct fs_fd)FS_PATHFD_INIT;
+	publish(open, fd);
 	return 0;
 }
 
@@ -89,12 +165,6 @@ struct fs_handle *fs_handle_get(struct fs_handles *handles, uint64_t id)
 	struct fs_open *open = fs_slot_get(&handles->slots, id);
 
 	return open ? &open->handle : NULL;
-}
-
-static void put(struct fs_open *open)
-{
-	if (fs_slot_unpin(&open->slot))
-		destroy(open);
 }
 
 void fs_handle_put(struct fs_handle *handle)

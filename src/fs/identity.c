@@ -5,8 +5,8 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "fs/identity.h"
 #include "fs/open.h"
-#include "fs/table.h"
 
 #define FIRST_BUCKETS 16u
 
@@ -14,20 +14,10 @@
  * the record has to be looked for where it says it is. */
 enum same { SAME_NO, SAME_YES, SAME_UNSURE, SAME_UNTOLD };
 
-static uint64_t hash_of(unsigned mount, uint64_t ino)
-{
-	return fs_mix(ino ^ (uint64_t)mount << 48);
-}
-
-static struct fs_identities_shard *shard_of(struct fs_inodes *inodes, uint64_t hash)
-{
-	return &inodes->identities[hash >> 58]; /* 64 shards: the top six bits */
-}
-
 static struct fs_identities_shard *shard_of_inode(struct fs_inodes *inodes,
 						  const struct fs_inode *inode)
 {
-	return shard_of(inodes, hash_of(inode->mount, inode->ino));
+	return fs_identity_shard(inodes, fs_identity_hash(inode->mount, inode->ino));
 }
 
 int fs_identities_init(struct fs_inodes *inodes)
@@ -52,7 +42,7 @@ void fs_identities_fini(struct fs_inodes *inodes)
 }
 
 /* So many times the buckets; where there is no memory for it, chains just get longer. */
-static bool grow_by(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint32_t times)
+bool fs_identities_grow(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint32_t times)
 {
 	uint32_t mask = (shard->mask + 1) * times - 1;
 	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
@@ -64,7 +54,8 @@ static bool grow_by(struct fs_inodes *inodes, struct fs_identities_shard *shard,
 
 		while (index) {
 			struct fs_inode *inode = fs_slot_at(&inodes->slots, index);
-			uint32_t *head = &buckets[hash_of(inode->mount, inode->ino) & mask];
+			uint32_t *head =
+				&buckets[fs_identity_hash(inode->mount, inode->ino) & mask];
 			uint32_t next = inode->slot.link;
 
 			inode->slot.link = *head;
@@ -236,13 +227,13 @@ static void count_lookup(struct fs_inode *inode, uint64_t count)
 	fs_inode_changed(inode);
 }
 
-static void insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint64_t hash,
-		   struct fs_inode *inode)
+void fs_identity_insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint64_t hash,
+			struct fs_inode *inode)
 {
 	uint32_t *head;
 
 	if (shard->count++ / FS_CHAIN_LOAD > shard->mask)
-		grow_by(inodes, shard, 2);
+		fs_identities_grow(inodes, shard, 2);
 	head = &shard->buckets[hash & shard->mask];
 	inode->slot.link = *head;
 	*head = fs_slot_index(&inode->slot);
@@ -252,8 +243,8 @@ static void insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, 
 struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, const struct statx *stx,
 				  int fd, struct fs_inode **untold)
 {
-	uint64_t hash = hash_of(mount, stx->stx_ino);
-	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	uint64_t hash = fs_identity_hash(mount, stx->stx_ino);
+	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
 	GW_LOCK_SCOPE(&shard->lock);
 	struct fs_inode *inode = find(inodes, shard, hash, mount, stx, fd, untold);
 
@@ -265,14 +256,14 @@ struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, cons
 struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fresh,
 				 const struct statx *stx, int fd)
 {
-	uint64_t hash = hash_of(fresh->mount, fresh->ino);
-	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	uint64_t hash = fs_identity_hash(fresh->mount, fresh->ino);
+	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
 	GW_LOCK_SCOPE(&shard->lock);
 	struct fs_inode *inode = find(inodes, shard, hash, fresh->mount, stx, fd, NULL);
 
 	if (!inode) {
 		inode = fresh;
-		insert(inodes, shard, hash, inode);
+		fs_identity_insert(inodes, shard, hash, inode);
 		fs_slot_publish(&inode->slot);
 		fs_inode_renamed(inode);
 	}
@@ -284,8 +275,8 @@ struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fres
 static struct fs_inode *take(struct fs_inodes *inodes, struct fs_inode *inode, unsigned *mount,
 			     const struct statx *stx, int fd)
 {
-	uint64_t hash = hash_of(*mount, stx->stx_ino);
-	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	uint64_t hash = fs_identity_hash(*mount, stx->stx_ino);
+	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
 	bool staged = fs_inode_has(inode, FS_INODE_STAGED);
 	unsigned before = inode->mount;
 	GW_LOCK_SCOPE(&shard->lock);
@@ -297,7 +288,7 @@ static struct fs_inode *take(struct fs_inodes *inodes, struct fs_inode *inode, u
 	inode->ino = stx->stx_ino;
 	inode->btime = fs_btime(stx);
 	*mount = before;
-	insert(inodes, shard, hash, inode);
+	fs_identity_insert(inodes, shard, hash, inode);
 	/* Before a load is done nobody has counted it. */
 	atomic_fetch_sub(&inodes->lazy.unresolved, !staged);
 	atomic_fetch_add(&inodes->lazy.resolved, !staged);
@@ -331,101 +322,6 @@ int fs_identity_take(struct fs_inodes *inodes, struct fs_inode *inode, const str
 	return other ? -EEXIST : err;
 }
 
-static bool is_taken(struct fs_inodes *inodes, const struct fs_identities_shard *shard,
-		     uint64_t hash, const struct fs_inode *inode)
-{
-	const struct fs_inode *at;
-
-	for (uint32_t i = shard->buckets[hash & shard->mask]; i; i = at->slot.link) {
-		at = fs_slot_at(&inodes->slots, i);
-		if (at->ino == inode->ino && at->mount == inode->mount && at->type == inode->type &&
-		    at->btime == inode->btime)
-			return true;
-	}
-	return false;
-}
-
-/* Under the shard's lock. What is lost and could not be told from another file stays outside. */
-static int adopt(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint64_t hash,
-		 struct fs_inode *inode)
-{
-	bool lost = fs_inode_has(inode, FS_INODE_LOST);
-	bool nowhere = fs_inode_has(inode, FS_INODE_COPIED);
-	bool taken = !nowhere && is_taken(inodes, shard, hash, inode);
-
-	if (taken && !lost)
-		return -EEXIST;
-	if (lost)
-		atomic_fetch_add(&inodes->lazy.stale, 1);
-	else if (fs_inode_has(inode, FS_INODE_UNRESOLVED))
-		atomic_fetch_add(&inodes->lazy.unresolved, 1);
-	if (!taken && !nowhere && (!lost || inode->btime || fs_fhandle_is_known(inode)))
-		insert(inodes, shard, hash, inode);
-	return 0;
-}
-
-void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode)
-{
-	uint64_t hash = hash_of(inode->mount, inode->ino);
-
-	adopt(inodes, shard_of(inodes, hash), hash, inode);
-}
-
-/* What is not in the processor's cache yet is on its way while others are dealt with: first the
- * bucket, then whom it leads to. */
-#define AHEAD 16u
-
-static uint32_t *bucket_of(struct fs_inodes *inodes, uint32_t slot)
-{
-	const struct fs_inode *inode = fs_slot_at(&inodes->slots, slot);
-	uint64_t hash = hash_of(inode->mount, inode->ino);
-	struct fs_identities_shard *shard = shard_of(inodes, hash);
-
-	return &shard->buckets[hash & shard->mask];
-}
-
-static void look_ahead(struct fs_inodes *inodes, const uint32_t *slots, size_t left)
-{
-	if (left > 2 * AHEAD)
-		__builtin_prefetch(bucket_of(inodes, slots[2 * AHEAD]));
-	if (left > AHEAD)
-		__builtin_prefetch(fs_slot_at(&inodes->slots, *bucket_of(inodes, slots[AHEAD])));
-}
-
-static void reserve(struct fs_inodes *inodes, size_t count)
-{
-	for (size_t i = 0; i < FS_SHARDS; i++) {
-		struct fs_identities_shard *shard = &inodes->identities[i];
-
-		while (shard->mask < count / FS_SHARDS / FS_CHAIN_LOAD &&
-		       grow_by(inodes, shard, 16))
-			;
-	}
-}
-
-int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
-			struct fs_inode **twin)
-{
-	reserve(inodes, count);
-	for (size_t i = 0; i < count; i++) {
-		struct fs_inode *inode = fs_slot_at(&inodes->slots, slots[i]);
-		uint64_t hash = hash_of(inode->mount, inode->ino);
-
-		look_ahead(inodes, slots + i, count - i);
-		if (!fs_inode_has(inode, FS_INODE_STAGED))
-			continue;
-		*twin = inode;
-		/* In a copy that was done when it was found. */
-		if (!fs_inode_has(inode, FS_INODE_INDEXED) &&
-		    adopt(inodes, shard_of(inodes, hash), hash, inode))
-			return -EEXIST;
-		fs_inode_unmark(inode, FS_INODE_STAGED);
-		if (!inode->lookups)
-			fs_inode_put(inode);
-	}
-	return 0;
-}
-
 /* Nobody holds it any more, so nobody looks for it either. */
 static void forget_unresolved(struct fs_inodes *inodes, const struct fs_inode *inode)
 {
@@ -435,8 +331,8 @@ static void forget_unresolved(struct fs_inodes *inodes, const struct fs_inode *i
 
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
 {
-	uint64_t hash = hash_of(inode->mount, inode->ino);
-	struct fs_identities_shard *shard = shard_of(inodes, hash);
+	uint64_t hash = fs_identity_hash(inode->mount, inode->ino);
+	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
 	GW_LOCK_SCOPE(&shard->lock);
 	uint32_t *at = &shard->buckets[hash & shard->mask];
 

@@ -140,6 +140,8 @@ bool fs_inodes_relieve(struct fs_inodes *inodes, int result);
  */
 bool fs_inodes_full(const struct fs_inodes *inodes);	 /* no more, please */
 bool fs_inodes_overfull(const struct fs_inodes *inodes); /* there are more already */
+/* There is for so many, whatever they are. */
+bool fs_inodes_have_room(const struct fs_inodes *inodes, size_t more);
 /* Bytes that inodes, their names and handles take. */
 uint64_t fs_inodes_bytes(const struct fs_inodes *inodes);
 /* Why a state is not loaded: -ENOMEM with a sentence that names the limit. */

@@ -22,7 +22,7 @@ uint64_t fs_inodes_bytes(const struct fs_inodes *inodes)
 }
 
 /* The root is not the guest's doing. */
-static bool are_too_many(const struct fs_inodes *inodes, unsigned more)
+static bool are_too_many(const struct fs_inodes *inodes, uint64_t more)
 {
 	unsigned limit = inodes->fs->host->inode_limit;
 
@@ -44,6 +44,17 @@ bool fs_inodes_full(const struct fs_inodes *inodes)
 bool fs_inodes_overfull(const struct fs_inodes *inodes)
 {
 	return are_too_many(inodes, 0) || are_too_big(inodes);
+}
+
+/* As much as one can take, with a long name. */
+#define INODE_BYTES_MAX 512u
+
+bool fs_inodes_have_room(const struct fs_inodes *inodes, size_t more)
+{
+	uint64_t limit = (uint64_t)inodes->fs->host->inode_memory << 20;
+
+	return !are_too_many(inodes, more) &&
+	       (!limit || fs_inodes_bytes(inodes) + more * INODE_BYTES_MAX <= limit);
 }
 
 int fs_inodes_refuse(const struct fs_inodes *inodes)

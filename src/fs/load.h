@@ -15,6 +15,10 @@ struct fs_missed {
 	int err;
 };
 
+/* Inodes that are proven whatever is open: one that is stale among a hundred is found with this
+ * many, but for one time in twenty thousand. */
+#define FS_SAMPLE_INODES 1000u
+
 struct fs_loading {
 	struct fs *fs;
 	struct fs_inodes *inodes;
@@ -28,8 +32,12 @@ struct fs_loading {
 	/* Those that came, as slots, for walks; the root is none of them. */
 	uint32_t *staged;
 	size_t staged_count, staged_room;
+	/* Slots: of those that come after these nobody has spoken (stage_many.c). */
+	uint32_t inodes_end, named_end;
 	bool names_reserved;
-	bool has_attics; /* something is said to be hidden (hidden.h) */
+	_Atomic bool has_attics; /* something is said to be hidden (hidden.h) */
+	bool names_one_by_one;	 /* else they go into the hash in the end */
+	bool names_hashed;
 	struct fs_names_feed feed;
 	bool is_copy;	 /* only types and paths of the state are right here (copied.c) */
 	bool has_mounts; /* one beside the share's own */
@@ -38,11 +46,15 @@ struct fs_loading {
 	struct fs_birthplace *birthplaces; /* by mount; NULL: not needed yet */
 	uint64_t content_bytes;
 	uint32_t *reopened; /* handles, as slots */
+	size_t reopened_count;
+	bool no_devices; /* none can be opened on the share's own mount */
 	pthread_mutex_t missed_lock;
 	struct fs_missed *missed;
 	size_t missed_count, missed_room;
-	const uint32_t *sample; /* while it is looked at */
-	uint64_t lost;		/* inodes and handles that the guest will get errors for */
+	uint32_t sample[FS_SAMPLE_INODES];
+	struct fs_identities_filling *filling;
+	_Atomic bool any_lost; /* one is FS_INODE_LOST */
+	uint64_t lost;	       /* inodes and handles that the guest will get errors for */
 };
 
 /* stage.c: objects as they come. */
@@ -63,9 +75,18 @@ static inline struct fs_inode *fs_staged_at(const struct fs_loading *loading, si
 	return fs_slot_at(&loading->inodes->slots, loading->staged[i]);
 }
 
+static inline void fs_mark_lost(struct fs_loading *loading, struct fs_inode *inode)
+{
+	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	atomic_store(&loading->any_lost, true);
+}
+
 /* verify.c: what the operator wants proven is looked for, by many hands. */
 int fs_verify_mounts(struct fs_loading *loading);
-int fs_verify_inodes(struct fs_loading *loading);
+/* All, if that is wanted; else the sample, which is work to be done, and what comes of it. */
+int fs_verify_all(struct fs_loading *loading);
+struct fs_work fs_verify_sample(struct fs_loading *loading);
+int fs_verify_sampled(struct fs_loading *loading);
 
 /* birthplace.c: where what @inode was is made anew: a directory on the mount that it was on, if one
  * is to be found, else the share's root. Borrowed until fs_birthplaces_free(). */
@@ -73,11 +94,25 @@ int fs_birthplace(struct fs_loading *loading, const struct fs_inode *inode);
 void fs_birthplaces_free(struct fs_loading *loading);
 
 /* reopen.c: what the guest has open is opened again, by many hands. */
-int fs_reopen_handles(struct fs_loading *loading);
+int fs_reopen_list(struct fs_loading *loading);
+struct fs_work fs_reopen_work(struct fs_loading *loading);
+int fs_reopen_settle(struct fs_loading *loading);
 
-/* many.c: @fn for each of @count, side by side, until @deadline (CLOCK_MONOTONIC, ns; 0: none). */
+/*
+ * many.c: @fn for each of @count, side by side, for @budget ns from the first on (0: until all are
+ * done); and several of that, side by side as well, in this order.
+ */
 typedef void fs_each_fn(struct fs_loading *loading, size_t i);
-void fs_each(struct fs_loading *loading, size_t count, uint64_t deadline, fs_each_fn *fn);
+struct fs_work {
+	fs_each_fn *fn;
+	size_t count;
+	uint64_t budget;
+	/* many.c's own. */
+	_Atomic uint64_t deadline;
+	_Atomic size_t next;
+};
+void fs_each(struct fs_loading *loading, size_t count, uint64_t budget, fs_each_fn *fn);
+void fs_do(struct fs_loading *loading, struct fs_work *works, size_t count);
 uint64_t fs_now(void);
 
 /* load_virtiofsd.c: what virtiofsd says, found in this share and staged. */

@@ -267,7 +267,7 @@ static int stage_lost(struct takeover *takeover, const struct fs_virtiofsd_inode
 	if (err)
 		return err;
 	lost = fs_slot_adopted(&loading->inodes->slots, inode->id);
-	atomic_fetch_or(&lost->flags, FS_INODE_LOST);
+	fs_mark_lost(loading, lost);
 	return fs_miss(loading, lost, why,
 		       inode->kind == FS_VIRTIOFSD_INVALID ? "was lost by the source already"
 							   : "is not to be found");

@@ -13,10 +13,8 @@
 
 struct many {
 	struct fs_loading *loading;
-	fs_each_fn *fn;
+	struct fs_work *works;
 	size_t count;
-	uint64_t deadline;
-	_Atomic size_t next;
 };
 
 uint64_t fs_now(void)
@@ -27,24 +25,54 @@ uint64_t fs_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Each does something, however late it is. */
-static void work(void *opaque)
+static bool is_late(struct fs_work *work)
 {
-	struct many *many = opaque;
+	uint64_t none = 0, now;
+
+	if (!work->budget)
+		return false;
+	now = fs_now();
+	if (atomic_compare_exchange_strong(&work->deadline, &none, now + work->budget))
+		return false;
+	return now >= atomic_load(&work->deadline);
+}
+
+/* Each does something, however late it is. */
+static void work_on(struct fs_loading *loading, struct fs_work *work)
+{
 	size_t i, end;
 
 	do {
-		i = atomic_fetch_add(&many->next, BATCH);
-		end = GW_MIN(i + BATCH, many->count);
+		i = atomic_fetch_add(&work->next, BATCH);
+		end = GW_MIN(i + BATCH, work->count);
 		for (; i < end; i++)
-			many->fn(many->loading, i);
-	} while (end < many->count && (!many->deadline || fs_now() < many->deadline));
+			work->fn(loading, i);
+	} while (end < work->count && !is_late(work));
 }
 
-void fs_each(struct fs_loading *loading, size_t count, uint64_t deadline, fs_each_fn *fn)
+static void work_on_all(void *opaque)
 {
-	struct many many = {.loading = loading, .fn = fn, .count = count, .deadline = deadline};
-	size_t helpers = GW_MIN(count / BATCH, (size_t)HELPERS_MAX);
+	struct many *many = opaque;
 
-	fs_pool_share(loading->fs->pool, (unsigned)helpers, work, &many);
+	for (size_t i = 0; i < many->count; i++)
+		work_on(many->loading, &many->works[i]);
+}
+
+void fs_do(struct fs_loading *loading, struct fs_work *works, size_t count)
+{
+	struct many many = {.loading = loading, .works = works, .count = count};
+	size_t helpers = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		helpers += (works[i].count + BATCH - 1) / BATCH;
+	}
+	helpers = GW_MIN(helpers, (size_t)HELPERS_MAX + 1);
+	fs_pool_share(loading->fs->pool, helpers ? (unsigned)helpers - 1 : 0, work_on_all, &many);
+}
+
+void fs_each(struct fs_loading *loading, size_t count, uint64_t budget, fs_each_fn *fn)
+{
+	struct fs_work work = {.fn = fn, .count = count, .budget = budget};
+
+	fs_do(loading, &work, 1);
 }

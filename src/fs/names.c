@@ -3,45 +3,16 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xxhash.h>
 
-#include "base/checked.h"
 #include "base/cleanup.h"
-#include "fs/table.h"
+#include "fs/names.h"
 
 #define FIRST_BUCKETS 16u
 
-/* A name that is looked for. */
-struct wanted {
-	struct fs_inodes *inodes;
-	uint32_t parent;
-	const char *name;
-	size_t len;
-	uint64_t hash;
-	struct fs_names_shard *shard;
-};
-
-static uint64_t hash_of(uint32_t parent, const char *name, size_t len)
+static struct fs_wanted_name want_in(struct fs_inodes *inodes, const struct fs_inode *parent,
+				     const char *name)
 {
-	return XXH3_64bits_withSeed(name, len, parent);
-}
-
-static struct wanted want(struct fs_inodes *inodes, uint32_t parent, const char *name, size_t len)
-{
-	uint64_t hash = hash_of(parent, name, len);
-
-	return (struct wanted){.inodes = inodes,
-			       .parent = parent,
-			       .name = name,
-			       .len = len,
-			       .hash = hash,
-			       .shard = &inodes->names[hash >> 58]}; /* 64 shards */
-}
-
-static struct wanted want_in(struct fs_inodes *inodes, const struct fs_inode *parent,
-			     const char *name)
-{
-	return want(inodes, fs_slot_index(&parent->slot), name, strlen(name));
+	return fs_want_name(inodes, fs_slot_index(&parent->slot), name, strlen(name));
 }
 
 int fs_names_init(struct fs_inodes *inodes)
@@ -63,6 +34,7 @@ void fs_names_fini(struct fs_inodes *inodes)
 {
 	for (size_t i = 0; i < FS_SHARDS; i++)
 		free(inodes->names[i].buckets);
+	free(inodes->names_suspects.refs);
 	gw_slab_fini(&inodes->name_slab);
 }
 
@@ -70,30 +42,24 @@ void fs_names_fini(struct fs_inodes *inodes)
  * The hash. The shard's lock is held; for changes names_lock too.
  */
 
-static bool is_wanted(const struct wanted *w, const struct fs_name *record)
-{
-	return record->parent == w->parent && record->len == w->len &&
-	       !memcmp(record->bytes, w->name, w->len);
-}
-
 /* Where the chain refers to it, or ends. */
-static uint32_t *find_place(const struct wanted *w)
+uint32_t *fs_name_place(const struct fs_wanted_name *w)
 {
 	uint32_t *at = &w->shard->buckets[w->hash & w->shard->mask];
 	struct fs_name *record;
 
-	while ((record = fs_name_at(w->inodes, *at)) && !is_wanted(w, record))
+	while ((record = fs_name_at(w->inodes, *at)) && !fs_name_is_wanted(w, record))
 		at = &record->hash_next;
 	return at;
 }
 
-static struct fs_name *find(const struct wanted *w)
+static struct fs_name *find(const struct fs_wanted_name *w)
 {
-	return fs_name_at(w->inodes, *find_place(w));
+	return fs_name_at(w->inodes, *fs_name_place(w));
 }
 
 /* So many times the buckets; where there is no memory for it, chains just get longer. */
-static bool grow_by(struct fs_inodes *inodes, struct fs_names_shard *shard, uint32_t times)
+bool fs_names_grow(struct fs_inodes *inodes, struct fs_names_shard *shard, uint32_t times)
 {
 	uint32_t mask = (shard->mask + 1) * times - 1;
 	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
@@ -105,7 +71,7 @@ static bool grow_by(struct fs_inodes *inodes, struct fs_names_shard *shard, uint
 
 		for (; ref; ref = next) {
 			struct fs_name *record = fs_name_at(inodes, ref);
-			uint64_t hash = hash_of(record->parent, record->bytes, record->len);
+			uint64_t hash = fs_name_hash(record->parent, record->bytes, record->len);
 
 			next = record->hash_next;
 			record->hash_next = buckets[hash & mask];
@@ -118,21 +84,21 @@ static bool grow_by(struct fs_inodes *inodes, struct fs_names_shard *shard, uint
 	return true;
 }
 
-static void hash_insert(const struct wanted *w, uint32_t ref)
+void fs_name_insert(const struct fs_wanted_name *w, uint32_t ref)
 {
 	uint32_t *head;
 
 	if (w->shard->count++ / FS_CHAIN_LOAD > w->shard->mask)
-		grow_by(w->inodes, w->shard, 2);
+		fs_names_grow(w->inodes, w->shard, 2);
 	head = &w->shard->buckets[w->hash & w->shard->mask];
 	fs_name_at(w->inodes, ref)->hash_next = *head;
 	*head = ref;
 }
 
 /* What is there. Returns its reference. */
-static uint32_t hash_remove(const struct wanted *w)
+static uint32_t hash_remove(const struct fs_wanted_name *w)
 {
-	uint32_t *at = find_place(w);
+	uint32_t *at = fs_name_place(w);
 	uint32_t ref = *at;
 
 	*at = fs_name_at(w->inodes, ref)->hash_next;
@@ -149,7 +115,7 @@ static struct fs_inode *inode_of(struct fs_inodes *inodes, const struct fs_name 
 	return fs_slot_at(&inodes->slots, record->inode);
 }
 
-static void attach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t ref)
+void fs_name_attach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t ref)
 {
 	struct fs_name *record = fs_name_at(inodes, ref);
 
@@ -160,7 +126,7 @@ static void attach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t re
 }
 
 /* Walks the other names of a file with several links, of which the latest come first. */
-static void detach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t ref)
+void fs_name_detach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t ref)
 {
 	uint32_t at = atomic_load_explicit(&inode->names, memory_order_relaxed);
 	uint32_t next = fs_name_at(inodes, ref)->next;
@@ -180,7 +146,7 @@ static void detach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t re
 
 static void unhash(struct fs_inodes *inodes, const struct fs_name *record)
 {
-	struct wanted w = want(inodes, record->parent, record->bytes, record->len);
+	struct fs_wanted_name w = fs_want_name(inodes, record->parent, record->bytes, record->len);
 	GW_LOCK_SCOPE(&w.shard->lock);
 
 	hash_remove(&w);
@@ -210,7 +176,7 @@ static void free_records(struct fs_inodes *inodes, uint32_t list)
 		fs_inode_put(parent);
 }
 
-static uint32_t new_record(const struct wanted *w)
+uint32_t fs_name_new(const struct fs_wanted_name *w)
 {
 	uint32_t ref =
 		gw_slab_alloc(&w->inodes->name_slab, offsetof(struct fs_name, bytes) + w->len);
@@ -226,29 +192,29 @@ static uint32_t new_record(const struct wanted *w)
 
 /* names_lock is held. The record for @w now names @inode; *@fresh is used, and 0 then, where there
  * was none. */
-static void point(const struct wanted *w, struct fs_inode *inode, uint32_t *fresh)
+static void point(const struct fs_wanted_name *w, struct fs_inode *inode, uint32_t *fresh)
 {
 	GW_LOCK_SCOPE(&w->shard->lock);
-	uint32_t ref = *find_place(w);
+	uint32_t ref = *fs_name_place(w);
 
 	if (ref) {
 		struct fs_inode *before = inode_of(w->inodes, fs_name_at(w->inodes, ref));
 
 		if (before == inode)
 			return;
-		detach(w->inodes, before, ref);
+		fs_name_detach(w->inodes, before, ref);
 	} else {
 		ref = *fresh;
 		*fresh = 0;
 		fs_slot_pin(fs_slot_at(&w->inodes->slots, w->parent));
-		hash_insert(w, ref);
+		fs_name_insert(w, ref);
 	}
-	attach(w->inodes, inode, ref);
+	fs_name_attach(w->inodes, inode, ref);
 }
 
 /* names_lock is held. All names but @kept leave the hash; returned as a list. */
 static uint32_t take_others(struct fs_inodes *inodes, struct fs_inode *inode,
-			    const struct wanted *kept)
+			    const struct fs_wanted_name *kept)
 {
 	uint32_t ref = atomic_load_explicit(&inode->names, memory_order_relaxed);
 	uint32_t others = 0, left = 0;
@@ -257,7 +223,7 @@ static uint32_t take_others(struct fs_inodes *inodes, struct fs_inode *inode,
 		struct fs_name *record = fs_name_at(inodes, ref);
 		uint32_t next = record->next;
 
-		if (kept && is_wanted(kept, record)) {
+		if (kept && fs_name_is_wanted(kept, record)) {
 			left = ref;
 			record->next = 0;
 		} else {
@@ -273,7 +239,7 @@ static uint32_t take_others(struct fs_inodes *inodes, struct fs_inode *inode,
 	return others;
 }
 
-static bool is_known(const struct wanted *w, uint32_t inode)
+static bool is_known(const struct fs_wanted_name *w, uint32_t inode)
 {
 	GW_LOCK_SCOPE(&w->shard->lock);
 	const struct fs_name *record = find(w);
@@ -284,13 +250,13 @@ static bool is_known(const struct wanted *w, uint32_t inode)
 int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		  const char *name, size_t len, bool only)
 {
-	struct wanted w = want(inodes, fs_slot_index(&parent->slot), name, len);
+	struct fs_wanted_name w = fs_want_name(inodes, fs_slot_index(&parent->slot), name, len);
 	uint32_t fresh, others = 0;
 
 	/* What a look-up of what is known costs. */
 	if (is_known(&w, fs_slot_index(&inode->slot)) || inode == parent)
 		return 0;
-	fresh = new_record(&w);
+	fresh = fs_name_new(&w);
 	if (!fresh)
 		return -ENOMEM;
 	{
@@ -305,98 +271,6 @@ int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_in
 	return 0;
 }
 
-/*
- * Filling a table alone: no locks, and each name waits until what it has to be compared with is in
- * the processor's cache. That takes two steps, first its bucket, then who is there.
- */
-#define FEED_STEP (FS_NAMES_FED / 2)
-
-static struct wanted want_again(struct fs_inodes *inodes, const struct fs_fed_name *fed)
-{
-	const struct fs_name *record = fs_name_at(inodes, fed->ref);
-
-	return (struct wanted){.inodes = inodes,
-			       .parent = record->parent,
-			       .name = record->bytes,
-			       .len = record->len,
-			       .hash = fed->hash,
-			       .shard = &inodes->names[fed->hash >> 58]};
-}
-
-static uint32_t *bucket_of(struct fs_inodes *inodes, const struct fs_fed_name *fed)
-{
-	struct fs_names_shard *shard = &inodes->names[fed->hash >> 58];
-
-	return &shard->buckets[fed->hash & shard->mask];
-}
-
-/* It moved, or another one has its name now: as it would be later. */
-static int take_over(struct fs_inodes *inodes, const struct fs_fed_name *fed, struct wanted *w)
-{
-	struct fs_inode *parent = fs_slot_at(&inodes->slots, w->parent);
-	int err = fs_name_found(inodes, fed->inode, parent, w->name, w->len, fed->only);
-
-	gw_slab_free(&inodes->name_slab, fed->ref);
-	return err;
-}
-
-static int settle(struct fs_inodes *inodes, const struct fs_fed_name *fed)
-{
-	struct wanted w = want_again(inodes, fed);
-	bool named = atomic_load_explicit(&fed->inode->names, memory_order_relaxed);
-
-	if ((fed->only && named) || *find_place(&w))
-		return take_over(inodes, fed, &w);
-	fs_slot_pin(fs_slot_at(&inodes->slots, w.parent));
-	hash_insert(&w, fed->ref);
-	attach(inodes, fed->inode, fed->ref);
-	return 0;
-}
-
-int fs_name_feed(struct fs_inodes *inodes, struct fs_names_feed *feed, struct fs_inode *inode,
-		 struct fs_inode *parent, const char *name, size_t len, bool only)
-{
-	struct wanted w = want(inodes, fs_slot_index(&parent->slot), name, len);
-	struct fs_fed_name fed = {
-		.ref = new_record(&w), .hash = w.hash, .inode = inode, .only = only};
-	unsigned at = feed->end++ % FS_NAMES_FED;
-	int err = 0;
-
-	if (!fed.ref)
-		return -ENOMEM;
-	if (feed->end > FS_NAMES_FED) {
-		feed->begin++;
-		err = settle(inodes, &feed->names[at]);
-	}
-	feed->names[at] = fed;
-	__builtin_prefetch(bucket_of(inodes, &fed));
-	if (feed->end > FEED_STEP)
-		__builtin_prefetch(fs_name_at(
-			inodes, *bucket_of(inodes, &feed->names[(at + FEED_STEP) % FS_NAMES_FED])));
-	return err;
-}
-
-int fs_names_feed_end(struct fs_inodes *inodes, struct fs_names_feed *feed)
-{
-	int err = 0;
-
-	for (; feed->begin < feed->end && !err; feed->begin++)
-		err = settle(inodes, &feed->names[feed->begin % FS_NAMES_FED]);
-	feed->begin = feed->end = 0;
-	return err;
-}
-
-void fs_names_reserve(struct fs_inodes *inodes, size_t count)
-{
-	for (size_t i = 0; i < FS_SHARDS; i++) {
-		struct fs_names_shard *shard = &inodes->names[i];
-
-		while (shard->mask < count / FS_SHARDS / FS_CHAIN_LOAD &&
-		       grow_by(inodes, shard, 16))
-			;
-	}
-}
-
 /* Part of an inode's death, which goes on with the parents that die of it. */
 uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode)
 {
@@ -405,7 +279,7 @@ uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode)
 	return take_others(inodes, inode, NULL);
 }
 
-static struct fs_inode *pin_named(struct fs_inodes *inodes, const struct wanted *w)
+static struct fs_inode *pin_named(struct fs_inodes *inodes, const struct fs_wanted_name *w)
 {
 	GW_LOCK_SCOPE(&w->shard->lock);
 	const struct fs_name *record = find(w);
@@ -417,13 +291,14 @@ static struct fs_inode *pin_named(struct fs_inodes *inodes, const struct wanted 
 struct fs_inode *fs_name_pin(struct fs_inodes *inodes, const struct fs_inode *parent,
 			     const char *name)
 {
-	struct wanted w = want_in(inodes, parent, name);
+	struct fs_wanted_name w = want_in(inodes, parent, name);
 
 	return pin_named(inodes, &w);
 }
 
 /* The name leads nowhere now. True if @inode had it and has no other. */
-static bool remove_name(struct fs_inodes *inodes, const struct wanted *w, struct fs_inode *inode)
+static bool remove_name(struct fs_inodes *inodes, const struct fs_wanted_name *w,
+			struct fs_inode *inode)
 {
 	const struct fs_name *record;
 	uint32_t removed;
@@ -436,7 +311,7 @@ static bool remove_name(struct fs_inodes *inodes, const struct wanted *w, struct
 		if (!record || record->inode != fs_slot_index(&inode->slot))
 			return false;
 		removed = hash_remove(w);
-		detach(inodes, inode, removed);
+		fs_name_detach(inodes, inode, removed);
 		fs_name_at(inodes, removed)->next = 0;
 		last = !atomic_load_explicit(&inode->names, memory_order_relaxed);
 	}
@@ -447,7 +322,7 @@ static bool remove_name(struct fs_inodes *inodes, const struct wanted *w, struct
 void fs_name_removing(struct fs_inodes *inodes, struct fs_inode *parent, const char *name,
 		      struct fs_victim *victim)
 {
-	struct wanted w = want_in(inodes, parent, name);
+	struct fs_wanted_name w = want_in(inodes, parent, name);
 
 	*victim = (struct fs_victim){.inodes = inodes, .parent = parent, .fd = FS_PATHFD_INIT};
 	if (w.len > FS_NAME_MAX)
@@ -462,7 +337,7 @@ void fs_name_removing(struct fs_inodes *inodes, struct fs_inode *parent, const c
 void fs_name_removed(struct fs_victim *victim, bool gone)
 {
 	if (victim->inode && gone) {
-		struct wanted w = want_in(victim->inodes, victim->parent, victim->name);
+		struct fs_wanted_name w = want_in(victim->inodes, victim->parent, victim->name);
 
 		if (remove_name(victim->inodes, &w, victim->inode) && victim->fd.fd >= 0)
 			fs_fdcache_pin(victim->inode);
@@ -485,8 +360,8 @@ void fs_name_added(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_i
 void fs_name_moved(struct fs_inodes *inodes, struct fs_inode *from, const char *from_name,
 		   struct fs_inode *to, const char *to_name, bool exchange)
 {
-	struct wanted source = want_in(inodes, from, from_name);
-	struct wanted target = want_in(inodes, to, to_name);
+	struct fs_wanted_name source = want_in(inodes, from, from_name);
+	struct fs_wanted_name target = want_in(inodes, to, to_name);
 	FS_AUTO_INODE struct fs_inode *moved = pin_named(inodes, &source);
 	FS_AUTO_INODE struct fs_inode *other = exchange ? pin_named(inodes, &target) : NULL;
 
@@ -503,110 +378,16 @@ void fs_name_moved(struct fs_inodes *inodes, struct fs_inode *from, const char *
 void fs_name_wrong(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		   const char *name)
 {
-	struct wanted w = want_in(inodes, parent, name);
+	struct fs_wanted_name w = want_in(inodes, parent, name);
 
 	remove_name(inodes, &w, inode);
 }
 
 void fs_name_gone(struct fs_inodes *inodes, struct fs_inode *parent, const char *name, size_t len)
 {
-	struct wanted w = want(inodes, fs_slot_index(&parent->slot), name, len);
+	struct fs_wanted_name w = fs_want_name(inodes, fs_slot_index(&parent->slot), name, len);
 	FS_AUTO_INODE struct fs_inode *inode = pin_named(inodes, &w);
 
 	if (inode)
 		remove_name(inodes, &w, inode);
-}
-
-static const struct fs_name *first_of(const struct fs_inodes *inodes, struct fs_inode *inode)
-{
-	return fs_name_at(inodes, atomic_load_explicit(&inode->names, memory_order_relaxed));
-}
-
-static struct fs_name_copy *copy_all(struct fs_inodes *inodes, const struct fs_name *record,
-				     unsigned *count)
-{
-	struct fs_name_copy *copies;
-	unsigned n = 0;
-
-	for (const struct fs_name *r = record; r; r = fs_name_at(inodes, r->next))
-		n++;
-	copies = calloc(n ? n : 1, sizeof(*copies));
-	for (*count = 0; copies && record; record = fs_name_at(inodes, record->next)) {
-		struct fs_name_copy *copy = &copies[(*count)++];
-
-		copy->parent = fs_slot_at(&inodes->slots, record->parent);
-		fs_slot_pin(&copy->parent->slot);
-		copy->len = record->len;
-		memcpy(copy->name, record->bytes, record->len);
-	}
-	return copies;
-}
-
-int fs_names_copy(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy **copies,
-		  unsigned *count)
-{
-	GW_LOCK_SCOPE(&inodes->names_lock);
-
-	*copies = copy_all(inodes, first_of(inodes, inode), count);
-	return *copies ? 0 : -ENOMEM;
-}
-
-/* The latest stand first, and a file may have any number of them. */
-#define NAMES_AT_ONCE 32
-
-static unsigned oldest(const struct fs_inodes *inodes, const struct fs_name *record, unsigned skip,
-		       const struct fs_name *names[NAMES_AT_ONCE])
-{
-	unsigned n = 0, count = 0;
-
-	for (const struct fs_name *r = record; r; r = fs_name_at(inodes, r->next))
-		count++;
-	if (count <= skip)
-		return 0;
-	for (unsigned i = 0; i < count - skip; i++) {
-		if (count - skip - i <= NAMES_AT_ONCE)
-			names[n++] = record;
-		record = fs_name_at(inodes, record->next);
-	}
-	return n;
-}
-
-int fs_names_walk(struct fs_inodes *inodes, struct fs_inode *inode, fs_name_fn *fn, void *opaque)
-{
-	GW_LOCK_SCOPE(&inodes->names_lock);
-	const struct fs_name *record = first_of(inodes, inode);
-	const struct fs_name *names[NAMES_AT_ONCE];
-	unsigned n, done = 0;
-	int err = 0;
-
-	if (record && !record->next) /* nearly all */
-		return fn(opaque, record);
-	while (!err && (n = oldest(inodes, record, done, names))) {
-		done += n;
-		while (n && !err)
-			err = fn(opaque, names[--n]);
-	}
-	return err;
-}
-
-void fs_names_copy_free(struct fs_name_copy *copies, unsigned count)
-{
-	for (unsigned i = 0; i < count; i++)
-		fs_inode_put(copies[i].parent);
-	free(copies);
-}
-
-bool fs_name_first(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy *copy)
-{
-	GW_LOCK_SCOPE(&inodes->names_lock);
-	const struct fs_name *record = first_of(inodes, inode);
-
-	if (!record)
-		return false;
-	copy->parent = fs_slot_at(&inodes->slots, record->parent);
-	fs_slot_pin(&copy->parent->slot);
-	copy->len = record->len;
-	memcpy(copy->name, record->bytes, record->len);
-	copy->name[record->len] = 0;
-	return true;
 }

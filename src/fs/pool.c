@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/pool.c - threads for what would block a queue, and the store of request objects. */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -37,6 +38,7 @@ struct fs_pool {
 	uint64_t due;  /* of a tick, 0: none */
 	bool is_timed; /* one of the threads that wait does so until then */
 
+	unsigned processors;
 	atomic_uint numbered; /* threads that have a number */
 	unsigned threads;
 	pthread_t thread[];
@@ -187,6 +189,19 @@ static void make_cond(pthread_cond_t *cond)
 	pthread_condattr_destroy(&attr);
 }
 
+static unsigned processors(void)
+{
+	cpu_set_t set;
+
+	/* More of them than a set has room for, or not allowed: then two are there, as a guess. */
+	return sched_getaffinity(0, sizeof(set), &set) < 0 ? 2 : (unsigned)CPU_COUNT(&set);
+}
+
+unsigned fs_pool_processors(const struct fs_pool *pool)
+{
+	return pool ? pool->processors : 1;
+}
+
 int fs_pool_new(struct fs_pool **out, struct fs *fs, unsigned threads)
 {
 	unsigned count = threads ? threads : FS_POOL_THREADS_DEFAULT;
@@ -200,6 +215,7 @@ int fs_pool_new(struct fs_pool **out, struct fs *fs, unsigned threads)
 	if (!pool)
 		return gw_fail(ENOMEM, "thread pool: no memory");
 	pool->fs = fs;
+	pool->processors = processors();
 	pool->last = &pool->first;
 	pthread_mutex_init(&pool->lock, NULL);
 	make_cond(&pool->wake);

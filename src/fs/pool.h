@@ -32,6 +32,8 @@ uint64_t fs_pool_now(void);
 void fs_pool_at(struct fs_pool *pool, uint64_t due);
 void fs_waits_tick(struct fs *fs); /* waits.c */
 
+/* Threads that can really run side by side; 1 where there is no pool. */
+unsigned fs_pool_processors(const struct fs_pool *pool);
 /* Call @fn on this thread and, as far as they have nothing else to do, on @helpers of the pool's,
  * side by side; returns when all calls have. @pool may be NULL. */
 void fs_pool_share(struct fs_pool *pool, unsigned helpers, void (*fn)(void *opaque), void *opaque);

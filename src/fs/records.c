@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/records.c - the layouts: one description of saving, loading and showing. Never changed once
  * released. */
+#include <assert.h>
+
+#include "base/checked.h"
 #include "fs/evidence.h"
 #include "fs/records.h"
+#include "state/decode.h"
 
 #define LAYOUT(name_, offset_) LAYOUT_SINCE(name_, offset_, 0)
 /* Of states with this number or a higher one. */
@@ -176,3 +180,21 @@ const struct gw_layout *const fs_layouts[] = {
 	&gw_fs_dir_v1,	   &gw_fs_lost_v1,     &gw_fs_foreign_id_v1, &gw_fs_lock_v1,
 	&gw_fs_flock_v1,   &gw_fs_handover_v1, &gw_fs_unsent_v1,     NULL,
 };
+
+/* Of these two kinds there are millions. */
+#define PLAIN_DECODE(name_, in, record, previous)                                              \
+	({                                                                                     \
+		enum { COUNT = GW_ARRAY_LEN(name_##_fields) - 1 };                             \
+		static_assert(COUNT <= GW_PLAIN_FIELDS_MAX && COUNT <= FS_FIELDS_MAX, #name_); \
+		gw_plain_decode(in, name_##_fields, COUNT, record, previous);                  \
+	})
+
+bool fs_inode_decode(struct gw_cursor *in, struct gw_fs_inode_v1 *record, uint64_t *previous)
+{
+	return PLAIN_DECODE(gw_fs_inode_v1, in, record, previous);
+}
+
+bool fs_name_decode(struct gw_cursor *in, struct gw_fs_name_v1 *record, uint64_t *previous)
+{
+	return PLAIN_DECODE(gw_fs_name_v1, in, record, previous);
+}

@@ -147,6 +147,12 @@ extern const struct gw_layout gw_fs_session_v1, gw_fs_mount_v1, gw_fs_inode_v1, 
 /* All of them, NULL-terminated: for tools that show a stream. */
 extern const struct gw_layout *const fs_layouts[];
 
+/* An object of a record's payload, if it is one that was put and plainly good (state/decode.h). */
+struct gw_cursor;
+bool fs_inode_decode(struct gw_cursor *in, struct gw_fs_inode_v1 *record, uint64_t *previous);
+bool fs_name_decode(struct gw_cursor *in, struct gw_fs_name_v1 *record, uint64_t *previous);
+#define FS_FIELDS_MAX 10 /* numbers of @previous that either needs */
+
 /* struct gw_device_ops. */
 int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
 int fs_save_foreign(void *dev, void **bytes, size_t *len);

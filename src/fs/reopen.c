@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/cleanup.h"
 #include "fs/dir.h"
@@ -16,14 +17,18 @@
  */
 #define FLAGS_ALLOWED (O_ACCMODE | O_APPEND | O_DIRECT | O_SYNC | O_DSYNC | O_NOATIME | O_DIRECTORY)
 
-static int open_file(struct fs_inode *inode, uint32_t flags, bool readonly)
+static int open_file(const struct fs_loading *loading, struct fs_inode *inode, uint32_t flags)
 {
 	int wanted = (int)flags & FLAGS_ALLOWED;
-	int fd;
+	int fd = -EOPNOTSUPP;
 
 	/* The host's policy is not the source's to give. */
-	if (readonly && (wanted & O_ACCMODE) != O_RDONLY)
+	if (loading->fs->host->readonly && (wanted & O_ACCMODE) != O_RDONLY)
 		return -EROFS;
+	if (loading->no_devices)
+		fd = fs_inode_open_named(inode, wanted);
+	if (fd >= 0)
+		return fd;
 	fd = fs_inode_open(inode, wanted);
 	if (fd == -EPERM && wanted & O_NOATIME)
 		fd = fs_inode_open(inode, wanted & ~O_NOATIME);
@@ -65,7 +70,7 @@ static void reopen_one(struct fs_loading *loading, size_t i)
 		return;
 	handle->fd = fs_inode_has(handle->inode, FS_INODE_LOST)
 			     ? -ESTALE
-			     : open_file(handle->inode, handle->flags, loading->fs->host->readonly);
+			     : open_file(loading, handle->inode, handle->flags);
 }
 
 static int tell_failed(struct fs_loading *loading, struct fs_inode *inode, int err)
@@ -79,7 +84,7 @@ static int tell_failed(struct fs_loading *loading, struct fs_inode *inode, int e
 	if (!fs_is_gone(err))
 		return fs_miss(loading, inode, err, "cannot be opened again");
 	if (inode != loading->inodes->root)
-		atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+		fs_mark_lost(loading, inode);
 	return fs_miss(loading, inode, err, "is not to be found");
 }
 
@@ -107,13 +112,14 @@ static int settle_one(struct fs_loading *loading, struct fs_open *open)
 	return 0;
 }
 
-static int list_handles(struct fs_loading *loading, size_t *count)
+int fs_reopen_list(struct fs_loading *loading)
 {
 	size_t room = fs_handles_count(loading->handles);
 	struct fs_open *open;
+	struct statvfs sfs;
 	uint32_t at = 0;
 
-	*count = 0;
+	loading->no_devices = !fstatvfs(loading->fs->root_fd, &sfs) && sfs.f_flag & ST_NODEV;
 	loading->reopened = calloc(room + 1, sizeof(*loading->reopened));
 	if (!loading->reopened)
 		return gw_fail(ENOMEM, "load: no memory for open files");
@@ -122,22 +128,23 @@ static int list_handles(struct fs_loading *loading, size_t *count)
 			continue;
 		if (!open->handle.inode)
 			fs_slot_free(&open->slot); /* taken back */
-		else if (*count < room)
-			loading->reopened[(*count)++] = fs_slot_index(&open->slot);
+		else if (loading->reopened_count < room)
+			loading->reopened[loading->reopened_count++] = fs_slot_index(&open->slot);
 	}
 	return 0;
 }
 
-/* Where it fails, those that were opened are closed with what was staged. */
-int fs_reopen_handles(struct fs_loading *loading)
+struct fs_work fs_reopen_work(struct fs_loading *loading)
 {
-	size_t count;
-	int err = list_handles(loading, &count);
+	return (struct fs_work){.fn = reopen_one, .count = loading->reopened_count};
+}
 
-	if (err)
-		return err;
-	fs_each(loading, count, 0, reopen_one);
-	for (size_t i = 0; i < count && !err; i++)
+/* Where it fails, those that were opened are closed with what was staged. */
+int fs_reopen_settle(struct fs_loading *loading)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < loading->reopened_count && !err; i++)
 		err = settle_one(loading, handle_at(loading, i));
 	return err;
 }

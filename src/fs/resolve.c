@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "fs/collect.h"
+#include "fs/handles.h"
 #include "fs/open.h"
 #include "fs/table.h"
 #include "godwit/device.h"
@@ -138,7 +139,8 @@ static int nearest(struct fs_inodes *inodes, struct fs_inode *dir, struct path *
 	return 0;
 }
 
-int fs_open_named(struct fs_inodes *inodes, struct fs_inode *parent, const char *name, size_t len)
+static int open_below(struct fs_inodes *inodes, struct fs_inode *parent, const char *name,
+		      size_t len, int flags)
 {
 	struct path path;
 	FS_AUTO_PATHFD struct fs_fd dir = FS_PATHFD_INIT;
@@ -152,10 +154,15 @@ int fs_open_named(struct fs_inodes *inodes, struct fs_inode *parent, const char 
 	if (fd < 0)
 		return fd;
 	do {
-		fd = fs_open_beneath(dir.fd, path.bytes + path.start, O_PATH, 0);
+		fd = fs_open_beneath(dir.fd, path.bytes + path.start, flags, 0);
 	} while (fs_inodes_relieve(inodes, fd));
 	fs_fd_put(&dir);
 	return fd;
+}
+
+int fs_open_named(struct fs_inodes *inodes, struct fs_inode *parent, const char *name, size_t len)
+{
+	return open_below(inodes, parent, name, len, O_PATH);
 }
 
 /* A handle that came out of a stream counts only where the file system promises that handles mean
@@ -219,7 +226,7 @@ typedef int named_fn(struct fs_inodes *inodes, struct fs_inode *inode,
 		     const struct fs_name_copy *name);
 
 /* By its names, all of them: any may have become wrong behind our back. */
-static int by_names(struct fs_inodes *inodes, struct fs_inode *inode, named_fn *fn)
+static int by_all_names(struct fs_inodes *inodes, struct fs_inode *inode, named_fn *fn)
 {
 	struct fs_name_copy *names;
 	unsigned count;
@@ -237,6 +244,19 @@ static int by_names(struct fs_inodes *inodes, struct fs_inode *inode, named_fn *
 	return result;
 }
 
+/* The latest is the right one, nearly always. */
+static int by_names(struct fs_inodes *inodes, struct fs_inode *inode, named_fn *fn)
+{
+	struct fs_name_copy name;
+	int result;
+
+	if (!fs_name_first(inodes, inode, &name))
+		return -ENOENT;
+	result = fn(inodes, inode, &name);
+	fs_inode_put(name.parent);
+	return result < 0 ? by_all_names(inodes, inode, fn) : result;
+}
+
 static int open_at(struct fs_inodes *inodes, struct fs_inode *inode,
 		   const struct fs_name_copy *name)
 {
@@ -244,6 +264,28 @@ static int open_at(struct fs_inodes *inodes, struct fs_inode *inode,
 		fs_open_named(inodes, fs_inode_pin(name->parent), name->name, name->len);
 	int err = fd < 0 ? fd : fs_inode_prove(inodes, inode, fd);
 
+	return err ? err : gw_take_fd(&fd);
+}
+
+/*
+ * One walk instead of two, and none through /proc. What is opened may be another file, until it is
+ * proven: so this is for mounts where nothing is a device, and it does not wait for anybody.
+ */
+int fs_inode_open_named(struct fs_inode *inode, int flags)
+{
+	struct fs_inodes *inodes = fs_table_of(inode);
+	struct fs_name_copy name;
+	GW_AUTO_FD int fd = -1;
+	int err;
+
+	if (inode->mount || fs_inode_is_copied(inode) || !fs_name_first(inodes, inode, &name))
+		return -EOPNOTSUPP;
+	fd = open_below(inodes, name.parent, name.name, name.len, flags | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return fd;
+	err = fs_inode_prove(inodes, inode, fd);
+	if (!err && fcntl(fd, F_SETFL, flags) < 0)
+		err = -errno;
 	return err ? err : gw_take_fd(&fd);
 }
 
@@ -375,6 +417,9 @@ int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode)
 	fd = open_by_handle(inodes, inode);
 	if (fd < 0)
 		fd = by_names(inodes, inode, open_at);
+	/* The host may have removed what the guest has open. */
+	if (fs_is_gone(fd))
+		fd = fs_handles_path(inodes->fs->handles, inode);
 	return fs_is_gone(fd) ? -ESTALE : fd;
 }
 

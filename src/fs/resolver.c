@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/thread.h"
+#include "fs/handles.h"
 #include "fs/open.h"
 #include "fs/resolver.h"
 #include "fs/table.h"
@@ -29,6 +30,7 @@ struct fs_resolver {
 	bool started;
 	pthread_t thread;
 	struct fs_inodes *inodes;
+	struct fs_handles *handles;
 };
 
 /*
@@ -96,10 +98,11 @@ static void *resolver_main(void *opaque)
 {
 	struct fs_resolver *resolver = opaque;
 	struct fs_inodes *inodes = resolver->inodes;
-	uint32_t at = FS_ROOT_ID + 1;
+	uint32_t at = FS_ROOT_ID + 1, open = 0;
 
 	while (pause_for_requests(resolver)) {
-		if (resolve_some(inodes, &at))
+		/* What is open comes first. */
+		if (fs_handles_hold(resolver->handles, &open, BATCH) || resolve_some(inodes, &at))
 			continue;
 		gw_info("cached inodes were looked for: %llu found, %llu missing",
 			(unsigned long long)atomic_load(&inodes->lazy.resolved),
@@ -138,10 +141,11 @@ void fs_resolver_free(struct fs_resolver *resolver)
 void fs_resolver_start(struct fs_resolver *resolver, struct fs *fs)
 {
 	fs_resolver_stop(resolver);
-	if (!atomic_load(&fs->inodes->lazy.unresolved))
+	if (!atomic_load(&fs->inodes->lazy.unresolved) && !atomic_load(&fs->handles->unheld))
 		return;
 	resolver->end = false;
 	resolver->inodes = fs->inodes;
+	resolver->handles = fs->handles;
 	if (gw_thread_start(&resolver->thread, GW_THREAD_TRANSFER, "fs-resolver", resolver_main,
 			    resolver))
 		gw_warn("%s: cached inodes are looked for when they are used", gw_last_error());

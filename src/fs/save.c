@@ -296,11 +296,13 @@ static int save_all(struct saving *saving)
 static int save_held(struct saving *saving)
 {
 	struct fs_inodes *inodes = saving->fs->inodes;
+	uint32_t open = 0;
 	bool collected = fs_tracking_is_on(&inodes->tracking);
 	int err = fs_tracking_start(&inodes->tracking);
 
 	if (err)
 		return gw_fail(-err, "save: no memory to collect in");
+	fs_handles_hold(saving->fs->handles, &open, UINT32_MAX);
 	err = fs_maker_init(&saving->maker);
 	if (!err)
 		err = save_all(saving);

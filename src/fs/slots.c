@@ -12,20 +12,25 @@
 #include "fs/slots.h"
 
 #define REFERENCES_MASK UINT32_MAX
-/* What a slot is aligned to; the rest of the chunk's first line is its header. */
-#define CHUNK_HEADER 64
+/* What a slot is aligned to; the rest of the region's first line is its header. */
+#define REGION_HEADER 64
 /* Slots that memory is made ready for at once. */
 #define READY_SLOTS 512u
+/* Ids so many times as many as objects are still close together. */
+#define SPARSE 4u
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23 /* Linux 5.14; before that an error, which is no matter */
 #endif
 
-struct chunk {
+struct fs_slots_region {
 	struct fs_slots *slots;
+	struct fs_slots_region *before;
+	size_t used; /* bytes */
+	bool is_big; /* one page, if the kernel has one */
 };
 
-static_assert(sizeof(struct chunk) <= CHUNK_HEADER, "chunk header");
+static_assert(sizeof(struct fs_slots_region) <= REGION_HEADER, "region header");
 static_assert((uint64_t)FS_SLOTS_CHUNKS * FS_SLOTS_CHUNK == FS_SLOTS_MAX, "whole chunks");
 
 static uint32_t generation_of(uint64_t id)
@@ -35,7 +40,7 @@ static uint32_t generation_of(uint64_t id)
 
 int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner)
 {
-	if (slot_size > (FS_SLOTS_CHUNK_BYTES - CHUNK_HEADER) / FS_SLOTS_CHUNK)
+	if (slot_size > (FS_SLOTS_REGION - REGION_HEADER) / FS_SLOTS_CHUNK)
 		return -EINVAL;
 	*slots = (struct fs_slots){.slot_size = slot_size,
 				   .owner = owner,
@@ -48,11 +53,11 @@ int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner)
 
 void fs_slots_fini(struct fs_slots *slots)
 {
-	for (size_t i = 0; slots->chunks && i < FS_SLOTS_CHUNKS; i++) {
-		void *chunk = atomic_load(&slots->chunks[i]);
+	while (slots->region) {
+		struct fs_slots_region *region = slots->region;
 
-		if (chunk)
-			munmap(chunk, FS_SLOTS_CHUNK_BYTES);
+		slots->region = region->before;
+		munmap(region, FS_SLOTS_REGION);
 	}
 	free(slots->chunks);
 	slots->chunks = NULL;
@@ -61,33 +66,66 @@ void fs_slots_fini(struct fs_slots *slots)
 }
 
 /* Fresh pages are zero and cost nothing until they are touched: sparse ids are harmless. */
-static void *map_chunk(struct fs_slots *slots)
+static struct fs_slots_region *map_region(struct fs_slots *slots)
 {
-	const size_t twice = 2 * (size_t)FS_SLOTS_CHUNK_BYTES;
+	const size_t twice = 2 * (size_t)FS_SLOTS_REGION;
 	char *base = mmap(NULL, twice, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct fs_slots_region *region;
 	size_t head;
 
 	if (base == MAP_FAILED)
 		return NULL;
-	head = (size_t)(-(uintptr_t)base & (FS_SLOTS_CHUNK_BYTES - 1));
+	head = (size_t)(-(uintptr_t)base & (FS_SLOTS_REGION - 1));
 	if (head)
 		munmap(base, head);
-	munmap(base + head + FS_SLOTS_CHUNK_BYTES, FS_SLOTS_CHUNK_BYTES - head);
-	((struct chunk *)(base + head))->slots = slots;
-	return base + head;
+	munmap(base + head + FS_SLOTS_REGION, FS_SLOTS_REGION - head);
+	region = (void *)(base + head);
+	if (slots->fills)
+		madvise(region, FS_SLOTS_REGION, MADV_HUGEPAGE);
+	*region = (struct fs_slots_region){
+		.slots = slots,
+		.before = slots->region,
+		.used = REGION_HEADER,
+		.is_big = slots->fills,
+	};
+	return region;
+}
+
+static bool has_room(const struct fs_slots *slots, size_t size)
+{
+	const struct fs_slots_region *region = slots->region;
+
+	return region && region->used + size <= FS_SLOTS_REGION &&
+	       (region->is_big || !slots->fills);
+}
+
+static void *new_chunk(struct fs_slots *slots)
+{
+	size_t size = FS_SLOTS_CHUNK * slots->slot_size;
+	char *chunk;
+
+	if (!has_room(slots, size)) {
+		struct fs_slots_region *region = map_region(slots);
+
+		if (!region)
+			return NULL;
+		slots->region = region;
+	}
+	chunk = (char *)slots->region + slots->region->used;
+	slots->region->used += size;
+	return chunk;
 }
 
 struct fs_slots *fs_slots_of(const struct fs_slot *slot)
 {
-	uintptr_t chunk = (uintptr_t)slot & ~(uintptr_t)(FS_SLOTS_CHUNK_BYTES - 1);
+	uintptr_t region = (uintptr_t)slot & ~(uintptr_t)(FS_SLOTS_REGION - 1);
 
-	return ((const struct chunk *)chunk)->slots;
+	return ((const struct fs_slots_region *)region)->slots;
 }
 
 static struct fs_slot *slot_in(const struct fs_slots *slots, void *chunk, uint32_t index)
 {
-	return (struct fs_slot *)((char *)chunk + CHUNK_HEADER +
-				  (index % FS_SLOTS_CHUNK) * slots->slot_size);
+	return (struct fs_slot *)((char *)chunk + (index % FS_SLOTS_CHUNK) * slots->slot_size);
 }
 
 void *fs_slot_at(const struct fs_slots *slots, uint32_t index)
@@ -106,7 +144,7 @@ static struct fs_slot *reach(struct fs_slots *slots, uint32_t index)
 	_Atomic(void *) *where = &slots->chunks[index / FS_SLOTS_CHUNK];
 
 	if (!atomic_load_explicit(where, memory_order_relaxed)) {
-		void *chunk = map_chunk(slots);
+		void *chunk = new_chunk(slots);
 
 		if (!chunk)
 			return NULL;
@@ -176,7 +214,7 @@ static void make_ready(const struct fs_slots *slots, struct fs_slot *slot, uint3
 	const struct fs_slot *before = fs_slot_at(slots, index - 1);
 	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
 	uintptr_t from = (uintptr_t)slot & ~(page - 1);
-	uintptr_t end = ((uintptr_t)slot | (FS_SLOTS_CHUNK_BYTES - 1)) + 1;
+	uintptr_t end = ((uintptr_t)slot | (FS_SLOTS_REGION - 1)) + 1;
 
 	if (before && before->id)
 		madvise((void *)from, GW_MIN(READY_SLOTS * slots->slot_size, end - from),
@@ -203,6 +241,51 @@ void *fs_slot_adopt(struct fs_slots *slots, uint64_t id)
 	slots->highest = GW_MAX(slots->highest, generation_of(id));
 	atomic_store_explicit(&slot->life, id & ~(uint64_t)REFERENCES_MASK, memory_order_relaxed);
 	return slot;
+}
+
+/*
+ * Many, side by side.
+ */
+
+int fs_slots_reserve(struct fs_slots *slots, uint32_t first, uint32_t end, size_t count)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+
+	if (!first || end <= first || end > FS_SLOTS_MAX || (end - first) / SPARSE > count)
+		return -EINVAL;
+	/* What is dense and more than one region holds gets memory by the big page. */
+	slots->fills = (end - first) * slots->slot_size > FS_SLOTS_REGION / 4;
+	for (uint32_t at = first; at < end; at = (at / FS_SLOTS_CHUNK + 1) * FS_SLOTS_CHUNK) {
+		if (!reach(slots, at))
+			return -ENOMEM;
+	}
+	slots->fills = false;
+	return 0;
+}
+
+void *fs_slot_adopt_reserved(struct fs_slots *slots, uint64_t id)
+{
+	struct fs_slot *slot = fs_slot_at(slots, (uint32_t)id);
+
+	if (!slot || slot->id || generation_of(id) > FS_SLOTS_GENERATION_MAX)
+		return NULL;
+	slot->id = id;
+	atomic_store_explicit(&slot->life, (id & ~(uint64_t)REFERENCES_MASK) | 1,
+			      memory_order_relaxed);
+	return slot;
+}
+
+void fs_slot_unadopt(struct fs_slots *slots, struct fs_slot *slot)
+{
+	memset(slot, 0, slots->slot_size);
+}
+
+void fs_slots_adopted(struct fs_slots *slots, size_t count, uint32_t highest)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+
+	atomic_fetch_add_explicit(&slots->alive, count, memory_order_relaxed);
+	slots->highest = GW_MAX(slots->highest, highest);
 }
 
 /* Under the lock: from the end, where ids of ours are not for long. */
@@ -343,6 +426,11 @@ bool fs_slot_try_pin(struct fs_slot *slot)
 void fs_slot_pin(struct fs_slot *slot)
 {
 	atomic_fetch_add_explicit(&slot->life, 1, memory_order_relaxed);
+}
+
+void fs_slot_pin_times(struct fs_slot *slot, uint32_t times)
+{
+	atomic_fetch_add_explicit(&slot->life, times, memory_order_relaxed);
 }
 
 bool fs_slot_unpin(struct fs_slot *slot)

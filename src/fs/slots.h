@@ -19,10 +19,10 @@
  *
  * The owner puts struct fs_slot first into its own struct.
  */
-#define FS_SLOTS_CHUNK	     4096u	    /* slots */
-#define FS_SLOTS_CHUNK_BYTES (512u * 1024u) /* and its alignment: a slot finds its table by it */
-#define FS_SLOTS_MAX	     (1u << 26)
-#define FS_SLOTS_CHUNKS	     (FS_SLOTS_MAX / FS_SLOTS_CHUNK)
+#define FS_SLOTS_CHUNK	4096u		/* slots */
+#define FS_SLOTS_REGION (2048u * 1024u) /* chunks lie in these: memory, and its alignment */
+#define FS_SLOTS_MAX	(1u << 26)
+#define FS_SLOTS_CHUNKS (FS_SLOTS_MAX / FS_SLOTS_CHUNK)
 /* A generation from a stream may not be so high that it could run out. */
 #define FS_SLOTS_GENERATION_MAX 0xf0000000u
 /* Of a slot that the guest knows by an id of another make: no id of ours has it. */
@@ -47,6 +47,8 @@ struct fs_slots {
 	uint32_t foreign_next; /* slots of such ids are taken from the end */
 	struct fs_foreign_ids foreign;
 	_Atomic(void *) *chunks;
+	struct fs_slots_region *region; /* the latest, which may have room for chunks */
+	bool fills;			/* what is mapped now is going to be full */
 };
 
 int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner);
@@ -63,6 +65,17 @@ void *fs_slot_adopt_foreign(struct fs_slots *slots, uint64_t id);
 /* By what id does the guest know it? Is it another make's, found through foreign_ids.h? */
 uint64_t fs_slot_id(const struct fs_slot *slot);
 bool fs_slot_is_foreign(const struct fs_slot *slot);
+/*
+ * For who adopts many side by side, in a table that nobody else sees: slots for [@first, @end), in
+ * memory that is made for so many. -ENOMEM; or -EINVAL: there is too much between @count ids.
+ */
+int fs_slots_reserve(struct fs_slots *slots, uint32_t first, uint32_t end, size_t count);
+/* As fs_slot_adopt() and fs_slot_publish(), with no lock, in a slot that was reserved; no two
+ * threads the same one. NULL: malformed, or taken. Uncounted until fs_slots_adopted(). */
+void *fs_slot_adopt_reserved(struct fs_slots *slots, uint64_t id);
+/* It was never there. */
+void fs_slot_unadopt(struct fs_slots *slots, struct fs_slot *slot);
+void fs_slots_adopted(struct fs_slots *slots, size_t count, uint32_t highest);
 /* Who was adopted under @id, published or not; for who fills the table. */
 void *fs_slot_adopted(struct fs_slots *slots, uint64_t id);
 /* The first reference, the caller's. */
@@ -77,6 +90,7 @@ void *fs_slot_at(const struct fs_slots *slots, uint32_t index);
 /* One more reference on a slot that may be dying: false then. */
 bool fs_slot_try_pin(struct fs_slot *slot);
 void fs_slot_pin(struct fs_slot *slot); /* of one that the caller has pinned */
+void fs_slot_pin_times(struct fs_slot *slot, uint32_t times);
 /* True for the last one: the caller tears the slot down and calls fs_slot_free(). */
 bool fs_slot_unpin(struct fs_slot *slot);
 

@@ -10,8 +10,8 @@
 #include "fs/attic.h"
 #include "fs/dir.h"
 #include "fs/dispatch.h"
-#include "fs/load.h"
 #include "fs/locks.h"
+#include "fs/stage.h"
 #include "godwit/error.h"
 
 /* No honest guest comes near these. */
@@ -51,12 +51,14 @@ struct fs_inode *fs_staged_inode(struct fs_loading *loading, uint64_t id)
 	return inode && (id == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_STAGED)) ? inode : NULL;
 }
 
-static int check_inode(const struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
-{
-	static const uint8_t types[] = {DT_REG, DT_DIR, DT_LNK, DT_FIFO, DT_SOCK, DT_CHR, DT_BLK};
+#define TYPE(type) (1u << (type))
+#define TYPES                                                                         \
+	(TYPE(DT_REG) | TYPE(DT_DIR) | TYPE(DT_LNK) | TYPE(DT_FIFO) | TYPE(DT_SOCK) | \
+	 TYPE(DT_CHR) | TYPE(DT_BLK))
 
-	if (!record->type || record->type > UINT8_MAX ||
-	    !memchr(types, record->type, sizeof(types)))
+int fs_stage_check_inode(const struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
+{
+	if (record->type > DT_SOCK || !(TYPES & TYPE(record->type)))
 		return gw_fail(EINVAL, "load: inode %llu has type %u",
 			       (unsigned long long)record->id, record->type);
 	if (record->mount >= FS_MOUNTS_MAX || !loading->inodes->mounts[record->mount].used)
@@ -85,7 +87,7 @@ static int number_inode(struct fs_loading *loading, struct fs_inode *inode,
 	return err ? gw_fail(ENOMEM, "load: no memory for inode numbers") : 0;
 }
 
-static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
+int fs_stage_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
 {
 	if (record->type != DT_DIR || record->mount)
 		return gw_fail(EINVAL, "load: the root has type %u and is on mount %u",
@@ -96,19 +98,29 @@ static int put_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *rec
 	return number_inode(loading, loading->inodes->root, record);
 }
 
+int fs_stage_reserve(struct fs_loading *loading, size_t count)
+{
+	size_t room = GW_MAX(count, (size_t)1024);
+	uint32_t *staged;
+
+	if (count <= loading->staged_room)
+		return 0;
+	room = GW_MAX(loading->staged_room * 2, room);
+	staged = realloc(loading->staged, room * sizeof(*staged));
+	if (!staged)
+		return gw_fail(ENOMEM, "load: no memory for inodes");
+	loading->staged = staged;
+	loading->staged_room = room;
+	return 0;
+}
+
 static int note_staged(struct fs_loading *loading, const struct fs_inode *inode)
 {
-	if (loading->staged_count == loading->staged_room) {
-		size_t room = GW_MAX(loading->staged_room * 2, (size_t)1024);
-		uint32_t *staged = realloc(loading->staged, room * sizeof(*staged));
+	int err = fs_stage_reserve(loading, loading->staged_count + 1);
 
-		if (!staged)
-			return gw_fail(ENOMEM, "load: no memory for inodes");
-		loading->staged = staged;
-		loading->staged_room = room;
-	}
-	loading->staged[loading->staged_count++] = fs_slot_index(&inode->slot);
-	return 0;
+	if (!err)
+		loading->staged[loading->staged_count++] = fs_slot_index(&inode->slot);
+	return err;
 }
 
 /* @inode is a slot just adopted under @id, or NULL with errno. */
@@ -134,8 +146,8 @@ static struct fs_inode *new_inode(struct fs_loading *loading, struct fs_inode *i
 	return inode;
 }
 
-static int fill_inode(struct fs_loading *loading, struct fs_inode *inode,
-		      const struct gw_fs_inode_v1 *record)
+int fs_stage_fill_inode(struct fs_loading *loading, struct fs_inode *inode,
+			const struct gw_fs_inode_v1 *record)
 {
 	struct fs_fhandle handle;
 
@@ -167,12 +179,13 @@ static int put_inode(void *opaque, const void *object)
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_inode_v1 *record = object;
 	struct fs_inode *inode;
-	int err = check_inode(loading, record);
+	int err = fs_stage_check_inode(loading, record);
 
 	if (err)
 		return err;
 	if (record->id == FS_ROOT_ID)
-		return put_root(loading, record);
+		return fs_stage_root(loading, record);
+	loading->inodes_end = GW_MAX(loading->inodes_end, (uint32_t)record->id);
 	inode = fs_staged_inode(loading, record->id);
 	if (!inode)
 		inode = new_inode(loading, fs_slot_adopt(&loading->inodes->slots, record->id),
@@ -183,7 +196,7 @@ static int put_inode(void *opaque, const void *object)
 	if (inode->type && inode->type != record->type)
 		return gw_fail(EINVAL, "load: inode %llu changes its type from %u to %u",
 			       (unsigned long long)record->id, inode->type, record->type);
-	return fill_inode(loading, inode, record);
+	return fs_stage_fill_inode(loading, inode, record);
 }
 
 void fs_unstage(struct fs_inode *inode)
@@ -210,8 +223,8 @@ static int remove_inode(void *opaque, const void *object)
  * Names.
  */
 
-static int check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *record,
-		      struct fs_inode **parent, struct fs_inode **inode)
+int fs_stage_check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *record,
+			struct fs_inode **parent, struct fs_inode **inode)
 {
 	*parent = fs_staged_inode(loading, record->parent);
 	*inode = fs_staged_inode(loading, record->inode);
@@ -226,19 +239,52 @@ static int check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *re
 	return 0;
 }
 
+/* Inodes come before names. */
+void fs_stage_reserve_names(struct fs_loading *loading)
+{
+	if (!loading->names_reserved)
+		fs_names_reserve(loading->inodes, loading->staged_count);
+	loading->names_reserved = true;
+}
+
+void fs_stage_hash_names(struct fs_loading *loading)
+{
+	loading->names_hashed =
+		loading->names_hashed ||
+		!fs_names_hash(loading->inodes, loading->staged, loading->staged_count);
+}
+
+int fs_stage_end_names(struct fs_loading *loading)
+{
+	if (!loading->names_hashed || fs_names_hashed(loading->inodes))
+		return gw_fail(ENOMEM, "load: no memory for names");
+	return 0;
+}
+
+/* Who stages names one by one looks at what is there already. */
+static int begin_one_by_one(struct fs_loading *loading)
+{
+	if (loading->names_one_by_one)
+		return 0;
+	fs_stage_reserve_names(loading);
+	loading->names_one_by_one = true;
+	fs_stage_hash_names(loading);
+	return fs_stage_end_names(loading);
+}
+
 static int put_name(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_name_v1 *record = object;
 	struct fs_inode *parent, *inode;
-	int err = check_name(loading, record, &parent, &inode);
+	int err = fs_stage_check_name(loading, record, &parent, &inode);
 
 	if (err)
 		return err;
-	if (!loading->names_reserved) /* inodes come before names */
-		fs_names_reserve(loading->inodes, loading->staged_count);
-	loading->names_reserved = true;
-	loading->has_attics |= fs_attic_is_name(record->name.data, record->name.len);
+	if (begin_one_by_one(loading))
+		return -ENOMEM;
+	if (fs_attic_is_name(record->name.data, record->name.len))
+		loading->has_attics = true;
 	if (fs_name_feed(loading->inodes, &loading->feed, inode, parent, record->name.data,
 			 record->name.len, inode->type == DT_DIR))
 		return gw_fail(ENOMEM, "load: no memory for names");
@@ -251,6 +297,8 @@ static int remove_name(void *opaque, const void *object)
 	const struct gw_fs_name_v1 *record = object;
 	struct fs_inode *parent = fs_staged_inode(loading, record->parent);
 
+	if (begin_one_by_one(loading))
+		return -ENOMEM;
 	if (!parent)
 		return gw_fail(EINVAL, "load: a name in inode %llu is taken back, which is unknown",
 			       (unsigned long long)record->parent);
@@ -317,7 +365,7 @@ static int put_lost(void *opaque, const void *object)
 	if (!inode || record->inode == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_NEWBORN))
 		return gw_fail(EINVAL, "load: inode %llu cannot be lost",
 			       (unsigned long long)record->inode);
-	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	fs_mark_lost(loading, inode);
 	return 0;
 }
 
@@ -535,8 +583,8 @@ const struct gw_state_handler fs_load_handlers[] = {
 	{&gw_fs_foreign_id_v1, put_foreign_id, NULL},
 	{&gw_fs_session_v1, put_session, NULL},
 	{&gw_fs_mount_v1, put_mount, NULL},
-	{&gw_fs_inode_v1, put_inode, remove_inode},
-	{&gw_fs_name_v1, put_name, remove_name},
+	{&gw_fs_inode_v1, put_inode, remove_inode, fs_stage_inodes},
+	{&gw_fs_name_v1, put_name, remove_name, fs_stage_names},
 	{&gw_fs_orphan_v1, put_orphan, NULL},
 	{&gw_fs_content_v1, put_content, NULL},
 	{&gw_fs_xattr_v1, put_xattr, NULL},
@@ -570,6 +618,13 @@ static void unstage_failed(struct fs_inode *inode)
 	fs_unstage(inode);
 }
 
+/* Names that nobody could find were never there. */
+static void drop_unhashed(struct fs_loading *loading)
+{
+	for (size_t i = 0; !loading->names_hashed && i < loading->staged_count; i++)
+		fs_names_unadd(loading->inodes, fs_staged_at(loading, i));
+}
+
 void fs_loading_free(struct fs_loading *loading)
 {
 	for (size_t i = 0; i < loading->newborn_count; i++) {
@@ -582,10 +637,12 @@ void fs_loading_free(struct fs_loading *loading)
 	fs_locks_free(loading->locks);
 	free_staged_handles(loading->handles);
 	fs_handles_free(loading->handles);
+	drop_unhashed(loading);
 	for (size_t i = 0; loading->inodes && i < loading->staged_count; i++)
 		unstage_failed(fs_staged_at(loading, i));
 	free(loading->staged);
 	free(loading->missed);
+	free(loading->filling);
 	free(loading->reopened);
 	pthread_mutex_destroy(&loading->missed_lock);
 	fs_inodes_free(loading->inodes);

@@ -141,6 +141,11 @@ struct fs_inodes {
 	pthread_mutex_t names_lock;
 	struct fs_names_shard names[FS_SHARDS];
 	struct gw_slab name_slab;
+	struct fs_names_suspects {
+		uint32_t *refs;
+		size_t count;
+		bool incomplete;
+	} names_suspects; /* names_fill.c: that may be there twice */
 	struct fs_identities_shard identities[FS_SHARDS];
 	struct fs_fdcache fds;
 	pthread_mutex_t mounts_lock;
@@ -223,11 +228,18 @@ struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fres
 void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode);
 /* The root, which is there before all others. */
 void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode);
-/* What came out of a stream, looked for or not, given by slots, in a table that nobody else sees.
- * The reference that staging holds on each is the guest's look-ups' from here on, or ends. -EEXIST:
- * *@twin, the first whose file another one of them is already. */
-int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
-			struct fs_inode **twin);
+/*
+ * What came out of a stream, looked for or not, given by slots, in a table that nobody else sees.
+ * The middle step can be taken while others look for them. The reference that staging holds on each
+ * is the guest's look-ups' from the last one on, or ends. @any_lost: one is FS_INODE_LOST. -EEXIST:
+ * *@twin, the first whose file another one of them is already.
+ */
+struct fs_identities_filling;
+struct fs_identities_filling *fs_identities_fill_new(struct fs_inodes *inodes,
+						     const uint32_t *slots, size_t count);
+void fs_identities_fill(struct fs_identities_filling *filling);
+int fs_identities_filled(struct fs_identities_filling *filling, bool any_lost,
+			 struct fs_inode **twin);
 /* What was unresolved has been found and proven; it was not found (false: somebody else met it). */
 void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode);
 bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode);
@@ -266,6 +278,35 @@ void fs_names_reserve(struct fs_inodes *inodes, size_t count);
 /* Who has this name, as far as is known, pinned; or NULL. */
 struct fs_inode *fs_name_pin(struct fs_inodes *inodes, const struct fs_inode *parent,
 			     const char *name);
+/*
+ * Names that are all new, by several threads at once, each of which has a hand of its own: memory
+ * for some more. All inodes of the names are the caller's alone. They are in no hash before
+ * fs_names_hash(), and until then nobody looks for names.
+ */
+#define FS_NAMES_AT_HAND 64u
+struct fs_names_hand {
+	uint32_t refs[GW_SLAB_CLASSES][FS_NAMES_AT_HAND];
+	uint8_t left[GW_SLAB_CLASSES];
+};
+struct fs_new_name {
+	struct fs_inode *inode, *parent;
+	const char *bytes;
+	uint8_t len;
+};
+/* In order, so that the last of an inode is its latest. False: there is no memory; some were added.
+ */
+bool fs_names_add(struct fs_inodes *inodes, struct fs_names_hand *hand,
+		  const struct fs_new_name *names, size_t count);
+/* All names of @inode, which are in no hash, were never there. Nobody else is at it. */
+void fs_names_unadd(struct fs_inodes *inodes, struct fs_inode *inode);
+/* Memory is given back, by one thread at a time. */
+void fs_names_hand_end(struct fs_inodes *inodes, struct fs_names_hand *hand);
+/* All names of these inodes go into the hash, while others may read their lists; -ENOMEM: none did.
+ * Names that come twice are twice in it until fs_names_hashed(), when nobody reads; the last one
+ * counts then, as if they had come one by one in the order of their inodes. That may find no memory
+ * either. */
+int fs_names_hash(struct fs_inodes *inodes, const uint32_t *slots, size_t count);
+int fs_names_hashed(struct fs_inodes *inodes);
 /* All names of a dying inode, out of the hash; a list that fs_name_release() ends one by one: the
  * reference on the name's parent becomes the caller's. NULL: that was the last. */
 uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);
@@ -359,6 +400,9 @@ void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode);
 /* resolve.c: O_PATH of an inode that has none in the cache; by handle, else by path and evidence.
  */
 int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode);
+/* The inode opened as itself, where its latest name says; any failure is only one of this way. On
+ * mounts where no device can be opened (ST_NODEV). */
+int fs_inode_open_named(struct fs_inode *inode, int flags);
 /* Is what @fd refers to this inode? -ESTALE if not. */
 int fs_inode_prove(struct fs_inodes *inodes, struct fs_inode *inode, int fd);
 /* Is the inode where its names say? One system call, if its parent's descriptor is at hand and no

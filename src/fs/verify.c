@@ -10,10 +10,8 @@
 #include "fs/load.h"
 #include "godwit/error.h"
 
-/* A sample: one that is stale among a hundred is found with this many, but for one time in twenty
- * thousand. And the time it may take, which counts where caches are cold. */
-#define SAMPLE_INODES 1000u
-#define SAMPLE_NS     5000000u
+/* The time a sample may take, which counts where caches are cold. */
+#define SAMPLE_NS 5000000u
 /* Inodes by which a mount is looked for, until one is found. */
 #define MOUNT_TRIES 16u
 
@@ -57,7 +55,7 @@ static int tell_missed(struct fs_loading *loading, const struct fs_missed *misse
 	if (!is_wanted(inode)) /* a second try was better, or it was told */
 		return 0;
 	/* Marked first, so that nobody takes a stranger for it from here on. */
-	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	fs_mark_lost(loading, inode);
 	return fs_miss(loading, inode, missed->err, "is not to be found");
 }
 
@@ -114,7 +112,7 @@ static int lose_mount_of(struct fs_loading *loading, struct fs_inode *inode)
 {
 	if (!inode->mount || loading->inodes->mounts[inode->mount].known || !is_wanted(inode))
 		return 0;
-	atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+	fs_mark_lost(loading, inode);
 	if (loading->fs->host->verify == FS_VERIFY_NONE)
 		return 0;
 	return fs_miss(loading, inode, -ENODEV, "is on a mount that is not to be found");
@@ -152,7 +150,7 @@ static int lose_unproven(struct fs_loading *loading)
 
 		if (!is_wanted(inode))
 			continue;
-		atomic_fetch_or(&inode->flags, FS_INODE_LOST);
+		fs_mark_lost(loading, inode);
 		err = fs_miss(loading, inode, -ETIME,
 			      "was not looked for within --migration-verify-budget");
 	}
@@ -165,7 +163,7 @@ static int prove_all(struct fs_loading *loading)
 	uint64_t ns = (uint64_t)(given ? given : FS_VERIFY_BUDGET_DEFAULT) * 1000000u;
 	int err;
 
-	fs_each(loading, loading->staged_count, fs_now() + ns, prove_one);
+	fs_each(loading, loading->staged_count, ns, prove_one);
 	err = tell_all_missed(loading);
 	return err ? err : lose_unproven(loading);
 }
@@ -185,42 +183,38 @@ static void prove_sampled(struct fs_loading *loading, size_t i)
 }
 
 /* All of them if they are few. */
-static size_t draw_sample(struct fs_loading *loading, uint32_t sample[SAMPLE_INODES])
+static size_t draw_sample(struct fs_loading *loading)
 {
-	size_t count = GW_MIN(loading->staged_count, (size_t)SAMPLE_INODES);
+	size_t count = GW_MIN(loading->staged_count, (size_t)FS_SAMPLE_INODES);
 	uint64_t state = 0;
 
 	if (getrandom(&state, sizeof(state), 0) < 0 || !state)
 		state = fs_now();
 	for (size_t i = 0; i < count; i++) {
-		size_t at = count < SAMPLE_INODES ? i : next_random(&state) % loading->staged_count;
+		size_t at =
+			count < FS_SAMPLE_INODES ? i : next_random(&state) % loading->staged_count;
 
-		sample[i] = loading->staged[at];
+		loading->sample[i] = loading->staged[at];
 	}
 	return count;
 }
 
-/* One that is stale puts all in doubt. */
-static int prove_sample(struct fs_loading *loading)
+struct fs_work fs_verify_sample(struct fs_loading *loading)
 {
-	uint32_t sample[SAMPLE_INODES];
-	size_t count = draw_sample(loading, sample);
+	bool wanted = loading->fs->host->verify == FS_VERIFY_OPEN;
 
-	loading->sample = sample;
-	fs_each(loading, count, fs_now() + SAMPLE_NS, prove_sampled);
-	loading->sample = NULL;
+	return (struct fs_work){.fn = prove_sampled,
+				.count = wanted ? draw_sample(loading) : 0,
+				.budget = SAMPLE_NS};
+}
+
+/* One that is stale puts all in doubt. */
+int fs_verify_sampled(struct fs_loading *loading)
+{
 	return loading->missed_count ? prove_all(loading) : 0;
 }
 
-int fs_verify_inodes(struct fs_loading *loading)
+int fs_verify_all(struct fs_loading *loading)
 {
-	switch (loading->fs->host->verify) {
-	case FS_VERIFY_ALL:
-		return prove_all(loading);
-	case FS_VERIFY_OPEN:
-		return prove_sample(loading);
-	case FS_VERIFY_NONE:
-		break;
-	}
-	return 0;
+	return loading->fs->host->verify == FS_VERIFY_ALL ? prove_all(loading) : 0;
 }

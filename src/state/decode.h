@@ -79,12 +79,13 @@ GW_DECODE_INLINE uint64_t gw_plain_signed(uint64_t number)
 	return (number >> 1) ^ (0 - (number & 1));
 }
 
-#define GW_PLAIN_STORE(type_, limit_)                                                            \
-	do {                                                                                     \
-		type_ value_ = (type_)number;                                                    \
-		if (number > (field->max && field->max < (limit_) ? (uint64_t)field->max : (limit_))) \
-			return false;                                                            \
-		memcpy(at, &value_, sizeof(value_));                                             \
+#define GW_PLAIN_STORE(type_, limit_)                                                        \
+	do {                                                                                 \
+		type_ value_ = (type_)number;                                                \
+		if (number >                                                                 \
+		    (field->max && field->max < (limit_) ? (uint64_t)field->max : (limit_))) \
+			return false;                                                        \
+		memcpy(at, &value_, sizeof(value_));                                         \
 	} while (0)
 
 GW_DECODE_INLINE bool gw_plain_number(struct gw_cursor *in, const struct gw_field *field,
@@ -133,8 +134,8 @@ GW_DECODE_INLINE bool gw_plain_field(struct gw_cursor *in, const struct gw_field
 }
 
 /* No loop: whether one is unrolled early enough is the compiler's choice. */
-#define GW_PLAIN_FIELD(i_)                                                               \
-	if ((i_) < count && !gw_plain_field(in, &fields[i_], object, &previous[i_]))     \
+#define GW_PLAIN_FIELD(i_)                                                           \
+	if ((i_) < count && !gw_plain_field(in, &fields[i_], object, &previous[i_])) \
 	return false
 #define GW_PLAIN_FIELDS_MAX 10
 

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/stage.h - what stages objects one by one, for who stages many at once. */
+#ifndef GW_FS_STAGE_H
+#define GW_FS_STAGE_H
+
+#include "fs/load.h"
+
+/* Is it an inode that can be? Any thread. */
+int fs_stage_check_inode(const struct fs_loading *loading, const struct gw_fs_inode_v1 *record);
+int fs_stage_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *record);
+/* What it says of a staged @inode; any thread that alone has it. */
+int fs_stage_fill_inode(struct fs_loading *loading, struct fs_inode *inode,
+			const struct gw_fs_inode_v1 *record);
+/* Room for @count in loading->staged. */
+int fs_stage_reserve(struct fs_loading *loading, size_t count);
+
+/* Can it be? Who it speaks of. Any thread. */
+int fs_stage_check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *record,
+			struct fs_inode **parent, struct fs_inode **inode);
+void fs_stage_reserve_names(struct fs_loading *loading);
+/* All that came so far are to be found by their names; others may read lists of names meanwhile,
+ * for the first of two steps. */
+void fs_stage_hash_names(struct fs_loading *loading);
+int fs_stage_end_names(struct fs_loading *loading);
+
+/* stage_many.c: struct gw_state_handler.records. */
+size_t fs_stage_inodes(void *opaque, const struct gw_bytes *payloads, size_t count);
+size_t fs_stage_names(void *opaque, const struct gw_bytes *payloads, size_t count);
+
+#endif
