@@ -57,7 +57,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"fcntl", GW_KIND_WORKER | CTRL, 1, WHOLE, F_OFD_GETLK},
 	{"fcntl", ALL, 1, WHOLE, F_OFD_SETLK},
 	{"flock", ALL},
-	{"fcntl", MOVE, 1, WHOLE, F_SETFL},
+	{"fcntl", ALL, 1, WHOLE, F_SETFL},
 	{"fcntl", CTRL, 1, WHOLE, F_GETFD},
 	{"fcntl", CTRL, 1, WHOLE, F_SETFD},
 	{"fcntl", CTRL, 1, WHOLE, F_ADD_SEALS},
