@@ -3,10 +3,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -25,13 +25,17 @@
 /*
  * Two daemons of a kind as processes of their own, the front-end of this project between them, and
  * a tree of directories with FILES_PER_DIR files each, all looked up, some open. The migration is
- * announced (dirty logging), and after some time for collecting the rings are stopped; the state
- * goes through a pipe from one daemon to the other; the rings start there and a file that was open
- * is read. The clock runs from the first message of the stop to that answer, less the time for
- * connecting to the destination, which a VMM does before.
+ * announced (dirty logging), and after some time for collecting the rings are stopped. The state is
+ * read into memory, as by a VMM that sends it on when it has it, and written from there to the
+ * other daemon, each through a pipe; the rings start there and a file that was open is read. The
+ * clock runs from the first message of the stop to that answer, less the time for connecting to the
+ * destination, which a VMM does before.
  *
- * With --cold the state waits in memory until the source is gone, with the descriptors that keep
- * the host's caches, and the caches are dropped; then the phases are what is added up.
+ * With --stream the state goes through one pipe from one daemon to the other, so that the second
+ * loads while the first still saves; the phases then say less.
+ *
+ * With --cold the source ends in between, with the descriptors that keep the host's caches, and the
+ * caches are dropped; then the phases are what is added up.
  */
 #define FILES_PER_DIR 1000u
 #define DEPTH	      32u
@@ -39,12 +43,13 @@
 #define RUNS_MAX      101u
 #define OPEN_MAX      100000u
 #define PIPE_BYTES    (1 << 20)
+#define STATE_MAX     (256u << 20)
 #define LATENCIES_MAX (1u << 21)
 #define LATENCY_S     5
 
 struct settings {
 	unsigned inodes, open, runs, settle_ms;
-	bool cold, latency, keep;
+	bool cold, latency, keep, stream;
 	char dir[256];
 };
 
@@ -269,15 +274,20 @@ static void offer(struct peer *peer, bool load, int fd)
 		die("%s: it wants a channel of its own", peer->name);
 }
 
-/* Both at once, through a pipe; the source's verdict ends its phase. */
-static void transfer(struct peer *from, struct peer *to, struct sample *sample)
+static void make_pipe(int ends[2])
+{
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		die("pipe: %s", strerror(errno));
+	fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
+}
+
+/* Both at once; the source's verdict ends its phase. */
+static void transfer_stream(struct peer *from, struct peer *to, struct sample *sample)
 {
 	double start = now_ms(), saved;
 	int ends[2];
 
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		die("pipe: %s", strerror(errno));
-	fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES);
+	make_pipe(ends);
 	offer(to, true, ends[0]);
 	offer(from, false, ends[1]);
 	close(ends[0]);
@@ -289,6 +299,59 @@ static void transfer(struct peer *from, struct peer *to, struct sample *sample)
 	sample->ms[LOAD] = now_ms() - saved;
 }
 
+/* What a VMM has room for is no part of this: memory that was used before. */
+static char *state_memory(void)
+{
+	static char *memory;
+
+	if (!memory) {
+		memory = malloc(STATE_MAX);
+		if (!memory)
+			die("no memory for a state");
+		memset(memory, 1, STATE_MAX);
+	}
+	return memory;
+}
+
+static void save(struct peer *from, struct sample *sample)
+{
+	char *state = state_memory();
+	double start = now_ms();
+	ssize_t n;
+	int ends[2];
+
+	make_pipe(ends);
+	offer(from, false, ends[1]);
+	close(ends[1]);
+	while (sample->bytes < STATE_MAX &&
+	       (n = read(ends[0], state + sample->bytes, STATE_MAX - sample->bytes)) > 0)
+		sample->bytes += (uint64_t)n;
+	close(ends[0]);
+	need(gw_frontend_transfer_check(from->frontend), from, "SAVE");
+	sample->ms[SAVE] = now_ms() - start;
+}
+
+static void load(struct peer *to, struct sample *sample)
+{
+	const char *state = state_memory();
+	double start = now_ms();
+	int ends[2];
+
+	make_pipe(ends);
+	offer(to, true, ends[0]);
+	close(ends[0]);
+	for (uint64_t at = 0; at < sample->bytes;) {
+		ssize_t n = write(ends[1], state + at, sample->bytes - at);
+
+		if (n < 0)
+			die("%s: LOAD: %s", to->name, strerror(errno));
+		at += (uint64_t)n;
+	}
+	close(ends[1]);
+	need(gw_frontend_transfer_check(to->frontend), to, "LOAD");
+	sample->ms[LOAD] = now_ms() - start;
+}
+
 static void drop_caches(void)
 {
 	GW_AUTO_FD int fd = open("/proc/sys/vm/drop_caches", O_WRONLY | O_CLOEXEC);
@@ -298,23 +361,16 @@ static void drop_caches(void)
 		die("drop_caches: %s", strerror(errno));
 }
 
-/* One after the other; @from ends in between. */
-static void transfer_cold(struct peer *from, struct peer *to, struct sample *sample)
+/* One after the other. */
+static void transfer(struct peer *from, struct peer *to, const struct settings *settings,
+		     struct sample *sample)
 {
-	GW_AUTO_FD int state = memfd_create("state", MFD_CLOEXEC);
-	double start = now_ms();
-
-	offer(from, false, state);
-	need(gw_frontend_transfer_check(from->frontend), from, "SAVE");
-	sample->ms[SAVE] = now_ms() - start;
-	sample->bytes = (uint64_t)lseek(state, 0, SEEK_END);
-	lseek(state, 0, SEEK_SET);
-	peer_stop(from);
-	drop_caches();
-	start = now_ms();
-	offer(to, true, state);
-	need(gw_frontend_transfer_check(to->frontend), to, "LOAD");
-	sample->ms[LOAD] = now_ms() - start;
+	save(from, sample);
+	if (settings->cold) {
+		peer_stop(from);
+		drop_caches();
+	}
+	load(to, sample);
 }
 
 static void first_request(struct peer *to, const struct guest *guest)
@@ -349,15 +405,18 @@ static void migrate(struct guest *guest, struct peer *to, const struct settings 
 		    struct sample *sample)
 {
 	struct peer *from = &guest->peer;
-	double mark = now_ms();
+	double mark;
 
+	state_memory();
+	signal(SIGPIPE, SIG_IGN);
+	mark = now_ms();
 	need(gw_frontend_stop(from->frontend), from, "stop");
 	sample->ms[STOP] = lap(&mark);
 	peer_connect(to, from);
-	if (settings->cold)
-		transfer_cold(from, to, sample);
+	if (settings->stream)
+		transfer_stream(from, to, sample);
 	else
-		transfer(from, to, sample);
+		transfer(from, to, settings, sample);
 	mark = now_ms();
 	need(gw_frontend_start(to->frontend), to, "start");
 	sample->ms[START] = lap(&mark);
@@ -426,7 +485,11 @@ static double measure(const char *name, const char *command, const struct settin
 static void print_head(const struct settings *settings)
 {
 	printf("%u inodes cached, %u files open, %s; median of %u runs, ms\n", settings->inodes,
-	       settings->open, settings->cold ? "host's caches dropped" : "warm", settings->runs);
+	       settings->open,
+	       settings->cold	  ? "host's caches dropped"
+	       : settings->stream ? "warm, saved and loaded at once"
+				  : "warm",
+	       settings->runs);
 	printf("%-12s %9s", "", "blackout");
 	for (unsigned i = 0; i < PHASES; i++)
 		printf(" %9s", phase_names[i]);
@@ -438,8 +501,9 @@ static void print_head(const struct settings *settings)
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: bench-blackout [--inodes N] [--open N] [--cold] [--latency] [--runs N]\n"
-		"                      [--settle MS] [--dir DIR | --tree DIR] OURS [THEIRS]\n"
+		"usage: bench-blackout [--inodes N] [--open N] [--cold | --stream] [--latency]\n"
+		"                      [--runs N] [--settle MS] [--dir DIR | --tree DIR] OURS "
+		"[THEIRS]\n"
 		"A tree is made below DIR, or as DIR and kept for another time.\n"
 		"OURS and THEIRS are commands, options included; socket and share are added.\n");
 	exit(2);
@@ -447,15 +511,12 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct settings *settings)
 {
-	static const struct option options[] = {{"inodes", required_argument, NULL, 'i'},
-						{"open", required_argument, NULL, 'o'},
-						{"cold", no_argument, NULL, 'c'},
-						{"latency", no_argument, NULL, 'l'},
-						{"runs", required_argument, NULL, 'n'},
-						{"settle", required_argument, NULL, 's'},
-						{"dir", required_argument, NULL, 'd'},
-						{"tree", required_argument, NULL, 't'},
-						{0}};
+	static const struct option options[] = {
+		{"inodes", required_argument, NULL, 'i'}, {"open", required_argument, NULL, 'o'},
+		{"cold", no_argument, NULL, 'c'},	  {"stream", no_argument, NULL, 'm'},
+		{"latency", no_argument, NULL, 'l'},	  {"runs", required_argument, NULL, 'n'},
+		{"settle", required_argument, NULL, 's'}, {"dir", required_argument, NULL, 'd'},
+		{"tree", required_argument, NULL, 't'},	  {0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -465,6 +526,8 @@ static void parse(int argc, char **argv, struct settings *settings)
 			settings->open = (unsigned)atoi(optarg);
 		else if (option == 'c')
 			settings->cold = true;
+		else if (option == 'm')
+			settings->stream = true;
 		else if (option == 'l')
 			settings->latency = true;
 		else if (option == 'n')
@@ -480,7 +543,8 @@ static void parse(int argc, char **argv, struct settings *settings)
 			usage();
 	}
 	if (!settings->inodes || !settings->open || settings->open > OPEN_MAX ||
-	    settings->open > settings->inodes || !settings->runs || settings->runs > RUNS_MAX)
+	    settings->open > settings->inodes || (settings->cold && settings->stream) ||
+	    !settings->runs || settings->runs > RUNS_MAX)
 		usage();
 	/* Collecting takes some microseconds an inode. */
 	if (!settings->settle_ms)

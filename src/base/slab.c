@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "base/bigpage.h"
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/slab.h"
@@ -24,7 +25,6 @@
 
 #define HEADER	     64u
 #define GRANULE_BITS 16u
-#define BIG_PAGE     (2048u * 1024u)
 
 /* At the start of its memory. Numbers of granules are counted from there, so that none is 0. */
 struct gw_slab_chunk {
@@ -81,7 +81,7 @@ static void unmap(struct gw_slab_chunk *chunk)
 
 void gw_slab_fini(struct gw_slab *slab)
 {
-	for (uint32_t i = 0; slab->chunks && i < GW_SLAB_CHUNKS; i++) {
+	for (uint32_t i = 0; slab->chunks && i < slab->end; i++) {
 		if (chunk_at(slab, i))
 			unmap(chunk_at(slab, i));
 	}
@@ -126,32 +126,15 @@ static uint32_t free_number(struct gw_slab *slab)
 	return slab->lowest;
 }
 
-/* Aligned, with what is around it given back; NULL if there is none. */
-static char *map_big(size_t len)
-{
-	char *base = mmap(NULL, len + BIG_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			  -1, 0);
-	size_t head;
-
-	if (base == MAP_FAILED)
-		return NULL;
-	head = (size_t)(-(uintptr_t)base & (BIG_PAGE - 1));
-	if (head)
-		munmap(base, head);
-	munmap(base + head + len, BIG_PAGE - head);
-	madvise(base + head, len, MADV_HUGEPAGE);
-	return base + head;
-}
-
 void gw_slab_expect(struct gw_slab *slab, size_t bytes)
 {
-	size_t len = gw_round_up(bytes, BIG_PAGE);
+	size_t len = gw_round_up(bytes, GW_BIG_PAGE);
 	GW_LOCK_SCOPE(&slab->lock);
 
 	/* Not for what would not fill most of a page. */
-	if (slab->ahead_len || bytes < BIG_PAGE / 2)
+	if (slab->ahead_len || bytes < GW_BIG_PAGE / 2)
 		return;
-	slab->ahead = map_big(len);
+	slab->ahead = gw_big_map(len);
 	slab->ahead_len = slab->ahead ? len : 0;
 }
 
@@ -179,6 +162,7 @@ static struct gw_slab_chunk *new_chunk(struct gw_slab *slab, size_t size)
 	chunk = new_memory(slab);
 	if (!chunk)
 		return NULL;
+	slab->end = GW_MAX(slab->end, number + 1);
 	chunk->number = number;
 	chunk->size = (uint32_t)size;
 	chunk->fresh = HEADER / GW_SLAB_GRANULE;

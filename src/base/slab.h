@@ -30,6 +30,7 @@ struct gw_slab {
 	pthread_mutex_t lock;
 	_Atomic(struct gw_slab_chunk *) *chunks;	/* by number; NULL where there is none */
 	uint32_t lowest;				/* all numbers below it are taken */
+	uint32_t end;					/* none from here on ever was */
 	struct gw_slab_chunk *partial[GW_SLAB_CLASSES]; /* chunks with room */
 	char *ahead;					/* memory for chunks that are expected */
 	size_t ahead_len;

@@ -2,6 +2,7 @@
 /* fs/identity.c - what is on the host -> inode, and the guest's look-up counts. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -45,10 +46,12 @@ void fs_identities_fini(struct fs_inodes *inodes)
 bool fs_identities_grow(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint32_t times)
 {
 	uint32_t mask = (shard->mask + 1) * times - 1;
-	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
+	size_t size = ((size_t)mask + 1) * sizeof(uint32_t);
+	uint32_t *buckets = malloc(size);
 
 	if (!buckets)
 		return false;
+	memset(buckets, 0, size); /* calloc()'s are read first, and faulted in twice for it */
 	for (uint32_t i = 0; i <= shard->mask; i++) {
 		uint32_t index = shard->buckets[i];
 

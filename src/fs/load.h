@@ -100,7 +100,7 @@ int fs_reopen_settle(struct fs_loading *loading);
 
 /*
  * many.c: @fn for each of @count, side by side, for @budget ns from the first on (0: until all are
- * done); and several of that, side by side as well, in this order.
+ * done); and several of that, side by side as well, what cannot be divided first.
  */
 typedef void fs_each_fn(struct fs_loading *loading, size_t i);
 struct fs_work {

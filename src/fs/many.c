@@ -15,6 +15,7 @@ struct many {
 	struct fs_loading *loading;
 	struct fs_work *works;
 	size_t count;
+	pthread_t main;
 };
 
 uint64_t fs_now(void)
@@ -50,17 +51,24 @@ static void work_on(struct fs_loading *loading, struct fs_work *work)
 	} while (end < work->count && !is_late(work));
 }
 
+/*
+ * Who asked for help begins at the front, where that is which no two can share, and the helpers at
+ * the back: there are more of them than processors, so that what one of them has alone would wait
+ * for all others.
+ */
 static void work_on_all(void *opaque)
 {
 	struct many *many = opaque;
+	bool is_main = pthread_equal(pthread_self(), many->main);
 
 	for (size_t i = 0; i < many->count; i++)
-		work_on(many->loading, &many->works[i]);
+		work_on(many->loading, &many->works[is_main ? i : many->count - 1 - i]);
 }
 
 void fs_do(struct fs_loading *loading, struct fs_work *works, size_t count)
 {
-	struct many many = {.loading = loading, .works = works, .count = count};
+	struct many many = {
+		.loading = loading, .works = works, .count = count, .main = pthread_self()};
 	size_t helpers = 0;
 
 	for (size_t i = 0; i < count; i++) {

@@ -62,10 +62,12 @@ static struct fs_name *find(const struct fs_wanted_name *w)
 bool fs_names_grow(struct fs_inodes *inodes, struct fs_names_shard *shard, uint32_t times)
 {
 	uint32_t mask = (shard->mask + 1) * times - 1;
-	uint32_t *buckets = calloc((size_t)mask + 1, sizeof(*buckets));
+	size_t size = ((size_t)mask + 1) * sizeof(uint32_t);
+	uint32_t *buckets = malloc(size);
 
 	if (!buckets)
 		return false;
+	memset(buckets, 0, size); /* calloc()'s are read first, and faulted in twice for it */
 	for (uint32_t i = 0; i <= shard->mask; i++) {
 		uint32_t ref = shard->buckets[i], next;
 

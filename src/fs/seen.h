@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 /*
  * A bit for a hash, and so many bits that nearly all are alone with theirs: who fills a table of
@@ -27,8 +28,12 @@ static inline int fs_seen_init(struct fs_seen *seen, size_t count)
 	while (words * 64 / FS_SEEN_BITS_EACH < count)
 		words *= 2;
 	seen->mask = words - 1;
-	seen->bits = calloc(words, sizeof(*seen->bits));
-	return seen->bits ? 0 : -ENOMEM;
+	seen->bits = malloc(words * sizeof(*seen->bits));
+	if (!seen->bits)
+		return -ENOMEM;
+	/* Not calloc(): pages that are first read are faulted in twice. */
+	memset(seen->bits, 0, words * sizeof(*seen->bits));
+	return 0;
 }
 
 static inline void fs_seen_fini(struct fs_seen *seen)

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/bigpage.h"
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/slots.h"
@@ -31,6 +32,7 @@ struct fs_slots_region {
 };
 
 static_assert(sizeof(struct fs_slots_region) <= REGION_HEADER, "region header");
+static_assert(FS_SLOTS_REGION == GW_BIG_PAGE, "a region can be one page");
 static_assert((uint64_t)FS_SLOTS_CHUNKS * FS_SLOTS_CHUNK == FS_SLOTS_MAX, "whole chunks");
 
 static uint32_t generation_of(uint64_t id)
@@ -65,12 +67,10 @@ void fs_slots_fini(struct fs_slots *slots)
 	pthread_mutex_destroy(&slots->lock);
 }
 
-/* Fresh pages are zero and cost nothing until they are touched: sparse ids are harmless. */
-static struct fs_slots_region *map_region(struct fs_slots *slots)
+static void *map_small(void)
 {
 	const size_t twice = 2 * (size_t)FS_SLOTS_REGION;
 	char *base = mmap(NULL, twice, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct fs_slots_region *region;
 	size_t head;
 
 	if (base == MAP_FAILED)
@@ -79,9 +79,16 @@ static struct fs_slots_region *map_region(struct fs_slots *slots)
 	if (head)
 		munmap(base, head);
 	munmap(base + head + FS_SLOTS_REGION, FS_SLOTS_REGION - head);
-	region = (void *)(base + head);
-	if (slots->fills)
-		madvise(region, FS_SLOTS_REGION, MADV_HUGEPAGE);
+	return base + head;
+}
+
+/* Fresh pages are zero and cost nothing until they are touched: sparse ids are harmless. */
+static struct fs_slots_region *map_region(struct fs_slots *slots)
+{
+	struct fs_slots_region *region = slots->fills ? gw_big_map(FS_SLOTS_REGION) : map_small();
+
+	if (!region)
+		return NULL;
 	*region = (struct fs_slots_region){
 		.slots = slots,
 		.before = slots->region,
@@ -253,8 +260,8 @@ int fs_slots_reserve(struct fs_slots *slots, uint32_t first, uint32_t end, size_
 
 	if (!first || end <= first || end > FS_SLOTS_MAX || (end - first) / SPARSE > count)
 		return -EINVAL;
-	/* What is dense and more than one region holds gets memory by the big page. */
-	slots->fills = (end - first) * slots->slot_size > FS_SLOTS_REGION / 4;
+	/* Much gets memory by the big page, and so does what there is one for already. */
+	slots->fills = (end - first) * slots->slot_size > FS_SLOTS_REGION / 4 || gw_big_is_ready();
 	for (uint32_t at = first; at < end; at = (at / FS_SLOTS_CHUNK + 1) * FS_SLOTS_CHUNK) {
 		if (!reach(slots, at))
 			return -ENOMEM;

@@ -4,7 +4,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
+#include "base/bigpage.h"
 #include "base/slab.h"
 #include "cmocka-all.h"
 
@@ -103,9 +105,76 @@ static void test_whole_chunks_are_given_back(void **state)
 	}
 }
 
+static void check_many(unsigned expected)
+{
+	uint32_t some[100];
+
+	assert_int_equal(gw_slab_alloc_many(&slab, 36, some, 100), expected);
+	for (uint32_t i = 0; i < expected; i++)
+		memset(gw_slab_at(&slab, some[i]), (int)i, 36);
+	for (uint32_t i = 0; i < expected; i++) {
+		for (uint32_t j = 0; j < 36; j++)
+			assert_int_equal(((uint8_t *)gw_slab_at(&slab, some[i]))[j], (uint8_t)i);
+	}
+}
+
+static void test_many_at_once(void **state)
+{
+	uint32_t none;
+
+	(void)state;
+	assert_int_equal(gw_slab_class(33), gw_slab_class(36));
+	assert_int_not_equal(gw_slab_class(36), gw_slab_class(37));
+	for (int i = 0; i < 1000; i++) /* several chunks */
+		check_many(100);
+	assert_int_equal(atomic_load(&slab.used), 1000 * 100 * 36);
+	assert_int_equal(gw_slab_alloc_many(&slab, GW_SLAB_OBJECT_MAX + 1, &none, 1), 0);
+}
+
+/* What is expected is there, and what is not used of it goes with the slab. */
+static void test_expected(void **state)
+{
+	(void)state;
+	gw_slab_expect(&slab, 3u << 20);
+	for (int i = 0; i < 1000; i++)
+		check_many(100);
+	gw_slab_expect(&slab, 3u << 20);
+	check_many(100);
+}
+
+static void test_ready_memory(void **state)
+{
+	char *first, *second;
+
+	(void)state;
+	gw_big_prepare(2 * (size_t)GW_BIG_PAGE);
+	gw_big_prepare(2 * (size_t)GW_BIG_PAGE);
+	assert_true(gw_big_is_ready());
+	first = gw_big_map(GW_BIG_PAGE);
+	assert_non_null(first);
+	assert_int_equal((uintptr_t)first % GW_BIG_PAGE, 0);
+	/* More than there is left. */
+	second = gw_big_map(2 * (size_t)GW_BIG_PAGE);
+	assert_non_null(second);
+	assert_int_equal((uintptr_t)second % GW_BIG_PAGE, 0);
+	assert_true(gw_big_is_ready());
+	gw_big_release();
+	assert_false(gw_big_is_ready());
+	for (size_t i = 0; i < GW_BIG_PAGE; i += 4096) {
+		assert_int_equal(first[i], 0);
+		first[i] = second[i] = 1;
+	}
+	munmap(first, GW_BIG_PAGE);
+	munmap(second, 2 * (size_t)GW_BIG_PAGE);
+	gw_big_release();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_many_at_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_expected, set_up, tear_down),
+		cmocka_unit_test(test_ready_memory),
 		cmocka_unit_test_setup_teardown(test_objects_of_all_sizes_lie_apart, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_no_such_size, set_up, tear_down),

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base/bigpage.c - memory by the big page, some of it made ready before it is needed. */
+#include <pthread.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+#include "base/bigpage.h"
+#include "base/cleanup.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14; before that an error, which is no matter */
+#endif
+
+static struct {
+	pthread_mutex_t lock;
+	char *at;
+	size_t left;
+} ready = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* What is around it is given back. */
+static void *map_aligned(size_t len)
+{
+	char *base = mmap(NULL, len + GW_BIG_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t head;
+
+	if (base == MAP_FAILED)
+		return NULL;
+	head = (size_t)(-(uintptr_t)base & (GW_BIG_PAGE - 1));
+	if (head)
+		munmap(base, head);
+	munmap(base + head + len, GW_BIG_PAGE - head);
+	madvise(base + head, len, MADV_HUGEPAGE);
+	return base + head;
+}
+
+static void *take_ready(size_t len)
+{
+	GW_LOCK_SCOPE(&ready.lock);
+	void *taken = ready.at;
+
+	if (len > ready.left)
+		return NULL;
+	ready.at += len;
+	ready.left -= len;
+	return taken;
+}
+
+void *gw_big_map(size_t len)
+{
+	void *memory = take_ready(len);
+
+	return memory ? memory : map_aligned(len);
+}
+
+void gw_big_prepare(size_t len)
+{
+	GW_LOCK_SCOPE(&ready.lock);
+
+	if (ready.left)
+		return;
+	ready.at = map_aligned(len);
+	ready.left = ready.at ? len : 0;
+	if (ready.left)
+		madvise(ready.at, len, MADV_POPULATE_WRITE);
+}
+
+void gw_big_release(void)
+{
+	GW_LOCK_SCOPE(&ready.lock);
+
+	if (ready.left)
+		munmap(ready.at, ready.left);
+	ready.left = 0;
+}
+
+bool gw_big_is_ready(void)
+{
+	GW_LOCK_SCOPE(&ready.lock);
+
+	return ready.left;
+}
