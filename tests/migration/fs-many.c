@@ -53,10 +53,10 @@ static void make_objects(void)
 							  .btime = 7 + i,
 							  .links = i % 100 == 50,
 							  .lookups = 1 + i % 3};
-		names[i].name = (struct gw_fs_name_v1){
-			.parent = i < DIRS ? FS_ROOT_ID : slot_of(i % DIRS),
-			.name = {.data = texts[i], .len = strlen(texts[i])},
-			.inode = slot_of(i)};
+		names[i].name =
+			(struct gw_fs_name_v1){.parent = i < DIRS ? FS_ROOT_ID : slot_of(i % DIRS),
+					       .name = {.data = texts[i], .len = strlen(texts[i])},
+					       .inode = slot_of(i)};
 	}
 	name_count = INODES;
 }
@@ -223,8 +223,8 @@ static void test_links(void **state)
 	for (unsigned i = 50; i < INODES; i += 100) {
 		names[i + 1].name = names[i].name;
 		names[i + 1].name.parent = slot_of(i / 100 % DIRS);
-		names[i + 1].name.name = (struct gw_bytes){.data = texts[i + 1],
-							   .len = strlen(texts[i + 1])};
+		names[i + 1].name.name =
+			(struct gw_bytes){.data = texts[i + 1], .len = strlen(texts[i + 1])};
 	}
 	assert_same("n50");
 }
