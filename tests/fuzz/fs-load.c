@@ -7,6 +7,7 @@
 
 #include "../migration/move.h"
 #include "base/checked.h"
+#include "fs/hidden.h"
 #include "fs/records.h"
 #include "harness.h"
 
@@ -167,6 +168,7 @@ static void use(struct share *to)
 	(void)!move_save_result(to, &stream);
 	close(stream);
 	fs_handles_clear(to->fs.handles);
+	fs_hidden_end(to->fs.hidden);
 	fs_inodes_clear(to->fs.inodes);
 }
 

@@ -10,6 +10,7 @@
 
 #include "fs-share.h"
 #include "fs/collector.h"
+#include "fs/hidden.h"
 #include "fs/locks.h"
 #include "fs/root.h"
 
@@ -20,6 +21,7 @@ void share_reopen(struct share *share)
 	assert_int_equal(fs_root_open(&share->fs), 0);
 	assert_int_equal(fs_inodes_new(&share->fs.inodes, &share->fs), 0);
 	assert_int_equal(fs_handles_new(&share->fs.handles, &share->fs), 0);
+	assert_int_equal(fs_hidden_new(&share->fs.hidden, &share->fs), 0);
 	assert_int_equal(fs_locks_new(&share->fs.locks), 0);
 	assert_int_equal(fs_collector_new(&share->fs.collector, &share->fs), 0);
 }
@@ -62,6 +64,7 @@ void share_close_tables(struct share *share)
 	fs_collector_free(share->fs.collector);
 	fs_locks_free(share->fs.locks);
 	fs_handles_free(share->fs.handles);
+	fs_hidden_free(share->fs.hidden);
 	fs_inodes_free(share->fs.inodes);
 	fs_root_close(&share->fs);
 }

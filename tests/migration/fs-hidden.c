@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/migration/fs-hidden.c - what a state may say is hidden. */
+#include <dirent.h>
+#include <errno.h>
+#include <string.h>
+
+#include "fs/attic.h"
+#include "fs/hidden.h"
+#include "fs/records.h"
+#include "move.h"
+
+static struct share share;
+/* Of the stream: how often the guest has looked the directory up, and what is in it. */
+static uint64_t lookups;
+static uint16_t type;
+
+static void put_hidden(struct gw_state_writer *writer)
+{
+	const struct gw_fs_session_v1 session = {.initialised = false};
+	const struct gw_fs_inode_v1 inodes[] = {
+		{.id = FS_ROOT_ID, .type = DT_DIR},
+		{.id = 7, .type = DT_DIR, .ino = 7, .lookups = lookups},
+		{.id = 8, .type = type, .ino = 8, .lookups = 1},
+	};
+	const struct gw_fs_name_v1 names[] = {
+		{.parent = FS_ROOT_ID,
+		 .name = {.data = FS_ATTIC_PREFIX "0123456789abcdef", .len = FS_ATTIC_NAME_LEN},
+		 .inode = 7},
+		{.parent = 7, .name = {.data = "8", .len = 1}, .inode = 8},
+	};
+
+	assert_int_equal(gw_state_put(writer, &gw_fs_session_v1, &session), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(gw_state_put(writer, &gw_fs_inode_v1, &inodes[i]), 0);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(gw_state_put(writer, &gw_fs_name_v1, &names[i]), 0);
+}
+
+static int load(uint64_t known, uint16_t what)
+{
+	int err;
+
+	lookups = known;
+	type = what;
+	share_open(&share, 0);
+	share.host.verify = FS_VERIFY_NONE;
+	err = move_load(&share, move_stream(put_hidden));
+	return err;
+}
+
+static void test_a_file(void **state)
+{
+	(void)state;
+	assert_int_equal(load(0, DT_REG), 0);
+	assert_int_equal(fs_hidden_count(share.fs.hidden), 1);
+	share_close(&share);
+}
+
+static void test_not_a_directory(void **state)
+{
+	(void)state;
+	assert_int_equal(load(0, DT_DIR), -EINVAL);
+	assert_int_equal(fs_hidden_count(share.fs.hidden), 0);
+	share_close(&share);
+}
+
+/* Or a guest could reach what another one has hidden. */
+static void test_not_where_the_guest_has_been(void **state)
+{
+	(void)state;
+	assert_int_equal(load(1, DT_REG), -EINVAL);
+	assert_non_null(strstr(gw_last_error(), "cannot be hidden"));
+	share_close(&share);
+}
+
+static void test_names(void **state)
+{
+	static const char *const no[] = {
+		".godwit-hidden-0123456789abcde",  ".godwit-hidden-0123456789abcdef0",
+		".godwit-hidden-0123456789ABCDEF", ".godwit-hidden-0123456789abcdeg",
+		".godwit-hiddem-0123456789abcdef", "",
+	};
+
+	(void)state;
+	assert_true(fs_attic_is_name(FS_ATTIC_PREFIX "0123456789abcdef", FS_ATTIC_NAME_LEN));
+	for (unsigned i = 0; i < sizeof(no) / sizeof(no[0]); i++)
+		assert_false(fs_attic_is_name(no[i], strlen(no[i])));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_file),
+		cmocka_unit_test(test_not_a_directory),
+		cmocka_unit_test(test_not_where_the_guest_has_been),
+		cmocka_unit_test(test_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
