@@ -130,10 +130,12 @@ def ordered_refused(lab: Lab, checks: str = "") -> Outcome:
 
 
 def ordered_failed(lab: Lab, checks: str = "") -> Outcome:
-    """The destination's back-end finds no file where it looks: it says so, the guest stays."""
+    """The destination has another folder: that is known before. Who goes in spite of it is told by
+    the destination's back-end, and the guest stays."""
     story = Story(lab, checks)
     with tempfile.TemporaryDirectory(prefix="other-", dir=lab.config.guest_dir) as other:
         target = lab.machine("B", incoming=True, share=Path(other))
+        _expect("a look", _codes(_ask(story.here, target, 1)), {"prerequisite-missing"})
         report = _ask(story.here, target, 4, "--override", "tested")
         _expect("outcome", report["outcome"], "failed")
         words = report["devices"][0]["destination"].get("failure", "")
