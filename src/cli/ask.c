@@ -157,23 +157,15 @@ int gw_cli_ask(const char *path, const char *command, json_t **result)
 	return gw_cli_ask_long(path, command, PATIENCE_S, result);
 }
 
-static int say_request(struct conversation *talk, const char *command, int fd)
+static int say_request(struct conversation *talk, const char *text, int fd)
 {
-	char text[256];
-
-	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
 	/* Whole, or not at all: it is the first that this socket carries. */
 	if (fd >= 0 && gw_fdpass_send(talk->fd, text, strlen(text), &fd, 1, 0) < 0)
 		return gw_fail(errno, "%s: %s", talk->path, strerror(errno));
 	return fd >= 0 ? 0 : say(talk, text);
 }
 
-int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, json_t **result)
-{
-	return gw_cli_ask_with(path, command, -1, seconds, result);
-}
-
-int gw_cli_ask_with(const char *path, const char *command, int given, unsigned seconds,
+static int converse(const char *path, const char *text, int given, unsigned seconds,
 		    json_t **result)
 {
 	GW_AUTO_FREE char *in = malloc(GW_CONTROL_OUTPUT_MAX);
@@ -191,6 +183,35 @@ int gw_cli_ask_with(const char *path, const char *command, int given, unsigned s
 	if (!err)
 		err = await_greeting(&talk);
 	if (!err)
-		err = say_request(&talk, command, given);
+		err = say_request(&talk, text, given);
 	return err ? err : await_reply(&talk, result);
+}
+
+int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, json_t **result)
+{
+	return gw_cli_ask_with(path, command, -1, seconds, result);
+}
+
+int gw_cli_ask_with(const char *path, const char *command, int given, unsigned seconds,
+		    json_t **result)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text), "{\"execute\":\"%s\"}\n", command);
+	return converse(path, text, given, seconds, result);
+}
+
+int gw_cli_ask_about(const char *path, const char *command, json_t *arguments, unsigned seconds,
+		     json_t **result)
+{
+	json_t *request = json_pack("{s:s, s:O}", "execute", command, "arguments", arguments);
+	GW_AUTO_FREE char *line = request ? json_dumps(request, JSON_COMPACT) : NULL;
+	GW_AUTO_FREE char *text = NULL;
+
+	json_decref(request);
+	if (!line || asprintf(&text, "%s\n", line) < 0) {
+		text = NULL;
+		return gw_fail(ENOMEM, "no memory");
+	}
+	return converse(path, text, -1, seconds, result);
 }

@@ -17,4 +17,8 @@ int gw_cli_ask_long(const char *path, const char *command, unsigned seconds, jso
 int gw_cli_ask_with(const char *path, const char *command, int given, unsigned seconds,
 		    json_t **result);
 
+/* The same with @arguments (borrowed), and without a descriptor. */
+int gw_cli_ask_about(const char *path, const char *command, json_t *arguments, unsigned seconds,
+		     json_t **result);
+
 #endif

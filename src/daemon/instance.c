@@ -186,32 +186,21 @@ static int read_document(json_t **document)
 	return gw_document_load(document, "standard input", text, len);
 }
 
-static json_t *verdict(int err, enum gw_refusal refusal)
-{
-	if (!err)
-		return json_pack("{s:b, s:[]}", "compatible", 1, "reasons");
-	return json_pack("{s:b, s:[{s:s, s:s}]}", "compatible", 0, "reasons", "code",
-			 gw_refusal_name(refusal), "text", gw_last_error());
-}
-
 int gw_instance_check(const struct gw_daemon *daemon)
 {
-	enum gw_refusal refusal = GW_ACCEPTED;
-	struct gw_params *params = NULL;
-	json_t *document = NULL;
+	json_t *document = NULL, *verdict = NULL;
 	int err = read_document(&document);
+	bool compatible;
 
 	if (!err)
-		err = gw_info_read_instance(&params, daemon->ops->models, document, &refusal);
-	if (!err)
-		err = check(daemon->ops, params, &refusal);
+		err = gw_info_check(daemon->ops, document, &verdict);
 	json_decref(document);
-	gw_params_free(params);
-	if (err && refusal == GW_ACCEPTED) {
+	if (err) {
 		fprintf(stderr, "%s: %s\n", daemon->program, gw_last_error());
 		return GW_EXIT_UNKNOWN;
 	}
-	if (print(verdict(err, refusal)))
+	compatible = json_is_true(json_object_get(verdict, "compatible"));
+	if (print(verdict))
 		return GW_EXIT_UNKNOWN;
-	return err ? GW_EXIT_FAILED : GW_EXIT_OK;
+	return compatible ? GW_EXIT_OK : GW_EXIT_FAILED;
 }

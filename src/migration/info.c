@@ -257,3 +257,22 @@ int gw_info_read_instance(struct gw_params **out, const struct gw_model *const *
 		*out = gw_take_ptr(params);
 	return err;
 }
+
+int gw_info_check(const struct gw_device_ops *ops, const json_t *document, json_t **verdict)
+{
+	enum gw_refusal refusal = GW_ACCEPTED;
+	struct gw_params *params = NULL;
+	int err = gw_info_read_instance(&params, ops->models, document, &refusal);
+
+	if (!err && ops->check && ops->check(gw_params_model(params), params)) {
+		err = -EINVAL;
+		refusal = GW_COMBINATION_REFUSED;
+	}
+	gw_params_free(params);
+	if (err && refusal == GW_ACCEPTED)
+		return err;
+	*verdict = err ? json_pack("{s:b, s:[{s:s, s:s}]}", "compatible", 0, "reasons", "code",
+				   gw_refusal_name(refusal), "text", gw_last_error())
+		       : json_pack("{s:b, s:[]}", "compatible", 1, "reasons");
+	return *verdict ? 0 : gw_fail(ENOMEM, "no memory");
+}

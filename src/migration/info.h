@@ -29,4 +29,10 @@ json_t *gw_info_instance(const struct gw_params *params, const struct gw_environ
 int gw_info_read_instance(struct gw_params **params, const struct gw_model *const *models,
 			  const json_t *document, enum gw_refusal *refusal);
 
+/*
+ * Could one be made as @document says? {"compatible":, "reasons": [{"code":, "text":}]} in
+ * *@verdict, by the code of start-up; nothing is made. -EBADMSG as above, -ENOMEM.
+ */
+int gw_info_check(const struct gw_device_ops *ops, const json_t *document, json_t **verdict);
+
 #endif

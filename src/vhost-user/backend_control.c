@@ -103,6 +103,17 @@ static int query_migration_info(void *opaque, const json_t *arguments, json_t **
 	return 0;
 }
 
+/* Could an instance be as this document says? What is made already is another question. */
+static int check_migration(void *opaque, const json_t *arguments, json_t **result)
+{
+	const struct gw_backend *backend = opaque;
+	const json_t *document = json_object_get(arguments, "document");
+
+	if (!document)
+		return gw_fail(EINVAL, "check-migration: argument document is missing");
+	return gw_info_check(&backend->ops, document, result);
+}
+
 /* -- of which session ---------------------------------------------------------------------- */
 
 static int seat_by_number(const struct gw_backend *backend, const json_t *number,
@@ -224,6 +235,7 @@ static const struct {
 	{"query-status", query_status},
 	{"query-stats", query_stats},
 	{"query-migration-info", query_migration_info},
+	{"check-migration", check_migration},
 	{"preflight", run_preflight},
 	{"device-state-save", gw_backend_save_state},
 	{"device-state-load", gw_backend_load_state},

@@ -194,6 +194,15 @@ class Programs(Case):
         self.assertIn("posix-acl", self.report["reasons"][0]["text"])
         self.goes(GODWIT_FS, f"{GODWIT_FS} --shared-dir /nonexistent", "--profile", "1")
 
+    def test_one_that_waits(self):
+        """It is asked over its control socket."""
+        share = self.directory / "share"
+        share.mkdir()
+        with self.daemon(share) as control:
+            self.goes(instance({"num-request-queues": 4}, FS), control)
+            codes = self.codes(instance({"lock-wait": True}, FS), control)
+            self.assertEqual([c.split(":")[0] for c in codes], ["combination-refused"])
+
     def test_its_own_word(self):
         """Its answer counts, whatever it is."""
         for check, verdict in (("exit 0", "compatible"), ("exit 3", "cannot-tell"),

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli/check/ask.c - the destination's own word: its --check-migration, by the code of start-up. */
+/* cli/check/ask.c - the destination's own word, by the code of start-up: --check-migration. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/options.h"
+#include "cli/ask.h"
 #include "cli/check/check.h"
 #include "cli/what/run.h"
 #include "godwit/error.h"
@@ -99,16 +100,42 @@ static int ask(const struct gw_check *check, const char *document)
 	return err;
 }
 
+/* One that waits has been started, and says the same. */
+static int ask_socket(const struct gw_check *check, json_t *document)
+{
+	json_t *arguments = json_pack("{s:O}", "document", document), *verdict = NULL;
+	GW_AUTO_FREE char *text = NULL;
+	int err = gw_cli_ask_about(check->to_name, "check-migration", arguments, GW_WHAT_SECONDS,
+				   &verdict);
+
+	json_decref(arguments);
+	if (err)
+		return cannot_tell(check, gw_last_error());
+	if (!json_is_true(json_object_get(verdict, "compatible")))
+		text = json_dumps(verdict, JSON_COMPACT);
+	json_decref(verdict);
+	return text ? add_reasons(check, text, strlen(text)) : 0;
+}
+
 int gw_check_ask(const struct gw_check *check)
 {
-	GW_AUTO_FREE char *document = NULL;
-	json_t *json;
+	GW_AUTO_FREE char *text = NULL;
+	json_t *document;
+	int err = 0;
 
 	/* What documents refuse needs no second word. */
-	if (!check->to->command || gw_compat_report_verdict(check->report) == GW_INCOMPATIBLE)
+	if ((!check->to->command && !check->to->answers) ||
+	    gw_compat_report_verdict(check->report) == GW_INCOMPATIBLE)
 		return 0;
-	json = gw_compat_instance_json(check->source);
-	document = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	json_decref(json);
-	return document ? ask(check, document) : gw_fail(ENOMEM, "no memory");
+	document = gw_compat_instance_json(check->source);
+	if (!document)
+		return gw_fail(ENOMEM, "no memory");
+	if (check->to->answers) {
+		err = ask_socket(check, document);
+	} else {
+		text = json_dumps(document, JSON_COMPACT);
+		err = text ? ask(check, text) : gw_fail(ENOMEM, "no memory");
+	}
+	json_decref(document);
+	return err;
 }

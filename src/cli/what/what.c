@@ -197,6 +197,7 @@ static int read_socket(struct gw_what *what, const char *name)
 	int err = gw_cli_ask_long(name, "query-migration-info", GW_WHAT_SECONDS, &result);
 
 	what->kind = "control socket";
+	what->answers = true;
 	if (!err)
 		err = gw_what_add_document(what, name, result);
 	json_decref(result);

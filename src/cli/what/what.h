@@ -24,6 +24,7 @@ struct gw_what {
 	struct gw_what_implementation implementations[GW_WHATS_MAX];
 	struct gw_compat_instance *instances[GW_WHATS_MAX];
 	char **command; /* of a program, ended by NULL; else NULL */
+	bool answers;	/* it is a control socket, which can be asked more */
 };
 
 /*
