@@ -278,6 +278,7 @@ static bool move(void)
 }
 
 static bool source_started;
+static unsigned nobody; /* runs in which who had it was killed, or told what was not so */
 
 static void start_source(void)
 {
@@ -361,6 +362,7 @@ static void run(unsigned number)
 	/* Who was killed when it was the owner already took all with it. */
 	if (!count && loaded && (to.dead || (from.dead && source_started)))
 		expected = false;
+	nobody += !count;
 	if (expected ? count != 1 : count > 1)
 		fail_msg("run %u: %s at piece %u%s: %d owners", number, names[fault], at,
 			 give_up ? ", called off" : "", count);
@@ -404,6 +406,7 @@ static void one_owner(void **state)
 	}
 	for (unsigned i = 0; i < FAULTS; i++)
 		printf("%s: %u\n", names[i], counts[i]);
+	printf("nobody in the end: %u\n", nobody);
 }
 
 int main(int argc, char **argv)
