@@ -138,7 +138,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	/* Waiting. */
 	{"futex", EACH},
 	{NAME_POLL, EACH},
-	{"sched_getaffinity", EACH},
+	{"sched_getaffinity", CTRL},
 	{"sched_yield", EACH},
 	{"setpriority", MOVE, 0, WHOLE, PRIO_PROCESS},
 	{"clock_gettime", EACH},
