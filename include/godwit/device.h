@@ -82,6 +82,21 @@ struct gw_environment {
 	char provides[GW_ENVIRONMENT_MAX]; /* what a source may require here */
 };
 
+/*
+ * How a device's state outlives the process (docs/recovery.md): each change is put into @journal
+ * (state/journal.h) before the request that made it is answered. And descriptors: keep() returns
+ * when @fd (borrowed) is where a next process will get it from, under @id. Any thread.
+ */
+struct gw_journal;
+struct gw_outliving {
+	struct gw_journal *journal;
+	int (*keep)(void *opaque, uint64_t id, int fd);
+	void (*let_go)(void *opaque, uint64_t id);
+	/* The @i-th that the process before this one kept: borrowed, and its id; or -1. */
+	int (*kept)(void *opaque, unsigned i, uint64_t *id);
+	void *opaque;
+};
+
 /* Bits of struct gw_device_ops.flags. */
 enum gw_device_flags {
 	/* A request may be carried out twice: in-flight requests can be given out again after a
@@ -192,6 +207,20 @@ struct gw_device_ops {
 	 * header of its states, and is compared with what it provides before a load looks at one.
 	 * @environment is all zeros. Absent: it requires nothing, and is not asked at a load. */
 	void (*environment)(void *dev, struct gw_environment *environment);
+
+	/*
+	 * Recovery. All three or none; without them the next process begins with a fresh device.
+	 */
+
+	/* From now on, for as long as the device lives (@outliving is copied). */
+	int (*journal)(void *dev, const struct gw_outliving *outliving);
+	/* The whole state, on a thread of its own, beside the guest: of what changes meanwhile
+	 * either value will do, since the journal has it too. Changes nothing. */
+	int (*checkpoint)(void *dev, struct gw_state_writer *writer);
+	/* A checkpoint and the journal of a process that died, as one state for load(), which
+	 * follows. -ENODATA: a fresh device is in that state. */
+	int (*fold)(void *dev, struct gw_state_reader *reader, const struct gw_outliving *outliving,
+		    struct gw_state_writer *writer);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

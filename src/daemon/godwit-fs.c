@@ -332,6 +332,7 @@ int main(int argc, char **argv)
 		.type = "fs",
 		.features = features,
 		.ops = &GODWIT_FS_OPS,
+		.recovers = true,
 		.options = options,
 		.host = &fs,
 		.check = check,

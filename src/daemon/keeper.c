@@ -52,7 +52,7 @@ static int exit_code(int status)
 	return GW_EXIT_FAILED;
 }
 
-/* Until it has ended; @signals are blocked. */
+/* Until it has ended; @signals are blocked. Returns how, as waitpid() does. */
 static int wait_for(pid_t child, const sigset_t *signals)
 {
 	int status;
@@ -64,7 +64,7 @@ static int wait_for(pid_t child, const sigset_t *signals)
 		if (signo == SIGTERM || signo == SIGINT)
 			kill(child, signo);
 	}
-	return exit_code(status);
+	return status;
 }
 
 static void keep(pid_t child, struct gw_sockets *sockets, int lifeline, const sigset_t *signals)
@@ -72,7 +72,7 @@ static void keep(pid_t child, struct gw_sockets *sockets, int lifeline, const si
 static void keep(pid_t child, struct gw_sockets *sockets, int lifeline, const sigset_t *signals)
 {
 	int kept[] = {sockets->vhost_user.fd, sockets->control.fd, sockets->handover.fd, lifeline};
-	int code;
+	int status, code;
 
 	sigprocmask(SIG_BLOCK, signals, NULL);
 	/* Else a front-end would not see that its connection ends. */
@@ -80,7 +80,11 @@ static void keep(pid_t child, struct gw_sockets *sockets, int lifeline, const si
 	/* To remove the sockets from wherever they are, and to signal who has another uid now. */
 	if (gw_caps_keep(GW_CAP(CAP_DAC_OVERRIDE) | GW_CAP(CAP_KILL)))
 		gw_warn("outside of the sandbox: %s", gw_last_error());
-	code = wait_for(child, signals);
+	status = wait_for(child, signals);
+	/* Whoever starts the next one tells this from a failure. */
+	if (sockets->kept && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		raise(SIGKILL);
+	code = exit_code(status);
 	if (!sockets->kept || !code)
 		gw_sockets_remove(sockets);
 	_exit(code);

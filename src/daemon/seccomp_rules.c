@@ -184,7 +184,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"shutdown", CTRL},
 	{"getsockopt", MOVE},
 	{"socketpair", CTRL, 0, WHOLE, AF_UNIX},
-	{"pipe2", CTRL},
+	{"pipe2", MOVE},
 	{"memfd_create", CTRL},
 
 	/* --recover: how far a message was dealt with, and who else is alive. */

@@ -265,7 +265,11 @@ static bool goes_on(struct supervisor *super, int *code)
 		return true;
 	/* What it sent before it died counts. */
 	listen_to_child(super);
-	super->tries = super->ready ? 0 : super->tries + 1;
+	/* Who is killed is not to blame. */
+	if (super->ready)
+		super->tries = 0;
+	else if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+		super->tries++;
 	*code = WIFEXITED(status) ? WEXITSTATUS(status) : GW_EXIT_FAILED;
 	/* What is wrong with the command line or this host will not be better the next time. */
 	if (!*code || (super->starts == 1 && !super->ready) || super->tries > TRIES_MAX)

@@ -13,6 +13,7 @@
 #include "fs/load.h"
 #include "fs/locks.h"
 #include "fs/open.h"
+#include "fs/redo.h"
 #include "fs/session.h"
 #include "fs/stage.h"
 #include "godwit/error.h"
@@ -135,6 +136,8 @@ static int keep_open(struct fs_loading *loading, const struct fs_newborn *newbor
 	fs_fdcache_pin(inode);
 	fs_fd_put(&(struct fs_fd){.fd = fd, .inode = inode});
 	fs_inode_unmark(inode, FS_INODE_UNRESOLVED | FS_INODE_COPIED);
+	if (loading->fs->recovering)
+		atomic_fetch_or(&inode->flags, FS_INODE_KEPT);
 	return 0;
 }
 
@@ -185,7 +188,8 @@ static int adopt_newborns(struct fs_loading *loading)
 
 int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const char *what)
 {
-	bool tolerated = loading->fs->host->on_error == FS_ON_ERROR_GUEST;
+	bool tolerated =
+		loading->fs->host->on_error == FS_ON_ERROR_GUEST || loading->fs->recovering;
 	char text[FS_DESCRIBE_MAX];
 
 	if (tolerated && loading->lost++)
@@ -225,6 +229,20 @@ static void index_inodes(struct fs_loading *loading, size_t i)
  * What takes long, all of it side by side: both hashes are filled while files are looked for and
  * opened, which needs neither.
  */
+/* Names first: what was moved and not told of is to be opened under its new one. */
+static int do_in_turn(struct fs_loading *loading, struct fs_work works[3])
+{
+	int err;
+
+	fs_do(loading, works, 2);
+	err = fs_stage_end_names(loading);
+	if (err)
+		return err;
+	fs_redo_settle(loading);
+	fs_do(loading, works + 2, 1);
+	return 0;
+}
+
 static int do_all(struct fs_loading *loading)
 {
 	struct fs_work works[] = {
@@ -238,6 +256,8 @@ static int do_all(struct fs_loading *loading)
 		fs_identities_fill_new(loading->inodes, loading->staged, loading->staged_count);
 	if (!loading->filling)
 		return gw_fail(ENOMEM, "load: no memory for inodes");
+	if (loading->fs->recovering)
+		return do_in_turn(loading, works);
 	fs_do(loading, works, GW_ARRAY_LEN(works));
 	return fs_stage_end_names(loading);
 }
@@ -256,7 +276,9 @@ static int conclude_index(struct fs_loading *loading)
 
 static int look_and_open(struct fs_loading *loading)
 {
-	int err = fs_verify_all(loading);
+	/* What is to be proven of a process that died is so when it is used. */
+	bool proves = !loading->fs->recovering;
+	int err = proves ? fs_verify_all(loading) : 0;
 
 	if (!err && atomic_load(&loading->inodes->fhandle_slab.used))
 		err = each_staged(loading, judge_handle);
@@ -264,7 +286,7 @@ static int look_and_open(struct fs_loading *loading)
 		err = fs_reopen_list(loading);
 	if (!err)
 		err = do_all(loading);
-	if (!err)
+	if (!err && proves)
 		err = fs_verify_sampled(loading);
 	return err ? err : fs_reopen_settle(loading);
 }

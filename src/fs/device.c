@@ -14,6 +14,7 @@
 #include "fs/foreign_virtiofsd.h"
 #include "fs/fuse_wire.h"
 #include "fs/handle.h"
+#include "fs/journal.h"
 #include "fs/handover.h"
 #include "fs/hidden.h"
 #include "fs/inode.h"
@@ -22,6 +23,7 @@
 #include "fs/notify.h"
 #include "fs/pool.h"
 #include "fs/records.h"
+#include "fs/redo.h"
 #include "fs/report.h"
 #include "fs/resolver.h"
 #include "fs/root.h"
@@ -59,6 +61,7 @@ static void fs_destroy(void *dev)
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
 	fs_pool_free(fs->pool);
+	fs_redo_free(fs->redo);
 	fs_counters_free(fs->counters);
 	fs_waits_free(fs->waits);
 	fs_watch_free(fs->watch);
@@ -322,5 +325,8 @@ const struct gw_device_ops fs_device_ops = {
 	.save_foreign = fs_save_foreign,
 	.queues = fs_queues,
 	.report = fs_report,
+	.journal = fs_journal_begin,
+	.checkpoint = fs_checkpoint,
+	.fold = fs_fold,
 	.environment = fs_environment,
 };

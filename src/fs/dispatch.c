@@ -11,6 +11,7 @@
 #include "fs/ops.h"
 #include "fs/pool.h"
 #include "godwit/error.h"
+#include "state/journal.h"
 
 #define HEADER_LEN sizeof(struct fuse_in_header)
 
@@ -279,6 +280,7 @@ static int serve(struct fs_request *req)
 	if (ret != 0)
 		return ret;
 	fs_counters_working(req);
+	gw_journal_for(gw_queue_index(req->elem->queue), req->elem->serial);
 	/* Else the file would be there, and the guest be told that it is not. */
 	if (req->op->flags & FS_OP_CREATES && fs_inodes_full(req->fs->inodes))
 		return -ENOMEM;

@@ -165,7 +165,10 @@ struct fs {
 	struct fs_resolver *resolver;
 	struct fs_watch *watch; /* NULL: others' changes are not watched */
 	struct fs_notify *notify;
-	uint64_t features; /* negotiated virtio features */
+	uint64_t features;	       /* negotiated virtio features */
+	struct gw_outliving outliving; /* journal NULL: the state ends with the process */
+	struct fs_redo *redo;	       /* requests that a process before this one had (redo.h) */
+	bool recovering;	       /* what is loaded next is what a process left that died */
 };
 
 static inline unsigned fs_dir_limit(const struct fs *fs)

@@ -10,6 +10,7 @@
 #include "fs/dir.h"
 #include "fs/handle.h"
 #include "fs/handles.h"
+#include "fs/journal.h"
 #include "fs/hidden.h"
 #include "fs/open.h"
 #include "fs/table.h"
@@ -40,6 +41,7 @@ static void destroy(struct fs_open *open)
 {
 	struct fs_handle *handle = &open->handle;
 
+	fs_journal_handle(fs_slots_of(&open->slot)->owner, open, true);
 	if (handle->fd >= 0)
 		fs_inodes_charge(fs_table_of(handle->inode), -1);
 	gw_close(&handle->fd);
@@ -157,6 +159,9 @@ int fs_handle_add(struct fs_handles *handles, struct fs_inode *inode, int fd, ui
 	if (fs_inode_fd(inode, &open->path_fd) < 0)
 		open->path_fd = (struct fs_fd)FS_PATHFD_INIT;
 	publish(open, fd);
+	fs_journal_handle(handles, open, false);
+	if (fs_inode_has(inode, FS_INODE_PINNED))
+		fs_journal_keep(inode, fd);
 	return 0;
 }
 

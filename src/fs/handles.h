@@ -20,6 +20,7 @@ static_assert(sizeof(struct fs_open) <= 112, "it fits a chunk's slot");
 
 struct fs_handles {
 	struct fs *fs;
+	struct gw_journal *journal; /* as in the inode table */
 	struct fs_slots slots;
 	/* After a load there are some whose inode's descriptor is not held yet. */
 	_Atomic bool unheld;

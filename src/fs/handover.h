@@ -64,6 +64,8 @@ struct fs_handed {
 	_Atomic bool is_strange; /* something in it was told of */
 };
 int fs_handover_put(void *opaque, const void *object);
+/* What the process before this one had kept of unnamed files (fs->outliving). */
+int fs_handed_take_kept(struct fs_loading *loading);
 /* The caller's, or -1: none, or it is not @inode. Any thread. */
 int fs_handed_take(struct fs_loading *loading, enum fs_handed_kind kind, uint64_t id,
 		   uint64_t owner, const struct fs_inode *inode);

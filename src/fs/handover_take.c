@@ -24,6 +24,22 @@ static int take_all(struct fs_handed *handed, int peer, const uint8_t *ticket)
 	return gw_handed_take(&handed->all, peer, FS_HANDED_LOCKS);
 }
 
+int fs_handed_take_kept(struct fs_loading *loading)
+{
+	const struct gw_outliving *outliving = &loading->fs->outliving;
+	uint64_t id;
+	int fd;
+
+	for (unsigned i = 0; (fd = outliving->kept(outliving->opaque, i, &id)) >= 0; i++) {
+		const struct gw_handed_item item = {.kind = FS_HANDED_INODE, .id = id};
+		int err = gw_handed_add(&loading->handed.all, item, fd);
+
+		if (err)
+			return gw_fail(-err, "recovery: no room for what has no name");
+	}
+	return 0;
+}
+
 void fs_handed_free(struct fs_handed *handed)
 {
 	gw_handed_clear(&handed->all);

@@ -8,6 +8,8 @@
 #include "base/cleanup.h"
 #include "fs/identity.h"
 #include "fs/open.h"
+#include "fs/journal.h"
+#include "fs/redo.h"
 
 #define FIRST_BUCKETS 16u
 
@@ -224,10 +226,14 @@ static struct fs_inode *find(struct fs_inodes *inodes, struct fs_identities_shar
 
 static void count_lookup(struct fs_inode *inode, uint64_t count)
 {
+	/* The request comes again, and did that before. */
+	if (inode->lookups && fs_redo_counted(fs_table_of(inode)->fs, fs_inode_id(inode)))
+		return;
 	if (!inode->lookups)
 		fs_slot_pin(&inode->slot);
 	inode->lookups += count;
 	fs_inode_changed(inode);
+	fs_journal_inode(inode);
 }
 
 void fs_identity_insert(struct fs_inodes *inodes, struct fs_identities_shard *shard, uint64_t hash,
@@ -359,11 +365,14 @@ void fs_lookups_drop(struct fs_inodes *inodes, struct fs_inode *inode, uint64_t 
 		LOCK_INODE_SCOPE(inodes, inode);
 
 		(void)inode_lock;
+		if (fs_redo_counted(inodes->fs, fs_inode_id(inode)))
+			return;
 		/* What the guest never had it cannot give back. */
 		count = GW_MIN(count, inode->lookups);
 		inode->lookups -= count;
 		last = count && !inode->lookups;
 		fs_inode_changed(inode);
+		fs_journal_inode(inode);
 	}
 	if (last)
 		fs_inode_put(inode);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "fs/journal.h"
 #include "fs/open.h"
 #include "fs/root.h"
 #include "fs/table.h"
@@ -67,6 +68,8 @@ void fs_inode_destroy(struct fs_inode *inode)
 		fs_mount_put(inodes, dead->mount);
 		fs_fhandle_forget(dead);
 		fs_inode_changed(dead);
+		fs_journal_inode_gone(dead);
+		fs_journal_let_go(dead);
 		fs_slot_free(&dead->slot);
 	}
 }

@@ -4,6 +4,7 @@
 
 #include "fs/collector.h"
 #include "fs/hidden.h"
+#include "fs/journal.h"
 #include "fs/load.h"
 #include "fs/locks.h"
 #include "fs/resolver.h"
@@ -32,6 +33,7 @@ static void swap_in(struct fs_loading *loading)
 	fs->session.max_readahead = session->max_readahead;
 	fs->session.max_pages = session->max_pages;
 	fs->session.initialised = session->initialised;
+	fs_journal_use(fs);
 }
 
 /* Another make's state becomes the same objects. */
@@ -73,6 +75,8 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 		err = fs_handles_new(&loading.handles, fs);
 	if (!err)
 		err = fs_locks_new(&loading.locks);
+	if (!err && fs->recovering)
+		err = fs_handed_take_kept(&loading);
 	if (!err)
 		err = stage_all(&loading, reader);
 	if (!err)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "fs/journal.h"
 #include "fs/names.h"
 
 #define FIRST_BUCKETS 16u
@@ -125,6 +126,7 @@ void fs_name_attach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t r
 	record->next = atomic_load_explicit(&inode->names, memory_order_relaxed);
 	atomic_store_explicit(&inode->names, ref, memory_order_relaxed);
 	fs_inode_renamed(inode);
+	fs_journal_name(inodes, record, false);
 }
 
 /* Walks the other names of a file with several links, of which the latest come first. */
@@ -135,6 +137,7 @@ void fs_name_detach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t r
 	struct fs_name *before;
 
 	fs_inode_renamed(inode);
+	fs_journal_name(inodes, fs_name_at(inodes, ref), true);
 	if (at == ref) {
 		atomic_store_explicit(&inode->names, next, memory_order_relaxed);
 		return;
@@ -230,6 +233,7 @@ static uint32_t take_others(struct fs_inodes *inodes, struct fs_inode *inode,
 			record->next = 0;
 		} else {
 			unhash(inodes, record);
+			fs_journal_name(inodes, record, true);
 			record->next = others;
 			others = ref;
 		}
@@ -334,6 +338,9 @@ void fs_name_removing(struct fs_inodes *inodes, struct fs_inode *parent, const c
 	/* Where it cannot be opened any more it is lost already, and the name may go as well. */
 	if (victim->inode && fs_inode_fd(victim->inode, &victim->fd) < 0)
 		victim->fd = (struct fs_fd)FS_PATHFD_INIT;
+	/* The guest's look-ups and this pin; what holds it beyond that has it open. */
+	if (victim->fd.fd >= 0 && (uint32_t)atomic_load(&victim->inode->slot.life) > 2)
+		fs_journal_keep(victim->inode, victim->fd.fd);
 }
 
 void fs_name_removed(struct fs_victim *victim, bool gone)
@@ -344,6 +351,8 @@ void fs_name_removed(struct fs_victim *victim, bool gone)
 		if (remove_name(victim->inodes, &w, victim->inode) && victim->fd.fd >= 0)
 			fs_fdcache_pin(victim->inode);
 	}
+	if (victim->inode && !fs_inode_has(victim->inode, FS_INODE_PINNED))
+		fs_journal_let_go(victim->inode);
 	fs_fd_put(&victim->fd);
 	fs_inode_put_ptr(&victim->inode);
 	victim->inode = NULL;

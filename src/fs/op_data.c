@@ -7,6 +7,7 @@
 #include "base/checked.h"
 #include "fs/handle.h"
 #include "fs/ops.h"
+#include "fs/redo.h"
 #include "fs/privs.h"
 #include "godwit/error.h"
 
@@ -203,6 +204,8 @@ int fs_op_write(struct fs_request *req)
 		return ret;
 	if (!handle->dirty)
 		handle->dirty = true;
+	if (t.flags & RWF_APPEND)
+		req->done = fs_redo_appended(req, handle, req->data_offset, t.len);
 	fs_privs_drop(req->fs, handle->fd, in->write_flags & FUSE_WRITE_KILL_SUIDGID);
 	if (handle->flags & (O_SYNC | O_DSYNC)) /* it waits for the disk, without fail */
 		return fs_to_pool(req, write_rest);

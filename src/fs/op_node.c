@@ -15,6 +15,8 @@
 #include "fs/label.h"
 #include "fs/open.h"
 #include "fs/ops.h"
+#include "fs/redo.h"
+#include "fs/table.h"
 
 #define FD_NAME_MAX 16
 
@@ -137,6 +139,9 @@ static int make(struct fs_request *req, make_fn *fn)
 		FS_AUTO_LABEL struct fs_label_scope scope = {0};
 
 		fs_name_settle(req->fs->inodes, parent.inode, req->name);
+		if (fs_redo_made(req, parent.path.fd, req->name))
+			return reply_entry(req, parent.inode);
+		fs_intend(req, NULL);
 		ret = fs_label_enter(&scope, req);
 		if (ret == 0)
 			ret = fs_label_due(&scope, req)
@@ -170,6 +175,11 @@ static int remove_name(struct fs_request *req, int flags)
 	if (ret < 0)
 		return ret;
 	fs_name_removing(req->fs->inodes, parent.inode, req->name, &victim);
+	if (fs_redo_gone(req, parent.path.fd, req->name)) {
+		fs_name_removed(&victim, true);
+		return 0;
+	}
+	fs_intend(req, victim.inode);
 	if (flags ||
 	    !fs_hide_name(req->fs->hidden, parent.inode, parent.path.fd, req->name, &victim))
 		ret = unlinkat(parent.path.fd, req->name, flags) < 0 ? -errno : 0;
@@ -187,6 +197,20 @@ int fs_op_rmdir(struct fs_request *req)
 	return remove_name(req, AT_REMOVEDIR);
 }
 
+static int do_move(struct fs_request *req, const struct fs_at *from, const struct fs_at *to,
+		   uint32_t flags)
+{
+	FS_AUTO_INODE struct fs_inode *inode = NULL;
+
+	if (req->fs->outliving.journal)
+		inode = fs_name_pin(req->fs->inodes, from->inode, req->name);
+	fs_intend_move(req, inode, from->inode, to->inode);
+	/* The C library would take another call where there are no flags. */
+	return syscall(SYS_renameat2, from->path.fd, req->name, to->path.fd, req->name2, flags) < 0
+		       ? -errno
+		       : 0;
+}
+
 static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 {
 	FS_AUTO_AT struct fs_at from = FS_AT_INIT;
@@ -201,15 +225,16 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 		ret = fs_at_get(req, newdir, &to);
 	if (ret < 0)
 		return ret;
+	if (fs_redo_moved(req, &to, req->name2)) {
+		fs_name_moved(inodes, from.inode, req->name, to.inode, req->name2, exchange);
+		return 0;
+	}
 	fs_name_moving(inodes, from.inode, req->name, to.inode, req->name2);
 	if (!exchange) {
 		fs_name_removing(inodes, to.inode, req->name2, &victim);
 		fs_hide_target(req->fs->hidden, &hiding, to.inode, to.path.fd, req->name2, &victim);
 	}
-	/* The C library would take another call where there are no flags. */
-	ret = syscall(SYS_renameat2, from.path.fd, req->name, to.path.fd, req->name2, flags) < 0
-		      ? -errno
-		      : 0;
+	ret = do_move(req, &from, &to, flags);
 	if (!exchange) {
 		fs_hide_target_end(req->fs->hidden, &hiding, &victim, ret == 0);
 		fs_name_removed(&victim, ret == 0);
@@ -249,6 +274,9 @@ int fs_op_link(struct fs_request *req)
 	if (ret < 0)
 		return ret;
 	fs_name_settle(req->fs->inodes, parent.inode, req->name);
+	if (fs_redo_linked(req, parent.path.fd, req->name, old.path.fd))
+		return reply_entry(req, parent.inode);
+	fs_intend(req, NULL);
 	snprintf(path, sizeof(path), "%d", old.path.fd);
 	if (linkat(req->fs->proc_fd, path, parent.path.fd, req->name, AT_SYMLINK_FOLLOW) < 0)
 		return -errno;

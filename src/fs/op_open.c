@@ -13,6 +13,7 @@
 #include "fs/label.h"
 #include "fs/locks.h"
 #include "fs/ops.h"
+#include "fs/redo.h"
 #include "fs/privs.h"
 #include "fs/waits.h"
 
@@ -57,6 +58,11 @@ static int add_handle(struct fs_request *req, struct fs_inode *inode, int fd, ui
 	uint32_t kept = flags & ~(uint32_t)FLAGS_ONCE;
 
 	*out = (struct fuse_open_out){.open_flags = fs_cache_policy(req->fs, inode)->file_flags};
+	out->fh = fs_redo_opened(req, inode);
+	if (out->fh) {
+		close(fd);
+		return 0;
+	}
 	return fs_handle_add(req->fs->handles, inode, fd, kept, NULL, &out->fh);
 }
 
@@ -255,6 +261,30 @@ static int create_existing(struct fs_request *req)
 	return reply_created(req, parent, nodeid, &stx, fd, flags);
 }
 
+/* By this request, before a process died: opened as what makes it opens it, whatever its mode. */
+static int create_again(struct fs_request *req, struct fs_inode *parent, int flags)
+{
+	struct fs *fs = req->fs;
+	struct statx stx;
+	uint64_t nodeid;
+	int fd = -ESTALE;
+	int ret = fs_inode_lookup(fs->inodes, parent, req->name, &nodeid, &stx);
+
+	if (ret < 0)
+		return ret;
+	{
+		FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(fs->inodes, nodeid);
+
+		if (inode)
+			fd = open_inode(inode, &flags);
+	}
+	if (fd < 0) {
+		fs_inode_forget(fs->inodes, nodeid, 1);
+		return fd;
+	}
+	return reply_created(req, parent, nodeid, &stx, fd, flags);
+}
+
 static int create_read_only(struct fs_request *req, uint32_t flags)
 {
 	int ret = wants_write(flags) || flags & O_EXCL ? -EROFS : create_existing(req);
@@ -282,6 +312,9 @@ int fs_op_create(struct fs_request *req)
 	if (fs->host->readonly)
 		return create_read_only(req, in->flags);
 	fs_name_settle(fs->inodes, parent.inode, req->name);
+	if (fs_redo_made(req, parent.path.fd, req->name))
+		return create_again(req, parent.inode, flags & ~(O_TRUNC | O_EXCL));
+	fs_intend(req, NULL);
 	fd = create_new(req, parent.path.fd, req->name,
 			(flags & ~O_TRUNC) | O_CREAT | O_EXCL | O_NOFOLLOW);
 	if (fd == -EEXIST && !(in->flags & O_EXCL))
@@ -331,7 +364,7 @@ int fs_op_release(struct fs_request *req)
 		fs_flock_set(handle, F_UNLCK);
 	if (handle && req->fs->policy.posix_lock)
 		fs_lock_drop_through(req->fs, handle->inode, in->fh);
-	ret = fs_handle_release(req->fs->handles, in->fh);
+	ret = fs_redo_released(req) ? 0 : fs_handle_release(req->fs->handles, in->fh);
 	fs_waits_wake(req->fs, req->in.nodeid);
 	return ret;
 }

@@ -13,6 +13,7 @@
 #include "fs/dispatch.h"
 #include "fs/pool.h"
 #include "godwit/error.h"
+#include "state/journal.h"
 
 /* More idle objects than this are given back to the system. */
 #define IDLE_MAX 256
@@ -142,6 +143,7 @@ static void *pool_main(void *opaque)
 			continue;
 		}
 		fs_counters_working(req);
+		gw_journal_for(gw_queue_index(req->elem->queue), req->elem->serial);
 		result = req->work(req);
 		if (result != FS_ASYNC)
 			fs_finish(req, result);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/session.c - INIT and DESTROY: what a guest and this device agree on. */
 #include "base/checked.h"
+#include "fs/journal.h"
 #include "fs/acl.h"
 #include "fs/handle.h"
 #include "fs/hidden.h"
@@ -138,6 +139,7 @@ void fs_session_end(struct fs *fs)
 	fs_handles_clear(fs->handles);
 	fs_hidden_end(fs->hidden);
 	fs_inodes_clear(fs->inodes);
+	fs_journal_put_session(fs);
 }
 
 /* The flags of both sides. */
@@ -176,6 +178,7 @@ static void agree(struct fs *fs, const struct fuse_init_in *in)
 	session->max_pages = session->flags & FUSE_MAX_PAGES ? FS_MAX_PAGES : COMPAT_MAX_PAGES;
 	session->max_readahead = in->max_readahead;
 	session->initialised = true;
+	fs_journal_put_session(fs);
 }
 
 static int reply_init(struct fs_request *req)

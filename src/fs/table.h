@@ -51,6 +51,7 @@ enum fs_inode_flags {
 	FS_INODE_NUMBERED = 1 << 4,   /* the guest knows it by a number of its own (numbers.c) */
 	FS_INODE_STAGED = 1 << 6,     /* a load under way holds a reference */
 	FS_INODE_LINKS = 1 << 5,      /* it had several links when last seen */
+	FS_INODE_KEPT = 1 << 12,      /* a next process would get its descriptor (journal.h) */
 	FS_INODE_NEWBORN = 1 << 7,    /* it was unnamed when it moved here, and made anew */
 	FS_INODE_COPIED = 1 << 8,     /* unresolved, and only its path counts (copied.c) */
 	FS_INODE_ATTIC = 1 << 9,      /* a directory that the guest knows nothing of (hidden.h) */
@@ -136,6 +137,7 @@ struct fs_moves {
 
 struct fs_inodes {
 	struct fs *fs;
+	struct gw_journal *journal; /* NULL: changes are nobody else's business (journal.h) */
 	struct fs_slots slots;
 	struct fs_inode *root;
 	pthread_mutex_t names_lock;

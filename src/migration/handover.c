@@ -119,6 +119,21 @@ static int check_batch(const struct gw_handed_batch *batch, unsigned fds, uint64
 	return 0;
 }
 
+int gw_handed_add(struct gw_handed *handed, struct gw_handed_item item, int fd)
+{
+	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+	if (copy < 0)
+		return -errno;
+	if (make_room(handed, 1)) {
+		close(copy);
+		return -ENOMEM;
+	}
+	handed->entries[handed->count++] = (struct gw_handed_entry){.item = item, .fd = copy};
+	qsort(handed->entries, handed->count, sizeof(*handed->entries), compare);
+	return 0;
+}
+
 /* 1: there are more. */
 static int take_batch(struct gw_handed *handed, int peer, struct gw_handed_batch *batch,
 		      uint64_t kinds)

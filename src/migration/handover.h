@@ -68,6 +68,8 @@ struct gw_handed {
 	} * entries; /* sorted */
 	size_t count, room;
 };
+/* One that came another way: a copy of @fd (borrowed). */
+int gw_handed_add(struct gw_handed *handed, struct gw_handed_item item, int fd);
 /* All batches of @peer; kinds are 1 to @kinds. On failure nothing is kept. */
 int gw_handed_take(struct gw_handed *handed, int peer, uint64_t kinds);
 /* Its descriptor is *fd, of which -1 is left when it is taken; NULL: it did not come. */

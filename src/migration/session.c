@@ -83,8 +83,10 @@ void gw_session_free(struct gw_session *session)
 	gw_session_drop_preflight(session);
 	gw_session_unclaim(session);
 	gw_session_keep(session);
+	gw_journaling_stop(session->journaling);
 	if (session->dev)
 		session->ops->destroy(session->dev);
+	gw_journaling_free(session->journaling);
 	gw_source_remove(session->frozen_timer);
 	gw_source_remove(session->wake_source);
 	gw_close(&session->wake);

@@ -201,6 +201,11 @@ void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
 typedef void gw_preflight_done(void *opaque, int result, const struct gw_report *report);
 int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, void *opaque);
 
+/* Before anything else: the device's state is what a process before this one left in @store
+ * (borrowed), and from now on outlives this one. The loop runs meanwhile. */
+struct gw_fdstore;
+int gw_session_recover(struct gw_session *session, struct gw_fdstore *store);
+
 /* May the process end as far as this session goes: nothing frozen, claimed or pending? */
 bool gw_session_may_end(const struct gw_session *session);
 enum gw_device_state gw_session_device_state(const struct gw_session *session);

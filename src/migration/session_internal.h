@@ -3,6 +3,7 @@
 #ifndef GW_MIGRATION_SESSION_INTERNAL_H
 #define GW_MIGRATION_SESSION_INTERNAL_H
 
+#include "migration/journaling.h"
 #include "migration/transfer.h"
 
 struct gw_session {
@@ -16,6 +17,9 @@ struct gw_session {
 
 	/* As create() got them, and what is in force: the same, or adopted. */
 	struct gw_params *created, *params;
+
+	struct gw_journaling *journaling; /* NULL: the state ends with the process */
+	bool journals;			  /* it has begun */
 
 	struct gw_lifecycle life;
 	enum gw_why why; /* what run() will be told */
@@ -55,6 +59,8 @@ struct gw_session {
 
 /* Cancels a preflight under way: what it looks at is about to change. */
 void gw_session_drop_preflight(struct gw_session *session);
+/* What stands at the front of a stream of this session's. */
+int gw_session_fill_header(const struct gw_session *session, struct gw_state_header *header);
 /* Worker's news. */
 void gw_session_on_wake(void *opaque, int fd, uint32_t events);
 /* Ends a transfer under way as if @event had cancelled it, and tells who waits. */

@@ -25,7 +25,7 @@ static int params_to_save(const struct gw_session *session, struct gw_params **p
 
 static_assert(GW_ENVIRONMENT_MAX == GW_STATE_NAME_MAX, "what is required goes into the header");
 
-static int fill_header(const struct gw_session *session, struct gw_state_header *header)
+int gw_session_fill_header(const struct gw_session *session, struct gw_state_header *header)
 {
 	struct gw_environment environment;
 	bool stateless = session->config.migration == GW_MIGRATION_STATELESS;
@@ -60,9 +60,10 @@ static int prepare_transfer(struct gw_session *session, struct gw_transfer *tran
 	transfer->channel.key = session->has_key ? session->key : NULL;
 	transfer->channel.idle_ms = (int)session->config.idle_timeout_ms;
 	transfer->staged.queues = session->ops->max_queues;
+	transfer->journaling = session->journals ? session->journaling : NULL;
 	if (transfer->load)
 		return 0;
-	err = fill_header(session, &transfer->header);
+	err = gw_session_fill_header(session, &transfer->header);
 	return err ? err : gw_parked_copy(&transfer->parked, &session->parked);
 }
 

@@ -153,7 +153,9 @@ static int load_device(struct gw_transfer *transfer, struct gw_state_reader *rea
 			       "device %s took a stream for good that was not read to "
 			       "its end, or is bad",
 			       transfer->ops->name);
-	return 0;
+	return transfer->journaling
+		       ? gw_journaling_checkpoint(transfer->journaling, &transfer->header)
+		       : 0;
 }
 
 /* The device's state is where it is; what the stream has beside its ticket would be lost. */

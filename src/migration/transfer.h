@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "migration/journaling.h"
 #include "migration/parked.h"
 #include "migration/session.h"
 #include "state/stream.h"
@@ -20,6 +21,7 @@
  */
 struct gw_transfer {
 	bool load;
+	struct gw_journaling *journaling; /* it hears of what was loaded; NULL: nobody does */
 	const struct gw_device_ops *ops;
 	void *dev;
 	struct gw_state_channel channel; /* its fd is closed by the worker before it says done */

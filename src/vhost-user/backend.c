@@ -369,6 +369,8 @@ static int begin_recovery(struct gw_backend *backend)
 			       "mode for two");
 	err = gw_recovery_new(&backend->recovery, store);
 	if (!err)
+		err = gw_session_recover(backend->seats->session, store);
+	if (!err)
 		err = recover(backend);
 	return err ? err : gw_fdstore_tell(store, "READY=1");
 }

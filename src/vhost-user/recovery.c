@@ -688,7 +688,8 @@ int gw_recovery_new(struct gw_recovery **out, struct gw_fdstore *store)
 
 void gw_recovery_clear(struct gw_recovery *recovery)
 {
-	static const char *const names[] = {LEDGER, PIPE_READ, PIPE_WRITE};
+	static const char *const names[] = {LEDGER,    PIPE_READ, PIPE_WRITE,
+					    "journal", "state-0", "state-1"};
 
 	if (!recovery)
 		return;

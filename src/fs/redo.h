@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/redo.h - requests that a process that died may have carried out, and did not answer. */
+#ifndef GW_FS_REDO_H
+#define GW_FS_REDO_H
+
+#include "fs/handle.h"
+#include "fs/request.h"
+#include "state/journal.h"
+
+struct fs_redo;
+
+/* Before what cannot be done twice: what is to be done, and how it was before. In the journal, and
+ * never in a stream. What is 0 is not known. */
+struct gw_fs_intent_v1 {
+	uint32_t op;
+	uint64_t ino, btime; /* of who has the name that is to go away */
+	uint64_t size;	     /* of the file that is appended to */
+	uint64_t ns;	     /* CLOCK_REALTIME */
+	/* Of a rename: which name, and which it is to be. */
+	uint64_t from, to;
+	struct gw_bytes name, name2;
+};
+extern const struct gw_layout gw_fs_intent_v1;
+/* Layouts of the journal: fs_layouts that are put there, and the intent. */
+extern const struct gw_layout *const fs_journal_layouts[];
+
+/* What the journal says of requests; they come again, with GW_ELEM_AGAIN, while nobody else writes.
+ */
+int fs_redo_read(struct fs *fs, struct gw_journal *journal);
+void fs_redo_free(struct fs_redo *redo); /* NULL is allowed */
+
+/* @inode (NULL: not known) has the name that @req takes away. */
+void fs_intend(const struct fs_request *req, const struct fs_inode *inode);
+/* The same, and @req moves it from @from to @to. */
+void fs_intend_move(const struct fs_request *req, const struct fs_inode *inode,
+		    const struct fs_inode *from, const struct fs_inode *to);
+/* What was moved and not told of has its new name in what is being loaded. */
+struct fs_loading;
+void fs_redo_settle(struct fs_loading *loading);
+
+/*
+ * Of a request that comes again, and with which a process died between intent and answer: is it
+ * done? What cannot be told is logged and counted. False for all other requests.
+ */
+/* @name in @dir: it was made by this request. */
+bool fs_redo_made(const struct fs_request *req, int dir, const char *name);
+/* What had @name in @dir has it no more. */
+bool fs_redo_gone(const struct fs_request *req, int dir, const char *name);
+/* What was to be moved to @name in @to is there, and known there if it is known at all. */
+bool fs_redo_moved(const struct fs_request *req, const struct fs_at *to, const char *name);
+/* @name in @dir is one of what @fd refers to. */
+bool fs_redo_linked(const struct fs_request *req, int dir, const char *name, int fd);
+/* How many of the @len bytes from byte @offset of the request on were appended; notes how long the
+ * file is otherwise. */
+size_t fs_redo_appended(const struct fs_request *req, const struct fs_handle *handle, size_t offset,
+			size_t len);
+
+/* By the thread's request (gw_journal_for()): did it count a look-up of @id, or take one away? Once
+ * for each time. */
+bool fs_redo_counted(struct fs *fs, uint64_t id);
+/* Did it open @inode? The handle's id, or 0. */
+uint64_t fs_redo_opened(const struct fs_request *req, const struct fs_inode *inode);
+/* Did it release a handle? */
+bool fs_redo_released(const struct fs_request *req);
+
+#endif

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state/journal.h - what changed since the last checkpoint, in memory that outlives the process. */
+#ifndef GW_STATE_JOURNAL_H
+#define GW_STATE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "godwit/state.h"
+
+/*
+ * A ring of records in a memfd, each one object of a stream's layout, encoded as there: an upsert,
+ * or a tombstone for its keys. A device puts each change of its state before it answers the request
+ * that made it, without a system call. Two more memfds are slots that are written in turn: a stream
+ * of the whole state as it was while somebody went through it, from some record of the ring on.
+ * With what the ring says after that, later objects over earlier ones, it is the state
+ * (docs/recovery.md has the layout).
+ *
+ * For the order of records to be the order of changes, put under the lock that guards the object,
+ * after it was changed.
+ */
+struct gw_journal;
+
+#define GW_JOURNAL_BYTES      (16u << 20) /* of the ring */
+#define GW_JOURNAL_OBJECT_MAX 1024	  /* bytes of one object, encoded */
+#define GW_JOURNAL_SLOTS      2
+
+/* New, in sealed memory; @fds are the ring's and the slots', the caller's to keep open for as long
+ * as the journal lives, as are those of one that another process wrote. */
+int gw_journal_new(struct gw_journal **journal, int fds[1 + GW_JOURNAL_SLOTS]);
+int gw_journal_open(struct gw_journal **journal, const int fds[1 + GW_JOURNAL_SLOTS]);
+void gw_journal_free(struct gw_journal *journal); /* NULL is allowed */
+
+/* What this thread puts from here on it puts for that request (struct gw_elem.serial). 0: none. */
+void gw_journal_for(unsigned queue, uint64_t serial);
+/* The request that was told so. */
+uint64_t gw_journal_serial(unsigned *queue);
+
+/* Any thread. Waits only if the ring is full because checkpoints are late. */
+void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, bool deleted,
+		    const void *object);
+
+/* The time has come for a checkpoint when this eventfd is readable (level: read it). */
+int gw_journal_wake_fd(const struct gw_journal *journal);
+/* One is about to be written to *@fd (borrowed, at its beginning), and is whole. One thread. */
+int gw_journal_begin(struct gw_journal *journal, int *fd);
+int gw_journal_end(struct gw_journal *journal);
+
+/* The newest checkpoint: a descriptor at its beginning (borrowed); -ENODATA if there is none. */
+int gw_journal_slot(struct gw_journal *journal, int *fd);
+
+struct gw_journal_record {
+	const struct gw_layout *layout;
+	bool deleted;
+	unsigned queue;
+	uint64_t serial;
+	const void *object; /* a C struct of the layout, valid until the next record */
+	bool since;	    /* after the newest checkpoint was begun, so part of the state */
+};
+/* Each whole record, in its order; also those before the checkpoint, as long as they are there. Of
+ * layouts that are not in @layouts (NULL-terminated) none. A negative return ends the walk. */
+int gw_journal_walk(struct gw_journal *journal, const struct gw_layout *const *layouts,
+		    int (*fn)(void *opaque, const struct gw_journal_record *record), void *opaque);
+
+#endif

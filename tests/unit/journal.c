@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/unit/journal.c - the journal: what was put is there in the next life, what was torn is not.
+ */
+#include "cmocka-all.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "state/journal.h"
+
+struct thing_v1 {
+	uint64_t id, value;
+	struct gw_bytes name;
+};
+
+static const struct gw_field fields[] = {
+	GW_KEY(struct thing_v1, id, GW_FIELD_DELTA),
+	GW_FIELD(struct thing_v1, value, GW_FIELD_U64),
+	GW_FIELD_SIZED(struct thing_v1, name, GW_FIELD_BYTES, 255),
+	{.name = NULL},
+};
+static const struct gw_layout thing_v1 = {.name = "thing_v1",
+					  .type = GW_RECORD_DEVICE,
+					  .size = sizeof(struct thing_v1),
+					  .fields = fields};
+static const struct gw_layout *const layouts[] = {&thing_v1, NULL};
+
+struct seen {
+	unsigned count, since, deleted;
+	uint64_t last, sum;
+	unsigned queue;
+	uint64_t serial;
+};
+
+static int see(void *opaque, const struct gw_journal_record *record)
+{
+	const struct thing_v1 *thing = record->object;
+	struct seen *seen = opaque;
+
+	seen->count++;
+	seen->since += record->since;
+	seen->deleted += record->deleted;
+	seen->last = thing->id;
+	seen->sum += thing->value;
+	seen->queue = record->queue;
+	seen->serial = record->serial;
+	if (!record->deleted)
+		assert_int_equal(thing->name.len, thing->id % 200);
+	return 0;
+}
+
+static void put(struct gw_journal *journal, uint64_t id, bool deleted)
+{
+	static const char text[256];
+	const struct thing_v1 thing = {.id = id, .value = id, .name = {text, id % 200}};
+
+	gw_journal_put(journal, &thing_v1, deleted, &thing);
+}
+
+static struct seen walk(struct gw_journal *journal)
+{
+	struct seen seen = {0};
+
+	assert_int_equal(gw_journal_walk(journal, layouts, see, &seen), 0);
+	return seen;
+}
+
+static void close_all(int fds[1 + GW_JOURNAL_SLOTS])
+{
+	for (unsigned i = 0; i < 1 + GW_JOURNAL_SLOTS; i++)
+		gw_close(&fds[i]);
+}
+
+static void test_next_life(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS], slot;
+	struct gw_journal *journal;
+	struct seen seen;
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	for (uint64_t i = 1; i <= 300; i++) {
+		gw_journal_for((unsigned)i % 3, i);
+		put(journal, i, false);
+	}
+	put(journal, 7, true);
+	assert_int_equal(gw_journal_slot(journal, &slot), -ENODATA);
+	gw_journal_free(journal);
+	assert_int_equal(gw_journal_open(&journal, fds), 0);
+	seen = walk(journal);
+	assert_int_equal(seen.count, 301);
+	assert_int_equal(seen.since, 301);
+	assert_int_equal(seen.deleted, 1);
+	assert_int_equal(seen.last, 7);
+	assert_int_equal(seen.sum, 300 * 301 / 2);
+	assert_int_equal(seen.serial, 300);
+	gw_journal_free(journal);
+	close_all(fds);
+	gw_journal_for(0, 0);
+}
+
+static void test_checkpoints(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS], fd, slot;
+	struct gw_journal *journal;
+	char text[8] = "";
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	put(journal, 1, false);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(gw_journal_begin(journal, &fd), 0);
+		put(journal, 2, false);
+		assert_int_equal(write(fd, &"abcde"[i], 1), 1);
+		/* Until it is whole, the one before counts. */
+		assert_int_equal(gw_journal_slot(journal, &slot), i ? 0 : -ENODATA);
+		if (i)
+			assert_int_not_equal(slot, fd);
+		assert_int_equal(lseek(fd, 0, SEEK_END), 1);
+		assert_int_equal(gw_journal_end(journal), 0);
+		assert_int_equal(gw_journal_slot(journal, &slot), 0);
+		assert_int_equal(slot, fd);
+		assert_int_equal(read(slot, text, sizeof(text)), 1);
+		assert_int_equal(text[0], "abcde"[i]);
+		assert_int_equal(walk(journal).since, 1);
+	}
+	gw_journal_free(journal);
+	close_all(fds);
+}
+
+/* Whoever dies while writing leaves a gap; a byte that is another one, too. */
+static void test_torn(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS];
+	struct gw_journal *journal;
+	uint8_t *bytes;
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	for (uint64_t i = 1; i <= 100; i++)
+		put(journal, 10, false); /* a cell each */
+	bytes = mmap(NULL, 4096 + 6400, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+	assert_true(bytes != MAP_FAILED);
+	bytes[4096 + 64 * 10 + 40] ^= 1;
+	memset(bytes + 4096 + 64 * 20, 0, 64);
+	bytes[4096 + 64 * 30] ^= 0x80;
+	assert_int_equal(walk(journal).count, 97);
+	munmap(bytes, 4096 + 6400);
+	gw_journal_free(journal);
+	close_all(fds);
+}
+
+struct checkpointer {
+	struct gw_journal *journal;
+	_Atomic bool end;
+};
+
+static void *checkpoint(void *opaque)
+{
+	struct checkpointer *checkpointer = opaque;
+	int fd;
+
+	while (!checkpointer->end) {
+		gw_journal_begin(checkpointer->journal, &fd);
+		gw_journal_end(checkpointer->journal);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static void *write_many(void *opaque)
+{
+	for (uint64_t i = 1; i <= 100000; i++)
+		put(opaque, i, false);
+	return NULL;
+}
+
+/* The ring goes round several times, under several threads; nobody writes over what is needed. */
+static void test_round_and_round(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS];
+	struct checkpointer checkpointer = {.end = false};
+	pthread_t threads[4];
+	struct seen seen;
+
+	assert_int_equal(gw_journal_new(&checkpointer.journal, fds), 0);
+	assert_int_equal(pthread_create(&threads[3], NULL, checkpoint, &checkpointer), 0);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_create(&threads[i], NULL, write_many, checkpointer.journal);
+	for (unsigned i = 0; i < 3; i++)
+		pthread_join(threads[i], NULL);
+	checkpointer.end = true;
+	pthread_join(threads[3], NULL);
+	put(checkpointer.journal, 1, false);
+	seen = walk(checkpointer.journal);
+	assert_true(seen.count > 10000);
+	assert_int_equal(seen.last, 1);
+	gw_journal_free(checkpointer.journal);
+	close_all(fds);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_next_life),
+		cmocka_unit_test(test_checkpoints),
+		cmocka_unit_test(test_torn),
+		cmocka_unit_test(test_round_and_round),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
