@@ -8,6 +8,7 @@ import os
 import resource
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -111,6 +112,15 @@ class Daemon:
             return json.dumps(status)
         except (OSError, qemu.QemuError) as err:
             return str(err)
+
+    def kill_serving(self) -> None:
+        """kill -9 of the process that serves: the last descendant of the one that was started."""
+        pid, child = self.process.pid, self.process.pid
+        while child:
+            pid = child
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            child = int(children[0]) if children else 0
+        os.kill(pid, signal.SIGKILL)
 
     def stop(self) -> None:
         if self.process.poll() is None:

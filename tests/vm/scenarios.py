@@ -337,6 +337,24 @@ def _flip_bit(file: Path, at: int) -> None:
         data.write(bytes([byte ^ 1]))
 
 
+def recovered(lab: Lab, checks: str = "") -> Outcome:
+    """The back-end is killed KILLS times under the working guest, which goes on as if nothing had been,
+    and moves in the end."""
+    kills = int(os.environ.get("KILLS", "8"))
+    story = Story(lab, checks, command=[*lab.config.daemon, "--recover"])
+    for number in range(1, kills + 1):
+        before = story.lines()
+        story.here.daemon.kill_serving()
+        until(f"the log goes on after {number} kills", lambda: story.lines() > before + 1, LINES_TIMEOUT)
+        time.sleep(0.1)
+    story.say(f"killed {kills} times; the guest goes on")
+    story.undisturbed()
+    story.move_to(lab.machine("B", incoming=True))
+    outcome = story.verify()
+    lab.say(f"the longest append took {outcome.longest_append_ms} ms")
+    return outcome
+
+
 # virtiofsd has no unnamed files, no names that are not UTF-8 and one request queue.
 TAKEOVER_CHECKS = (
     "half-read-directory working-directory renamed-while-open first-link-gone shared-mmap "
@@ -408,5 +426,6 @@ SCENARIOS: dict[str, Callable[..., Outcome]] = {
         *(stay, live, twice, refused, killed, cancelled, snapshot, program, copied, damaged),
         *(takeover, model),
         *(stateless, none),
+        recovered,
     )
 }
