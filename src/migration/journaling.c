@@ -205,8 +205,13 @@ int gw_journaling_begin(struct gw_journaling *journaling, const struct gw_state_
 {
 	int err = journaling->ops->journal(journaling->dev, &journaling->outliving);
 
-	if (!err)
-		err = gw_journaling_checkpoint(journaling, header);
+	/* What a process left is as good as it was, with what comes on top: a guest waits, and the
+	 * thread does it. */
+	journaling->header = *header;
+	if (!err && journaling->has_state)
+		gw_journal_wake(journaling->outliving.journal);
+	else if (!err)
+		err = gw_journaling_checkpoint(journaling, NULL);
 	if (!err)
 		err = gw_thread_start(&journaling->thread, GW_THREAD_TRANSFER, "gw-journal", run,
 				      journaling);

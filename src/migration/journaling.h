@@ -25,7 +25,7 @@ bool gw_journaling_has_state(const struct gw_journaling *journaling);
  * the device is fresh. */
 int gw_journaling_fold(struct gw_journaling *journaling, int *fd);
 
-/* From now on, with a first checkpoint. */
+/* From now on, with a first checkpoint: at once, or soon where there is one. */
 int gw_journaling_begin(struct gw_journaling *journaling, const struct gw_state_header *header);
 /* The state is another one, of which nothing was put: returns when it is written. Any thread. */
 int gw_journaling_checkpoint(struct gw_journaling *journaling,

@@ -181,7 +181,7 @@ static void copy_out(const struct gw_journal *journal, uint64_t cell, uint8_t *b
 	memcpy(bytes + first, journal->ring, len - first);
 }
 
-static void wake(struct gw_journal *journal)
+void gw_journal_wake(struct gw_journal *journal)
 {
 	uint64_t one = 1;
 
@@ -199,12 +199,12 @@ static uint64_t reserve(struct gw_journal *journal, unsigned cells)
 
 	while (at + cells + MARGIN - atomic_load_explicit(&head->tail, memory_order_relaxed) >
 	       CELLS) {
-		wake(journal);
+		gw_journal_wake(journal);
 		poll(NULL, 0, WAIT_MS);
 	}
 	if (at - atomic_load_explicit(&head->tail, memory_order_relaxed) > CELLS / 2 &&
 	    !atomic_load_explicit(&journal->woken, memory_order_relaxed))
-		wake(journal);
+		gw_journal_wake(journal);
 	return at;
 }
 

@@ -42,6 +42,8 @@ void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, 
 
 /* The time has come for a checkpoint when this eventfd is readable (level: read it). */
 int gw_journal_wake_fd(const struct gw_journal *journal);
+/* It has come. Any thread. */
+void gw_journal_wake(struct gw_journal *journal);
 /* One is about to be written to *@fd (borrowed, at its beginning), and is whole. One thread. */
 int gw_journal_begin(struct gw_journal *journal, int *fd);
 int gw_journal_end(struct gw_journal *journal);
