@@ -37,12 +37,15 @@ struct kept {
 struct supervisor {
 	char **argv;
 	int program;   /* what is executed, whatever becomes of its name */
+	int last;      /* while an upgrade is not ready: the one before; else -1 */
+	char *path;    /* where an upgrade is looked for */
 	int ours, its; /* ends of the datagram socket; the child inherits the second */
 	int signals;
 	sigset_t old_mask;
 	struct rlimit old_limit;
 	pid_t child;
 	bool ready;
+	bool began_upgraded;		  /* it is the upgrade, and not ready yet */
 	int ending;			  /* the signal that it was told to end with, or 0 */
 	unsigned tries;			  /* since one was ready */
 	uint64_t starts_ns[A_SECOND_MAX]; /* when, in a circle */
@@ -109,6 +112,15 @@ static const char *value_of(char *message, const char *key, char *buf, size_t si
 	return buf;
 }
 
+static void on_ready(struct supervisor *super)
+{
+	super->ready = true;
+	if (super->last >= 0)
+		gw_info("recovery: %s is upgraded", super->path);
+	gw_close(&super->last);
+	super->began_upgraded = false;
+}
+
 static void heed(struct supervisor *super, char *message, int *fds, unsigned *count)
 {
 	char name[GW_FDSTORE_NAME_MAX + 1], value[8];
@@ -120,7 +132,7 @@ static void heed(struct supervisor *super, char *message, int *fds, unsigned *co
 	else if (*value_of(message, "FDSTOREREMOVE", value, sizeof(value)))
 		drop(super, name);
 	else if (*value_of(message, "READY", value, sizeof(value)))
-		super->ready = true;
+		on_ready(super);
 	/* What is left, of a barrier above all, is closed. */
 }
 
@@ -234,6 +246,7 @@ static int start(struct supervisor *super)
 		return gw_fail(EBUSY, "recovery: %d starts within a second; it is left alone",
 			       A_SECOND_MAX);
 	super->ready = false;
+	super->began_upgraded = super->last >= 0;
 	fflush(NULL);
 	super->child = fork();
 	if (super->child < 0)
@@ -256,6 +269,32 @@ static void tell_death(int status)
 			WEXITSTATUS(status));
 }
 
+/*
+ * Upgrade: the program that is there now takes the place of the one that runs, as after a crash.
+ * One that does not get ready is given up, and the one before goes on.
+ */
+static void upgrade(struct supervisor *super)
+{
+	int program = open(super->path, O_RDONLY | O_CLOEXEC);
+
+	if (program < 0 || super->last >= 0) {
+		gw_error("recovery: %s: no upgrade: %s", super->path,
+			 program < 0 ? strerror(errno) : "another one is under way");
+		gw_close(&program);
+		return;
+	}
+	super->last = super->program;
+	super->program = program;
+	kill(super->child, SIGKILL);
+}
+
+static void take_back(struct supervisor *super)
+{
+	gw_error("recovery: %s is not ready; the one before goes on", super->path);
+	close(super->program);
+	super->program = gw_take_fd(&super->last);
+}
+
 /* True: the child goes on, or another one in its place. */
 static bool goes_on(struct supervisor *super, int *code)
 {
@@ -275,6 +314,8 @@ static bool goes_on(struct supervisor *super, int *code)
 	if (!*code || (super->starts == 1 && !super->ready) || super->tries > TRIES_MAX)
 		return false;
 	tell_death(status);
+	if (super->last >= 0 && super->began_upgraded)
+		take_back(super);
 	if (!start(super))
 		return true;
 	gw_error("%s", gw_last_error());
@@ -286,7 +327,9 @@ static void pass_on(struct supervisor *super)
 	struct signalfd_siginfo info;
 
 	while (read(super->signals, &info, sizeof(info)) == sizeof(info)) {
-		if (info.ssi_signo == SIGCHLD)
+		if (info.ssi_signo == SIGUSR2)
+			upgrade(super);
+		if (info.ssi_signo == SIGCHLD || info.ssi_signo == SIGUSR2)
 			continue;
 		super->ending = (int)info.ssi_signo;
 		kill(super->child, super->ending);
@@ -316,6 +359,7 @@ static int open_signals(struct supervisor *super)
 	sigaddset(&signals, SIGCHLD);
 	sigaddset(&signals, SIGTERM);
 	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &signals, &super->old_mask);
 	super->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
 	return super->signals < 0 ? gw_fail(errno, "recovery: signalfd: %s", strerror(errno)) : 0;
@@ -339,7 +383,8 @@ static int set_up(struct supervisor *super)
 	int ends[2];
 
 	super->program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	if (super->program < 0)
+	super->path = realpath("/proc/self/exe", NULL);
+	if (super->program < 0 || !super->path)
 		return gw_fail(errno, "recovery: /proc/self/exe: %s", strerror(errno));
 	if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) < 0)
 		return gw_fail(errno, "recovery: socketpair: %s", strerror(errno));
@@ -352,7 +397,7 @@ static int set_up(struct supervisor *super)
 int gw_supervise(char **argv)
 {
 	struct supervisor super = {
-		.argv = argv, .program = -1, .ours = -1, .its = -1, .signals = -1};
+		.argv = argv, .program = -1, .last = -1, .ours = -1, .its = -1, .signals = -1};
 	int code = GW_EXIT_FAILED;
 
 	if (!set_up(&super) && !start(&super)) {
@@ -363,7 +408,9 @@ int gw_supervise(char **argv)
 	for (unsigned i = 0; i < super.count; i++)
 		close(super.kept[i].fd);
 	free(super.kept);
+	free(super.path);
 	gw_close(&super.program);
+	gw_close(&super.last);
 	gw_close(&super.ours);
 	gw_close(&super.its);
 	gw_close(&super.signals);

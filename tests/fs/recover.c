@@ -357,8 +357,8 @@ static void measure_pauses(void)
 			ops[any(sizeof(ops) / sizeof(ops[0]))](&things[any(NAMES)]);
 	}
 	qsort(pauses, count, sizeof(pauses[0]), by_size);
-	print_message("%u pauses with %u inodes cached: median %u us, longest %u us\n", count, cached,
-		      (unsigned)(pauses[count / 2] / GW_NS_PER_US),
+	print_message("%u pauses with %u inodes cached: median %u us, longest %u us\n", count,
+		      cached, (unsigned)(pauses[count / 2] / GW_NS_PER_US),
 		      (unsigned)(pauses[count - 1] / GW_NS_PER_US));
 }
 

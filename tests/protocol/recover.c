@@ -175,6 +175,77 @@ static void with_nobody_there(void **state)
 	killer_join(&killer);
 }
 
+static void copy_file(const char *from, const char *to)
+{
+	char command[256];
+
+	/* Another file under the name, as a package manager does it. */
+	snprintf(command, sizeof(command), "cp %s %s.new && mv %s.new %s", from, to, to, to);
+	assert_int_equal(system(command), 0);
+}
+
+/* What the process that serves executes. */
+static void program_of(const struct killer *killer, char *path, size_t size)
+{
+	char link[64];
+	ssize_t len = -1;
+	pid_t pid;
+
+	do {
+		pid = killer_target(killer);
+		snprintf(link, sizeof(link), "/proc/%d/exe", (int)pid);
+		len = pid ? readlink(link, path, size - 1) : -1;
+	} while (len < 0);
+	path[len] = 0;
+}
+
+/* The program is replaced under a front-end that works; one that is none is not taken. */
+static void upgraded(void **state)
+{
+	char dir[] = "/tmp/gw-upgrade.XXXXXX", copy[64], now[128], command[128];
+	const char *argv[] = {copy, "--log-level=off", NULL};
+	struct gw_frontend_config config;
+	struct gw_frontend *frontend;
+	struct killer killer;
+	struct echo echo;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(copy, sizeof(copy), "%s/program", dir);
+	copy_file(program, copy);
+	killer_start(&killer, argv);
+	config = config_of(&killer, false, false);
+	ok(gw_frontend_new(&frontend, &config));
+	ok(gw_frontend_start(frontend));
+	echo_init(&echo, frontend);
+	for (unsigned i = 0; i < 3; i++) {
+		echo_once(&echo, frontend, 0, i);
+		program_of(&killer, now, sizeof(now));
+		assert_string_equal(now, copy);
+		copy_file(i == 1 ? "/bin/false" : program, copy);
+		program_of(&killer, now, sizeof(now));
+		assert_non_null(strstr(now, "(deleted)"));
+		kill(killer.daemon, SIGUSR2);
+		if (i == 1) { /* it goes on with the one that it had */
+			sleep_ms(200);
+			echo_once(&echo, frontend, 0, i);
+			program_of(&killer, now, sizeof(now));
+			assert_non_null(strstr(now, "(deleted)"));
+			copy_file(program, copy);
+			kill(killer.daemon, SIGUSR2);
+		}
+		do {
+			sleep_ms(5);
+			program_of(&killer, now, sizeof(now));
+		} while (strcmp(now, copy) != 0);
+		echo_once(&echo, frontend, 0, i);
+	}
+	ok(gw_frontend_stop(frontend));
+	gw_frontend_free(frontend);
+	killer_join(&killer);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	assert_int_equal(system(command), 0);
+}
+
 /* What cannot even start is not tried for ever. */
 static void given_up(void **state)
 {
@@ -198,6 +269,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(packed_with_region),
 		cmocka_unit_test(in_dialog),
 		cmocka_unit_test(with_nobody_there),
+		cmocka_unit_test(upgraded),
 		cmocka_unit_test(given_up),
 	};
 
