@@ -26,7 +26,7 @@ endif
 NINJA = ninja -C $(BUILD)
 
 .PHONY: all demo check check-all check-long check-mutants check-tsan check-clang check-deb lint bench bench-stop fuzz deb install
-.PHONY: check-fs check-vm check-interop format clean help
+.PHONY: check-recover check-fs check-vm check-interop format clean help
 all: $(BUILD)/build.ninja
 	@$(NINJA)
 
@@ -91,11 +91,16 @@ check-deb: deps-check deb all
 
 # What make check does with fewer: damaged states, and a million inodes with 1,024 descriptors.
 FS = $(abspath $(BUILD))/src/daemon/godwit-fs --sandbox=none
-check-long: all
+check-long: all check-recover
 	@$(BUILD)/tests/migration/migration-damaged $(firstword $(FS)) 10000
 	@FUSE_PROGRAM='$(FS)' $(BUILD)/tests/migration/migration-few-descriptors 1000000
 	@FUSE_PROGRAM='$(FS) --inode-file-handles=never' $(BUILD)/tests/migration/migration-few-descriptors 1000000
 	@$(BUILD)/tests/migration/migration-relay-ownership 1000
+
+# A back-end that is killed 200 times under load, and 200 times more to see for how long nobody answers.
+check-recover: all
+	@$(BUILD)/tests/protocol/protocol-recover $(abspath $(BUILD))/src/daemon/godwit-null 200
+	@$(BUILD)/tests/fs/fs-recover $(firstword $(FS)) 200 10000
 
 # Plants one defect after the other in a copy of this tree: is each noticed?
 check-mutants: deps-check

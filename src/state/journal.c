@@ -191,18 +191,23 @@ void gw_journal_wake(struct gw_journal *journal)
 		gw_error("journal: a checkpoint is due and nobody hears of it");
 }
 
+/* Negative: a checkpoint was begun after the cell was reserved. */
+static int64_t beyond_tail(const struct head *head, uint64_t cell)
+{
+	return (int64_t)(cell - atomic_load_explicit(&head->tail, memory_order_relaxed));
+}
+
 /* The cells are ours at once; that nobody needs what is there may take a while. */
 static uint64_t reserve(struct gw_journal *journal, unsigned cells)
 {
 	struct head *head = journal->head;
 	uint64_t at = atomic_fetch_add_explicit(&head->next, cells, memory_order_relaxed);
 
-	while (at + cells + MARGIN - atomic_load_explicit(&head->tail, memory_order_relaxed) >
-	       CELLS) {
+	while (beyond_tail(head, at + cells + MARGIN) > (int64_t)CELLS) {
 		gw_journal_wake(journal);
 		poll(NULL, 0, WAIT_MS);
 	}
-	if (at - atomic_load_explicit(&head->tail, memory_order_relaxed) > CELLS / 2 &&
+	if (beyond_tail(head, at) > (int64_t)CELLS / 2 &&
 	    !atomic_load_explicit(&journal->woken, memory_order_relaxed))
 		gw_journal_wake(journal);
 	return at;

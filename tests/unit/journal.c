@@ -130,6 +130,28 @@ static void test_checkpoints(void **state)
 	close_all(fds);
 }
 
+/* A slot whose checksum does not fit is none, however high its generation. */
+static void test_slot_is_not_believed(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS], fd, slot, first;
+	struct gw_journal *journal;
+	uint8_t *bytes;
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	assert_int_equal(gw_journal_begin(journal, &first), 0);
+	assert_int_equal(gw_journal_end(journal), 0);
+	assert_int_equal(gw_journal_begin(journal, &fd), 0);
+	assert_int_equal(gw_journal_end(journal), 0);
+	bytes = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
+	assert_true(bytes != MAP_FAILED);
+	bytes[32 + 32 + 8] ^= 1; /* where the second slot's stream begins to count */
+	assert_int_equal(gw_journal_slot(journal, &slot), 0);
+	assert_int_equal(slot, first);
+	munmap(bytes, 4096);
+	gw_journal_free(journal);
+	close_all(fds);
+}
+
 /* Whoever dies while writing leaves a gap; a byte that is another one, too. */
 static void test_torn(void **state)
 {
@@ -205,6 +227,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_next_life),
 		cmocka_unit_test(test_checkpoints),
+		cmocka_unit_test(test_slot_is_not_believed),
 		cmocka_unit_test(test_torn),
 		cmocka_unit_test(test_round_and_round),
 	};
