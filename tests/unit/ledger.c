@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/cleanup.h"
+#include "godwit/error.h"
 #include "vhost-user/ledger.h"
 
 static void put(struct gw_ledger *ledger, uint32_t request, uint32_t ring, uint64_t value)
