@@ -226,6 +226,9 @@ static int make_anew(struct gw_journaling *journaling)
 {
 	int err = gw_journal_new(&journaling->outliving.journal, journaling->fds);
 
+	/* Those of one who died while making them are of no use. */
+	for (unsigned i = 0; i < GW_ARRAY_LEN(names) && !err; i++)
+		err = gw_fdstore_remove(journaling->store, names[i]);
 	for (unsigned i = 0; i < GW_ARRAY_LEN(names) && !err; i++)
 		err = gw_fdstore_put(journaling->store, names[i], journaling->fds[i]);
 	return err ? err : gw_fdstore_sync(journaling->store);

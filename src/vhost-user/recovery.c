@@ -626,7 +626,12 @@ static int make_pipe(struct gw_recovery *recovery)
 
 	if (pipe2(recovery->pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		return gw_fail(errno, "recovery: pipe: %s", strerror(errno));
-	err = gw_fdstore_put(recovery->store, PIPE_READ, recovery->pipe[0]);
+	/* One who died here may have left half of a pair. */
+	err = gw_fdstore_remove(recovery->store, PIPE_READ);
+	if (!err)
+		err = gw_fdstore_remove(recovery->store, PIPE_WRITE);
+	if (!err)
+		err = gw_fdstore_put(recovery->store, PIPE_READ, recovery->pipe[0]);
 	return err ? err : gw_fdstore_put(recovery->store, PIPE_WRITE, recovery->pipe[1]);
 }
 
@@ -634,6 +639,8 @@ static int begin_anew(struct gw_recovery *recovery)
 {
 	int err = gw_ledger_new(&recovery->ledger, &recovery->ledger_fd);
 
+	if (!err)
+		gw_ledger_commit(recovery->ledger, NULL);
 	if (!err)
 		err = lock(recovery->ledger_fd);
 	if (!err)
@@ -643,14 +650,40 @@ static int begin_anew(struct gw_recovery *recovery)
 	return err ? err : gw_fdstore_sync(recovery->store);
 }
 
+static bool is_held(const struct gw_ledger *ledger, uint64_t number)
+{
+	for (unsigned i = 0; i < gw_ledger_count(ledger); i++) {
+		const struct gw_ledger_entry *entry = gw_ledger_at(ledger, i);
+
+		for (unsigned j = 0; j < entry->fd_count && j < GW_VU_FDS_MAX; j++)
+			if (entry->fds[j] == number)
+				return true;
+	}
+	return false;
+}
+
+/* Who dies between keeping one and the commit leaves it behind, and its number will come again. */
+static void give_back(struct gw_recovery *recovery, uint64_t number, int fd)
+{
+	char name[GW_FDSTORE_NAME_MAX];
+
+	given_name(name, number);
+	if (gw_fdstore_remove(recovery->store, name))
+		gw_warn("recovery: %s", gw_last_error());
+	close(fd);
+}
+
 static int take_given(struct gw_recovery *recovery)
 {
 	unsigned long long number;
 	int fd;
 
-	while (gw_fdstore_take_any(recovery->store, GIVEN, &number, &fd))
-		if (!given_add(recovery, number, fd))
+	while (gw_fdstore_take_any(recovery->store, GIVEN, &number, &fd)) {
+		if (!is_held(recovery->ledger, number))
+			give_back(recovery, number, fd);
+		else if (!given_add(recovery, number, fd))
 			return gw_fail(ENOMEM, "recovery: no memory");
+	}
 	return 0;
 }
 
