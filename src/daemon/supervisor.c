@@ -27,7 +27,7 @@
 #define MESSAGE_MAX 512
 /* A child that never gets ready is started so often; one that does, so often within a second. */
 #define TRIES_MAX    20
-#define A_SECOND_MAX 50
+#define A_SECOND_MAX 100
 
 struct kept {
 	char name[GW_FDSTORE_NAME_MAX + 1];

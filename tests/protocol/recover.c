@@ -17,7 +17,7 @@
 #include "vhost-user/wire.h"
 
 #define ECHOES	    32
-#define INTERVAL_MS 40
+#define INTERVAL_MS 60
 
 static const char *program;
 static unsigned rounds = 25;
