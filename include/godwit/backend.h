@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "godwit/device.h"
+#include "godwit/experimental.h"
 #include "godwit/loop.h"
 
 #ifdef __cplusplus
@@ -50,6 +51,8 @@ struct gw_backend_config {
 	/* For daemons of godwit's own (docs/recovery.md): where descriptors are kept for the
 	 * process that follows when this one dies. Borrowed; NULL: nothing is. */
 	struct gw_fdstore *fdstore;
+	/* enum gw_experimental: protocol features of our own that may be offered. */
+	unsigned experimental;
 };
 
 /* @loop is borrowed and must outlive the back-end. Control thread, like all below. */

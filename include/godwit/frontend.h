@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "godwit/experimental.h"
 #include "godwit/state.h"
 
 #ifdef __cplusplus
@@ -39,6 +40,7 @@ struct gw_frontend_config {
 	uint64_t refuse_protocol_features; /* bits not to ack although offered */
 	bool packed;			   /* drive packed rings; fails if not offered */
 	bool indirect; /* chains of more than one segment go into indirect tables; likewise */
+	unsigned experimental; /* enum gw_experimental: acked where offered */
 };
 
 /* Connect and negotiate (features, protocol features, queue count, memory slots, owner). */
@@ -70,6 +72,13 @@ int gw_frontend_start(struct gw_frontend *frontend);
  * it fails and finds the bases in guest memory: gw_frontend_migrate() then recovers from it. */
 int gw_frontend_stop(struct gw_frontend *frontend);
 int gw_frontend_reset_device(struct gw_frontend *frontend);
+/*
+ * GW_EXPERIMENTAL_SUSPEND: the device stands still with its rings as they are, and goes on. Between
+ * the two its state can be saved, and gw_frontend_stop() ends the rings at once. -EOPNOTSUPP if
+ * that was not agreed on.
+ */
+int gw_frontend_suspend(struct gw_frontend *frontend);
+int gw_frontend_resume(struct gw_frontend *frontend);
 /* One ring: its enable bit; its base as last read (split: next avail index). */
 int gw_frontend_enable(struct gw_frontend *frontend, unsigned queue, bool on);
 uint32_t gw_frontend_base(const struct gw_frontend *frontend, unsigned queue);

@@ -43,6 +43,7 @@ struct common {
 	unsigned frozen_timeout;				  /* s; 0: the default */
 	struct gw_instance_options instance;
 	int recover;
+	const char *experimental;
 	bool print_migration_info, check_migration;
 	bool print_capabilities, help, help_all, version;
 };
@@ -94,6 +95,8 @@ static const struct gw_option common_options[] = {
 	 GW_OPTION_STRING, .rare = true},
 	{"migration-profile", "NAME", "with this profile; --m-PARAM=VALUE overrides it",
 	 AT(instance.profile), GW_OPTION_STRING, .rare = true},
+	{"experimental", "LIST", "offer to VMMs that ask: iterative, suspend", AT(experimental),
+	 GW_OPTION_STRING, .rare = true},
 	{"print-migration-info", NULL, "print models and parameters, as JSON",
 	 AT(print_migration_info), GW_OPTION_FLAG, .rare = true},
 	{"check-migration", NULL, "could an instance be as standard input says?",
@@ -145,6 +148,28 @@ static int check_socket(struct common *common)
 	/* In a later life it is among what was kept. */
 	if (common->fd != NO_FD && !gw_is_supervised() && fcntl((int)common->fd, F_GETFD) < 0)
 		return gw_fail(EINVAL, "option --fd: descriptor %u is not open", common->fd);
+	return 0;
+}
+
+/* Names with commas between them, into bits of enum gw_experimental. */
+static int read_experimental(const char *list, unsigned *bits)
+{
+	static const char *const names[] = {"iterative", "suspend"};
+
+	*bits = 0;
+	while (list && *list) {
+		size_t len = strcspn(list, ","), i = 0;
+
+		while (i < GW_ARRAY_LEN(names) &&
+		       (strlen(names[i]) != len || memcmp(names[i], list, len) != 0))
+			i++;
+		if (i == GW_ARRAY_LEN(names))
+			return gw_fail(EINVAL,
+				       "option --experimental: '%.*s', expected iterative, suspend",
+				       (int)len, list);
+		*bits |= 1u << i;
+		list += len + (list[len] == ',');
+	}
 	return 0;
 }
 
@@ -312,12 +337,13 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 		.after_migration = (enum gw_after_migration)common->after_migration,
 		.frozen_timeout_ms = common->frozen_timeout * 1000,
 	};
-	int err;
+	int err = read_experimental(common->experimental, &config.experimental);
 
 	gw_log_set_level(common->debug ? GW_LOG_DEBUG : (enum gw_log_level)common->log_level);
 	if (common->syslog)
 		gw_log_to_syslog(daemon->program);
-	err = daemon->prepare ? daemon->prepare(daemon->host) : 0;
+	if (!err && daemon->prepare)
+		err = daemon->prepare(daemon->host);
 	if (!err)
 		err = gw_instance_params(daemon, &common->instance, &params);
 	if (!err && common->state_key)
@@ -371,7 +397,8 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 			daemon->type);
 		return complain(daemon, GW_EXIT_USAGE);
 	}
-	if (check_socket(&common) || (daemon->check && daemon->check(daemon->host)))
+	if (check_socket(&common) || read_experimental(common.experimental, &(unsigned){0}) ||
+	    (daemon->check && daemon->check(daemon->host)))
 		return complain(daemon, GW_EXIT_USAGE);
 	if (common.recover == RECOVER_KEEPER && !gw_is_supervised())
 		return gw_supervise(argv);

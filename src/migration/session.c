@@ -200,6 +200,11 @@ void gw_session_last_ring_off(struct gw_session *session)
 	suspend_device(session, before);
 }
 
+int gw_session_check_event(const struct gw_session *session, enum gw_event event)
+{
+	return gw_lifecycle_check(&session->life, event);
+}
+
 int gw_session_suspend(struct gw_session *session)
 {
 	int err = gw_lifecycle_check(&session->life, GW_EVENT_SUSPEND);

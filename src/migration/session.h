@@ -152,6 +152,8 @@ struct gw_wait_info {
 /* False: for nothing. */
 bool gw_session_waits(const struct gw_session *session, struct gw_wait_info *info);
 
+/* May @event happen now? 0, or what the life cycle says against it. */
+int gw_session_check_event(const struct gw_session *session, enum gw_event event);
 /* SUSPEND and RESUME, for transports that have the messages. */
 int gw_session_suspend(struct gw_session *session);
 int gw_session_resume(struct gw_session *session);

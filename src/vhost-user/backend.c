@@ -76,6 +76,10 @@ static int seat_new(struct gw_backend *backend, struct gw_seat **out)
 		seat_free(seat);
 		return err;
 	}
+	seat->instance->experimental = backend->config.experimental;
+	/* A process that follows a dead one would let rings run that are held. */
+	if (backend->config.fdstore)
+		seat->instance->experimental &= ~(unsigned)GW_EXPERIMENTAL_SUSPEND;
 	seat->next = backend->seats;
 	backend->seats = seat;
 	*out = seat;

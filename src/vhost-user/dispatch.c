@@ -142,12 +142,16 @@ static int admit_when(const struct gw_dialog *dialog, const struct gw_call *call
 	case GW_VU_WHEN_ANY:
 		return 0;
 	case GW_VU_WHEN_RING_STOPPED:
-		if (gw_queue_is_started(gw_call_ring(dialog, call)->queue))
+		if (gw_ring_is_started(gw_call_ring(dialog, call)))
 			return gw_fail(EBUSY, "ring %u is started, expected stopped",
 				       ring_index(call));
 		return 0;
 	case GW_VU_WHEN_ALL_STOPPED:
 		if (gw_instance_any_started(dialog->instance))
+			return gw_fail(EBUSY, "a ring is started, expected all stopped");
+		return 0;
+	case GW_VU_WHEN_SILENT:
+		if (gw_instance_any_active(dialog->instance))
 			return gw_fail(EBUSY, "a ring is started, expected all stopped");
 		return 0;
 	}
@@ -284,12 +288,21 @@ int gw_call_yield(struct gw_dialog *dialog, enum gw_event event)
 	return gw_session_yield(dialog->instance->session, event, call_handler, dialog);
 }
 
+/* To who did not agree on an experimental feature, its numbers are as unknown as any other. */
+static const struct gw_vu_row *row_of(const struct gw_dialog *dialog, uint32_t request)
+{
+	const struct gw_vu_row *row = gw_vu_row(request);
+
+	if (!row || (request >= GW_VU_EXPERIMENTAL && row->protocol & ~dialog->protocol_features))
+		return &unknown_row;
+	return row;
+}
+
 static void begin_call(struct gw_dialog *dialog, struct gw_message *message)
 {
-	const struct gw_vu_row *row = gw_vu_row(message->header.request);
 	struct gw_call *call = &dialog->call;
 
-	call->row = row ? row : &unknown_row;
+	call->row = row_of(dialog, message->header.request);
 	call->message = message;
 	call->payload = &message->payload;
 	call->fds = message->fds;

@@ -21,6 +21,18 @@
 	 GW_VU_PF(CONFIG) | GW_VU_PF(INFLIGHT_SHMFD) | GW_VU_PF(RESET_DEVICE) |             \
 	 GW_VU_PF(CONFIGURE_MEM_SLOTS) | GW_VU_PF(DEVICE_STATE))
 
+/* And what only who configures it wants; an older caller's struct does not speak of it. */
+static uint64_t wanted(const struct gw_frontend_config *config)
+{
+	uint64_t features = PROTOCOL_FEATURES & ~config->refuse_protocol_features;
+
+	if (config->size < offsetof(struct gw_frontend_config, experimental) + sizeof(unsigned))
+		return features;
+	if (config->experimental & GW_EXPERIMENTAL_SUSPEND)
+		features |= GW_VU_PF(SUSPEND);
+	return features;
+}
+
 static int connect_once(const struct sockaddr_un *address, int *out)
 {
 	GW_AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -51,7 +63,7 @@ static int connect_path(const char *path, unsigned timeout_ms, int *fd)
 	return 0;
 }
 
-static int negotiate_protocol(struct gw_frontend *frontend, uint64_t refuse)
+static int negotiate_protocol(struct gw_frontend *frontend, uint64_t want)
 {
 	int err = gw_frontend_get_u64(frontend, GW_VU_GET_FEATURES, &frontend->offered);
 
@@ -64,7 +76,7 @@ static int negotiate_protocol(struct gw_frontend *frontend, uint64_t refuse)
 				  &frontend->protocol_offered);
 	if (err)
 		return err;
-	frontend->protocol = frontend->protocol_offered & PROTOCOL_FEATURES & ~refuse;
+	frontend->protocol = frontend->protocol_offered & want;
 	return gw_frontend_set_u64(frontend, GW_VU_SET_PROTOCOL_FEATURES, GW_VU_NO_WAIT,
 				   frontend->protocol);
 }
@@ -84,9 +96,9 @@ static int ask_limits(struct gw_frontend *frontend)
 }
 
 /* Section A of a VMM's life with a back-end; strict back-ends need each step on each connection. */
-static int negotiate(struct gw_frontend *frontend, uint64_t refuse)
+static int negotiate(struct gw_frontend *frontend, uint64_t want)
 {
-	int err = negotiate_protocol(frontend, refuse);
+	int err = negotiate_protocol(frontend, want);
 
 	if (!err)
 		err = ask_limits(frontend);
@@ -180,7 +192,7 @@ static int open_frontend(struct gw_frontend **out, const struct gw_frontend_conf
 {
 	int err = gw_frontend_connect(out, config);
 
-	return err ? err : negotiate(*out, config->refuse_protocol_features);
+	return err ? err : negotiate(*out, wanted(config));
 }
 
 static int fill_new(struct gw_frontend *frontend, const struct gw_frontend_config *config)

@@ -61,6 +61,10 @@ static const char *const request_names[GW_VU_REQUESTS] = {
 
 const char *gw_frontend_request_name(uint32_t request)
 {
+	if (request == GW_VU_SUSPEND)
+		return "SUSPEND";
+	if (request == GW_VU_RESUME)
+		return "RESUME";
 	return request < GW_VU_REQUESTS && request_names[request] ? request_names[request]
 								  : "message";
 }

@@ -235,6 +235,31 @@ int gw_frontend_reset_device(struct gw_frontend *frontend)
 	return 0;
 }
 
+static int suspend_or_resume(struct gw_frontend *frontend, uint32_t request)
+{
+	const char *name = gw_frontend_request_name(request);
+	uint64_t verdict = 0;
+	int err;
+
+	if (!gw_frontend_has(frontend, GW_VU_PF(SUSPEND)))
+		return gw_fail(EOPNOTSUPP, "%s: it was not agreed on with the back-end", name);
+	err = gw_frontend_get_u64(frontend, request, &verdict);
+	if (!err && verdict)
+		err = gw_fail(EIO, "%s: the back-end refused it (%llu)", name,
+			      (unsigned long long)verdict);
+	return err;
+}
+
+int gw_frontend_suspend(struct gw_frontend *frontend)
+{
+	return suspend_or_resume(frontend, GW_VU_SUSPEND);
+}
+
+int gw_frontend_resume(struct gw_frontend *frontend)
+{
+	return suspend_or_resume(frontend, GW_VU_RESUME);
+}
+
 uint32_t gw_frontend_base(const struct gw_frontend *frontend, unsigned queue)
 {
 	return frontend->queues[queue].base;

@@ -44,6 +44,10 @@ gw_vu_handler gw_handle_set_config;
 gw_vu_handler gw_handle_get_inflight_fd;
 gw_vu_handler gw_handle_set_inflight_fd;
 
+/* handlers_suspend.c */
+gw_vu_handler gw_handle_suspend;
+gw_vu_handler gw_handle_resume;
+
 /* handlers_state.c */
 gw_vu_handler gw_handle_set_device_state_fd;
 gw_vu_handler gw_handle_check_device_state;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "godwit/error.h"
+#include "godwit/experimental.h"
 #include "vhost-user/dispatch.h"
 #include "vhost-user/handlers.h"
 
@@ -71,7 +72,7 @@ int gw_handle_set_features(struct gw_dialog *dialog, struct gw_call *call)
 	bool enables_all = !(features & GW_VIRTIO_F_PROTOCOL_FEATURES);
 	int err = admit_features(instance, features);
 
-	if (!err && enables_all && gw_instance_any_started(instance))
+	if (!err && enables_all && gw_instance_any_active(instance))
 		err = gw_call_yield(dialog, GW_EVENT_RING_ON);
 	if (!err)
 		err = tell_device(instance, features);
@@ -100,6 +101,8 @@ uint64_t gw_instance_offered_protocol(const struct gw_instance *instance)
 		offered |= GW_VU_PF(CONFIG);
 	if (instance->ops->flags & GW_DEVICE_REPEATABLE)
 		offered |= GW_VU_PF(INFLIGHT_SHMFD);
+	if (instance->experimental & GW_EXPERIMENTAL_SUSPEND)
+		offered |= GW_VU_PF(SUSPEND);
 	/* Not STATUS: with it QEMU writes status 0, which is a reset, on every stop, before it
 	 * asks for the device's state. */
 	return offered;
@@ -169,6 +172,6 @@ int gw_handle_set_backend_req_fd(struct gw_dialog *dialog, struct gw_call *call)
 		return err;
 	gw_backend_req_free(dialog->backend_req);
 	dialog->backend_req = req;
-	gw_backend_req_allow(req, gw_instance_any_started(dialog->instance));
+	gw_backend_req_allow(req, gw_instance_any_active(dialog->instance));
 	return 0;
 }

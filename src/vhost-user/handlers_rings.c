@@ -37,7 +37,7 @@ static int admit_addr(const struct gw_ring *ring, const struct gw_vu_vring_addr 
 	if (addr->flags & ~GW_VU_VRING_F_LOG)
 		return gw_fail(EINVAL, "ring %u: flags 0x%x, expected 0 or 1", addr->index,
 			       addr->flags);
-	if (gw_queue_is_started(ring->queue) && !same_place(ring, addr))
+	if (gw_ring_is_started(ring) && !same_place(ring, addr))
 		return gw_fail(EBUSY, "ring %u is started, its addresses can not change",
 			       addr->index);
 	return 0;
@@ -95,8 +95,10 @@ static void base_when_stopped(void *opaque, int result)
 /* The position counts only when everything in flight is done. */
 int gw_handle_get_vring_base(struct gw_dialog *dialog, struct gw_call *call)
 {
-	int err = gw_ring_stop(gw_call_ring(dialog, call), "GET_VRING_BASE", base_when_stopped,
-			       dialog);
+	struct gw_ring *ring = gw_call_ring(dialog, call);
+	int err = gw_ring_stop(ring, "GET_VRING_BASE", base_when_stopped, dialog);
+
+	ring->held = false;
 
 	if (!err)
 		answer_base(dialog, call);
@@ -127,9 +129,23 @@ static int start_ring(struct gw_dialog *dialog, struct gw_call *call, struct gw_
 {
 	int err = gw_recovery_ring_starts(dialog, call, ring);
 
-	if (!err && gw_queue_is_enabled(ring->queue))
+	if (err)
+		return err;
+	ring->held = dialog->instance->suspended;
+	if (ring->held)
+		return 0; /* RESUME will */
+	if (gw_queue_is_enabled(ring->queue))
 		err = gw_instance_ring_on(dialog->instance, ring);
 	return err ? err : gw_ring_start(ring);
+}
+
+/* A ring will be both started and enabled; unless one is already, or none may be. */
+static int will_run(struct gw_dialog *dialog)
+{
+	const struct gw_instance *instance = dialog->instance;
+
+	return instance->running || instance->suspended ? 0
+							: gw_call_yield(dialog, GW_EVENT_RING_ON);
 }
 
 /* The message that starts a ring; a new descriptor for one that runs is only that. */
@@ -137,13 +153,13 @@ int gw_handle_set_vring_kick(struct gw_dialog *dialog, struct gw_call *call)
 {
 	struct gw_queue_change change = {.what = GW_QUEUE_KICK};
 	struct gw_ring *ring = gw_call_ring(dialog, call);
-	int err = gw_queue_is_enabled(ring->queue) ? gw_call_yield(dialog, GW_EVENT_RING_ON) : 0;
+	int err = gw_queue_is_enabled(ring->queue) ? will_run(dialog) : 0;
 
 	if (err)
 		return err;
 	change.kick = ring_fd(call);
 	err = change_ring(dialog, call, &change);
-	if (err || gw_queue_is_started(ring->queue))
+	if (err || gw_ring_is_started(ring))
 		return err;
 	return start_ring(dialog, call, ring);
 }
@@ -159,7 +175,7 @@ int gw_handle_set_vring_enable(struct gw_dialog *dialog, struct gw_call *call)
 	if (on > 1)
 		return gw_fail(EINVAL, "ring %u: %u, expected 0 or 1", ring->index, on);
 	if (on && starts)
-		err = gw_call_yield(dialog, GW_EVENT_RING_ON);
+		err = will_run(dialog);
 	if (!err && on && starts)
 		err = gw_instance_ring_on(dialog->instance, ring);
 	return err ? err : change_ring(dialog, call, &change);

@@ -74,7 +74,7 @@ static void forget_front_end(struct gw_instance *instance)
 	gw_close(&instance->log_setup.notify);
 	instance->features = 0;
 	instance->negotiated = false;
-	instance->running = false;
+	instance->running = instance->suspended = false;
 }
 
 void gw_instance_free(struct gw_instance *instance)
@@ -105,7 +105,21 @@ uint64_t gw_instance_offered(const struct gw_instance *instance)
 	return LIBRARY_FEATURES | instance->ops->features(instance->dev);
 }
 
+bool gw_ring_is_started(const struct gw_ring *ring)
+{
+	return ring->held || gw_queue_is_started(ring->queue);
+}
+
 bool gw_instance_any_started(const struct gw_instance *instance)
+{
+	for (unsigned i = 0; i < instance->ring_count; i++) {
+		if (gw_ring_is_started(&instance->rings[i]))
+			return true;
+	}
+	return false;
+}
+
+bool gw_instance_any_active(const struct gw_instance *instance)
 {
 	for (unsigned i = 0; i < instance->ring_count; i++) {
 		if (gw_queue_is_started(instance->rings[i].queue))
@@ -266,7 +280,9 @@ int gw_instance_reset(struct gw_instance *instance)
 
 	if (err)
 		return err;
-	instance->negotiated = instance->failing = false;
+	instance->negotiated = instance->failing = instance->suspended = false;
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		instance->rings[i].held = false;
 	/* The guest that a region says waits for something has been reset, too. */
 	for (unsigned i = 0; i < instance->ring_count; i++)
 		gw_queue_reset(instance->rings[i].queue);

@@ -40,6 +40,7 @@ struct gw_ring {
 	bool busy;  /* its queue owes an answer */
 	bool in_op; /* the operation waits for it */
 	bool due;   /* it was started, but what it serves has yet to be taken over */
+	bool held;  /* started as far as the front-end goes; SUSPEND holds it */
 	bool addr_set;
 	uint64_t desc, avail, used; /* as SET_VRING_ADDR gave them */
 	uint64_t stop_ns;	    /* since when */
@@ -65,9 +66,11 @@ struct gw_instance {
 	struct gw_mem *mem;
 	struct gw_dirty *log;
 	struct gw_log_setup log_setup;
+	unsigned experimental; /* what may be offered, enum gw_experimental */
 	uint64_t features;
 	bool negotiated; /* the device was told `features` */
 	bool running;	 /* the session was told that the first ring is on */
+	bool suspended;	 /* SUSPEND came, RESUME did not: no ring's queue is started */
 	bool connected;
 	bool failing; /* the device has failed, its rings still drain */
 
@@ -103,7 +106,11 @@ int gw_instance_release(struct gw_instance *instance, gw_instance_done *done, vo
 
 /* The bits offered to front-ends. */
 uint64_t gw_instance_offered(const struct gw_instance *instance);
+/* Set up to run, as far as the front-end knows: at work, or held by SUSPEND. */
+bool gw_ring_is_started(const struct gw_ring *ring);
 bool gw_instance_any_started(const struct gw_instance *instance);
+/* At work. */
+bool gw_instance_any_active(const struct gw_instance *instance);
 
 /* Operations: 0 or a negative errno at once, or -EINPROGRESS and @done later. */
 int gw_instance_change_all(struct gw_instance *instance, const struct gw_queue_change *change,
@@ -122,6 +129,10 @@ int gw_ring_start(struct gw_ring *ring);
 int gw_instance_ring_on(struct gw_instance *instance, const struct gw_ring *ring);
 /* The same for all rings that are started. */
 int gw_instance_all_on(struct gw_instance *instance);
+/* All rings drain and are held; what is set up until RESUME is remembered. */
+int gw_instance_suspend(struct gw_instance *instance, gw_instance_done *done, void *opaque);
+/* They go on where they were. The first ring's failure; the others go on all the same. */
+int gw_instance_resume(struct gw_instance *instance);
 /* The device says that it cannot go on: all rings break and stop, then the session is told. */
 void gw_instance_fail(struct gw_instance *instance);
 /* Each gets the other's session; no ring of either is started. */

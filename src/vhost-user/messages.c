@@ -112,8 +112,7 @@ static const struct gw_vu_row rows[GW_VU_REQUESTS] = {
 	[GW_VU_SET_DEVICE_STATE_FD] = {"SET_DEVICE_STATE_FD", gw_handle_set_device_state_fd,
 				       SIZE(gw_vu_device_state), .fds_min = 1, .fds_max = 1,
 				       .protocol = GW_VU_PF(DEVICE_STATE),
-				       .when = GW_VU_WHEN_ALL_STOPPED,
-				       .reply = GW_VU_REPLY_TRANSFER},
+				       .when = GW_VU_WHEN_SILENT, .reply = GW_VU_REPLY_TRANSFER},
 	[GW_VU_CHECK_DEVICE_STATE] = {"CHECK_DEVICE_STATE", gw_handle_check_device_state, NOTHING,
 				      .protocol = GW_VU_PF(DEVICE_STATE),
 				      .reply = GW_VU_REPLY_VERDICT},
@@ -126,9 +125,25 @@ static const struct gw_vu_row rows[GW_VU_REQUESTS] = {
 					     .reply = GW_VU_REPLY_STATE},
 };
 
+#define OWN(number) [number - GW_VU_EXPERIMENTAL]
+static const struct gw_vu_row experimental_rows[GW_VU_EXPERIMENTAL_END - GW_VU_EXPERIMENTAL] = {
+	OWN(GW_VU_SUSPEND) = {"SUSPEND", gw_handle_suspend, NOTHING, .protocol = GW_VU_PF(SUSPEND),
+			      .reply = GW_VU_REPLY_VERDICT},
+	OWN(GW_VU_RESUME) = {"RESUME", gw_handle_resume, NOTHING, .protocol = GW_VU_PF(SUSPEND),
+			     .reply = GW_VU_REPLY_VERDICT},
+};
+
+static const struct gw_vu_row *row_in(const struct gw_vu_row *table, size_t count, uint32_t at)
+{
+	return at < count && table[at].name ? &table[at] : NULL;
+}
+
 const struct gw_vu_row *gw_vu_row(uint32_t request)
 {
-	return request < GW_ARRAY_LEN(rows) && rows[request].name ? &rows[request] : NULL;
+	if (request < GW_VU_EXPERIMENTAL)
+		return row_in(rows, GW_ARRAY_LEN(rows), request);
+	return row_in(experimental_rows, GW_ARRAY_LEN(experimental_rows),
+		      request - GW_VU_EXPERIMENTAL);
 }
 
 bool gw_vu_brings_fds(const struct gw_vu_header *header, const union gw_vu_payload *payload)
@@ -140,7 +155,7 @@ bool gw_vu_brings_fds(const struct gw_vu_header *header, const union gw_vu_paylo
 	return row->shape != GW_VU_SHAPE_RING_FD || !(payload->u64 & GW_VU_VRING_NO_FD);
 }
 
-static const char *const protocol_feature_names[GW_VU_PROTOCOL_FEATURES] = {
+static const char *const protocol_feature_names[GW_VU_PF_END] = {
 	[GW_VU_PF_MQ] = "MQ",
 	[GW_VU_PF_LOG_SHMFD] = "LOG_SHMFD",
 	[GW_VU_PF_RARP] = "RARP",
@@ -165,6 +180,7 @@ static const char *const protocol_feature_names[GW_VU_PROTOCOL_FEATURES] = {
 	[GW_VU_PF_GPA_ADDRESSES] = "GPA_ADDRESSES",
 	[GW_VU_PF_SHMEM] = "SHMEM",
 	[GW_VU_PF_GET_VRING_BASE_SKIP_DRAIN] = "GET_VRING_BASE_SKIP_DRAIN",
+	[GW_VU_PF_SUSPEND] = "SUSPEND",
 };
 
 const char *gw_vu_protocol_feature_name(unsigned bit)

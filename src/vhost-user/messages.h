@@ -42,6 +42,7 @@ enum gw_vu_when {
 	GW_VU_WHEN_ANY,
 	GW_VU_WHEN_RING_STOPPED, /* the ring that the payload names */
 	GW_VU_WHEN_ALL_STOPPED,
+	GW_VU_WHEN_SILENT, /* the same, or all are held by SUSPEND */
 };
 
 /* What is answered, and how an error looks in it. */
@@ -78,7 +79,7 @@ struct gw_vu_row {
 	enum gw_vu_reply reply;
 };
 
-/* NULL for a number that the protocol does not know. */
+/* NULL for a number that neither the protocol nor its experimental part knows. */
 const struct gw_vu_row *gw_vu_row(uint32_t request);
 /* May descriptors come with such a message? */
 bool gw_vu_brings_fds(const struct gw_vu_header *header, const union gw_vu_payload *payload);

@@ -146,7 +146,7 @@ static void park_in_session(struct gw_ring *ring)
 
 static void if_last_off(struct gw_instance *instance)
 {
-	if (gw_instance_any_started(instance))
+	if (gw_instance_any_active(instance))
 		return;
 	if (instance->listener)
 		instance->listener->activity(instance->listener_opaque, false);
@@ -241,7 +241,7 @@ static int start_later(struct gw_ring *ring)
 int gw_ring_start(struct gw_ring *ring)
 {
 	struct gw_instance *instance = ring->instance;
-	bool first = !gw_instance_any_started(instance);
+	bool first = !gw_instance_any_active(instance);
 	int err;
 
 	if (gw_session_claimed(instance->session))
@@ -261,4 +261,42 @@ int gw_ring_start(struct gw_ring *ring)
 	if (first && instance->listener)
 		instance->listener->activity(instance->listener_opaque, true);
 	return 0;
+}
+
+/*
+ * Suspend. Rings are stopped as they always are, which is all that makes a device silent; that they
+ * are held is only remembered.
+ */
+int gw_instance_suspend(struct gw_instance *instance, gw_instance_done *done, void *opaque)
+{
+	instance->suspended = true;
+	for (unsigned i = 0; i < instance->ring_count; i++)
+		instance->rings[i].held |= instance->rings[i].due ||
+					   gw_queue_is_started(instance->rings[i].queue);
+	return gw_instance_stop_all(instance, "SUSPEND", done, opaque);
+}
+
+static int resume_ring(struct gw_ring *ring)
+{
+	int err = 0;
+
+	if (gw_queue_is_enabled(ring->queue))
+		err = gw_instance_ring_on(ring->instance, ring);
+	return err ? err : gw_ring_start(ring);
+}
+
+int gw_instance_resume(struct gw_instance *instance)
+{
+	int err = 0;
+
+	instance->suspended = false;
+	for (unsigned i = 0; i < instance->ring_count; i++) {
+		struct gw_ring *ring = &instance->rings[i];
+		int ring_err = ring->held ? resume_ring(ring) : 0;
+
+		ring->held = false;
+		if (!err)
+			err = ring_err;
+	}
+	return err;
 }

@@ -62,6 +62,15 @@ enum gw_vu_request {
 	GW_VU_REQUESTS, /* one above the last */
 };
 
+/* Of our own (docs/protocol.md), far from what the specification will ever reach: "GW" and a
+ * number. Who did not agree on their feature does not know them. */
+#define GW_VU_EXPERIMENTAL UINT32_C(0x47570000)
+enum gw_vu_experimental_request {
+	GW_VU_SUSPEND = 0x47570001,
+	GW_VU_RESUME = 0x47570002,
+	GW_VU_EXPERIMENTAL_END, /* one above the last */
+};
+
 /* Back-end to front-end, on the socket of SET_BACKEND_REQ_FD. */
 enum gw_vu_backend_request {
 	GW_VU_BACKEND_IOTLB_MSG = 1,
@@ -104,6 +113,9 @@ enum gw_vu_protocol_feature {
 	GW_VU_PF_SHMEM = 22,
 	GW_VU_PF_GET_VRING_BASE_SKIP_DRAIN = 23,
 	GW_VU_PROTOCOL_FEATURES,
+	/* Of our own, from the other end. */
+	GW_VU_PF_SUSPEND = 61,
+	GW_VU_PF_END = 64,
 };
 #define GW_VU_PF(name) (UINT64_C(1) << GW_VU_PF_##name)
 

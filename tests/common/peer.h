@@ -33,6 +33,7 @@ struct peer_options {
 	unsigned frozen_timeout_ms;
 	enum gw_migration migration;
 	enum gw_after_migration after_migration;
+	unsigned experimental; /* offered, enum gw_experimental */
 };
 
 /* Listens on a socket in a directory of its own. One back-end, many front-ends if it allows it. */

@@ -75,6 +75,8 @@ static void test_nothing_else_has_one(void **state)
 	assert_null(gw_vu_row(GW_VU_REQUESTS));
 	assert_null(gw_vu_row(1000));
 	assert_null(gw_vu_row(UINT32_MAX));
+	assert_null(gw_vu_row(GW_VU_EXPERIMENTAL));
+	assert_null(gw_vu_row(GW_VU_EXPERIMENTAL_END));
 }
 
 static void test_bounds_make_sense(void **state)
@@ -106,6 +108,19 @@ static void test_shapes_lie_within_the_bounds(void **state)
 			assert_int_equal(row->min, 12);
 		if (row->when == GW_VU_WHEN_RING_STOPPED)
 			assert_int_not_equal(row->shape, GW_VU_SHAPE_ANY);
+	}
+}
+
+/* Those of our own need a feature of our own, and always say how it went. */
+static void test_experimental_rows(void **state)
+{
+	for (uint32_t id = GW_VU_EXPERIMENTAL + 1; id < GW_VU_EXPERIMENTAL_END; id++) {
+		const struct gw_vu_row *row = gw_vu_row(id);
+
+		assert_non_null(row);
+		assert_non_null(row->handle);
+		assert_true(row->protocol >> GW_VU_PROTOCOL_FEATURES);
+		assert_int_not_equal(row->reply, GW_VU_REPLY_ACK);
 	}
 }
 
@@ -145,6 +160,7 @@ int main(void)
 		cmocka_unit_test(test_every_request_has_its_row),
 		cmocka_unit_test(test_nothing_else_has_one),
 		cmocka_unit_test(test_bounds_make_sense),
+		cmocka_unit_test(test_experimental_rows),
 		cmocka_unit_test(test_shapes_lie_within_the_bounds),
 		cmocka_unit_test(test_refused_is_what_is_not_offered),
 		cmocka_unit_test(test_some_are_always_answered),

@@ -56,8 +56,8 @@ static void say_protocol_features(const struct tr_message *message, char *text)
 	uint64_t value = tr_number(message);
 	size_t len = 0;
 
-	for (unsigned bit = 0; bit < GW_VU_PROTOCOL_FEATURES && len < TR_DETAIL_MAX; bit++)
-		if (value & UINT64_C(1) << bit)
+	for (unsigned bit = 0; bit < GW_VU_PF_END && len < TR_DETAIL_MAX; bit++)
+		if (value & UINT64_C(1) << bit && gw_vu_protocol_feature_name(bit))
 			len += (size_t)snprintf(text + len, TR_DETAIL_MAX - len, "%s%s",
 						len ? " " : "", gw_vu_protocol_feature_name(bit));
 }

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "cli/trace/trace.h"
+#include "vhost-user/messages.h"
 #include "godwit/error.h"
 
 #define USEC_PER_SEC 1000000
@@ -26,7 +27,7 @@ void tr_print_text(const struct tr_message *message, int64_t start, FILE *out)
 	fprintf(out, "%6lld.%06lld  %s %s%s", (long long)(at / USEC_PER_SEC),
 		(long long)(at % USEC_PER_SEC), message->from == TR_FRONTEND ? "-->" : "<--",
 		tr_name(message), tr_is_reply(message) ? " reply" : "");
-	if (message->request >= GW_VU_REQUESTS)
+	if (!gw_vu_row(message->request) && message->request >= GW_VU_REQUESTS)
 		fprintf(out, " (%u)", message->request);
 	if (*detail)
 		fprintf(out, ": %s", detail);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vhost-user/handlers_suspend.c - SUSPEND and RESUME: silence with all rings set up. */
+#include "vhost-user/dispatch.h"
+#include "vhost-user/handlers.h"
+
+/* Silent only once nothing is in flight: the answer waits for the drain. */
+static int settle(struct gw_dialog *dialog)
+{
+	return gw_session_suspend(dialog->instance->session);
+}
+
+static void suspended(void *opaque, int result)
+{
+	struct gw_dialog *dialog = opaque;
+
+	gw_call_finish(dialog, result ? result : settle(dialog));
+}
+
+int gw_handle_suspend(struct gw_dialog *dialog, struct gw_call *call)
+{
+	int err = gw_session_check_event(dialog->instance->session, GW_EVENT_SUSPEND);
+
+	if (!err)
+		err = gw_instance_suspend(dialog->instance, suspended, dialog);
+	return err ? err : settle(dialog);
+}
+
+int gw_handle_resume(struct gw_dialog *dialog, struct gw_call *call)
+{
+	struct gw_instance *instance = dialog->instance;
+	int err = 0;
+
+	if (!instance->suspended)
+		return 0;
+	/* What a start may not interrupt, RESUME may not either: a load. What it ends is a save. */
+	if (gw_instance_any_started(instance)) {
+		err = gw_session_check_event(instance->session, GW_EVENT_RESUME);
+		if (!err)
+			err = gw_call_yield(dialog, GW_EVENT_RESUME);
+	}
+	return err ? err : gw_instance_resume(instance);
+}
