@@ -110,7 +110,7 @@ enum gw_device_flags {
  *
  * Threads: queue_* on the queue's own thread, save and load on the transfer thread, pending on
  * any, all others on the control thread, where nothing may block. save and load run only while no
- * queue is started (phase GW_PHASE_STOPPED).
+ * queue is started, but for save in GW_PHASE_RUNNING, which a device with iterate is asked for.
  *
  * Functions return 0 or a negative errno with a sentence (godwit/error.h).
  */
@@ -161,8 +161,12 @@ struct gw_device_ops {
 	/* A migration may be coming (true) or is not any more: start, stop collecting. A hint. */
 	int (*prepare)(void *dev, bool on);
 	/* Write state. 0: all of it is written for this @phase; > 0: more to come (only in
-	 * GW_PHASE_RUNNING, after about @budget bytes). Changes nothing of the device. */
+	 * GW_PHASE_RUNNING, after about @budget bytes: a cancel and the end of the phase wait for
+	 * it). In RUNNING queues may be at work. The calls up to one that returns 0 are a round:
+	 * what was not sent yet, or changed since, each thing once, so that a round ends however
+	 * busy the guest is. Changes nothing of the device. */
 	int (*save)(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
+	/* Of a save in phases; an estimate. */
 	int (*pending)(void *dev, struct gw_pending *pending);
 	/* Read state to its end and stage it; on success swap it in, on failure leave no trace.
 	 * All that can fail is done here: run() may not. */
@@ -182,7 +186,8 @@ struct gw_device_ops {
 	/* Streams of other makes that load() understands. */
 	const struct gw_foreign_format *foreign;
 	/* Transfer thread: the whole state in the format of another make, in heap memory that the
-	 * library frees, if the operator wants that. -ENOENT: save() in ours. */
+	 * library frees, if the operator wants that. -ENOENT: save() in ours. With @bytes NULL
+	 * only the question (control thread): 0 or -ENOENT. */
 	int (*save_foreign)(void *dev, void **bytes, size_t *len);
 
 	/* How many of max_queues this instance has; asked at each connection. Absent: all. */
@@ -221,6 +226,11 @@ struct gw_device_ops {
 	 * follows. -ENODATA: a fresh device is in that state. */
 	int (*fold)(void *dev, struct gw_state_reader *reader, const struct gw_outliving *outliving,
 		    struct gw_state_writer *writer);
+
+	/* A save in phases begins (true: save() in GW_PHASE_RUNNING may follow, from nothing sent)
+	 * or has ended, whatever became of it. Absent: in that phase nothing is asked of the
+	 * device, and all of its state is sent once it stands still. Refused: no such save. */
+	int (*iterate)(void *dev, bool on);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

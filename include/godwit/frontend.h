@@ -109,6 +109,60 @@ int gw_frontend_transfer_offer(struct gw_frontend *frontend, bool load, enum gw_
 int gw_frontend_transfer_check(struct gw_frontend *frontend);
 
 /*
+ * GW_EXPERIMENTAL_ITERATIVE: most of a state is sent while the guest runs, and what changed
+ * meanwhile when it stands still. One call, and its steps.
+ *
+ * The stream goes to @fd (borrowed; a pipe's or socket's end, a file): the back-end writes to it
+ * itself, or, if it answered with a descriptor of its own, what comes out of that is copied there.
+ * Somebody else reads @fd, as a rule a destination that loads from it: nobody here does.
+ */
+struct gw_iterate_progress {
+	unsigned round;	    /* from 1 on */
+	bool stopped;	    /* the guest stands still, the rest is sent */
+	uint64_t initial;   /* bytes not sent once, */
+	uint64_t dirty;	    /* and sent but changed since: estimates of the device */
+	uint64_t sent;	    /* bytes so far */
+	uint64_t bandwidth; /* bytes a second, 0: not known yet */
+	uint64_t rest_us;   /* how long the rest would take at that */
+};
+
+struct gw_iterate_config {
+	size_t size; /* sizeof(struct gw_iterate_config) */
+	/* The guest is stopped when sending the rest is expected to take no longer. 0: 300 */
+	unsigned blackout_ms;
+	/* After so many rounds it is stopped in any case, or, if @converge, the migration is given
+	 * up with -ETIME. 0: 30 */
+	unsigned rounds;
+	bool converge;
+	uint64_t bandwidth; /* bytes a second to begin with; 0: what the first round shows */
+	/* Stops the guest: all rings stopped or suspended. NULL: gw_frontend_stop(). */
+	int (*stop)(void *opaque);
+	/* Called again and again, at least after each round. A failure that it returns cancels. */
+	int (*progress)(void *opaque, const struct gw_iterate_progress *progress);
+	void *opaque;
+};
+
+/* From the first round to CHECK_DEVICE_STATE; @config may be NULL. On any failure the transfer is
+ * cancelled; a guest that was stopped stays so, and can go on (gw_frontend_start()). The last
+ * progress goes to *@result, which may be NULL. */
+int gw_frontend_iterate(struct gw_frontend *frontend, int fd,
+			const struct gw_iterate_config *config, struct gw_iterate_progress *result);
+
+struct gw_iterate_pending {
+	uint64_t initial, dirty, sent;
+	bool idle; /* the round is over: all there was is sent */
+};
+/* The first round begins. *@own_fd: what the back-end answered with, or -1. */
+int gw_frontend_iterate_begin(struct gw_frontend *frontend, int fd, int *own_fd);
+/* At any time while a state is saved; -EIO if none is (any more: CHECK says why). */
+int gw_frontend_iterate_pending(struct gw_frontend *frontend, struct gw_iterate_pending *pending);
+/* Another round (GW_PHASE_RUNNING), also before the last one is over; or the rest, once the device
+ * stands still. */
+int gw_frontend_iterate_go_on(struct gw_frontend *frontend, enum gw_phase phase);
+/* Whatever transfer is under way; answered when it has ended. */
+int gw_frontend_iterate_cancel(struct gw_frontend *frontend);
+
+/*
  * A new connection that takes over guest memory and ring positions of @from, which must be stopped:
  * what the VMM at the destination is. @from keeps its own and can go on (a failed migration);
  * both may exist at once, only one may run.

@@ -242,6 +242,8 @@ int fs_save_foreign(void *dev, void **bytes, size_t *len)
 
 	if (saving.fs->host->state_format != FS_STATE_VIRTIOFSD_V2)
 		return -ENOENT;
+	if (!bytes)
+		return 0;
 	err = check_sayable(saving.fs);
 	if (!err)
 		err = fs_locks_check_none(saving.fs);

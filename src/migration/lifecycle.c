@@ -28,6 +28,7 @@ enum refusal {
 	REFUSE_NO_TRANSFER,
 	REFUSE_NOTHING_TO_CHECK,
 	REFUSE_TAKEN_BACK,
+	REFUSE_PRECOPY,
 	REFUSE_COUNT,
 };
 
@@ -44,6 +45,7 @@ static const struct {
 	[REFUSE_NO_TRANSFER] = {EINVAL, "no such transfer is under way"},
 	[REFUSE_NOTHING_TO_CHECK] = {ENODATA, "nothing was transferred since the last check"},
 	[REFUSE_TAKEN_BACK] = {EALREADY, "the device was taken back and runs here"},
+	[REFUSE_PRECOPY] = {EBUSY, "the stream is in phase running: phase stopped has to end it"},
 };
 static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refusal");
 
@@ -72,7 +74,7 @@ static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refus
 	ROW(SAVE_RUNNING,     FRSH, RUNS, SUSP, FROZ, left, dead)                                  \
 	ROW(SAVE_STOPPED,     FRSH, busy, SUSP, FROZ, left, dead)                                  \
 	ROW(LOAD,             FRSH, busy, full, full, full, dead)                                  \
-	ROW(SAVE_OK,          FRSH, RUNS, SUSP, FROZ, none, none)                                  \
+	ROW(SAVE_OK,          FRSH, busy, SUSP, FROZ, none, none)                                  \
 	ROW(SAVE_OK_MOVING,   FRSH, busy, FROZ, FROZ, none, none)                                  \
 	ROW(LOAD_OK,          SUSP, none, none, none, none, none)                                  \
 	ROW(TRANSFER_BAD,     FRSH, RUNS, SUSP, FROZ, none, none)                                  \
@@ -95,46 +97,48 @@ static_assert(GW_ARRAY_LEN(refusals) == REFUSE_COUNT, "a sentence for each refus
 #define LDNG TO(GW_TRANSFER_LOADING)
 #define LODD TO(GW_TRANSFER_LOADED)
 #define BAD_ TO(GW_TRANSFER_FAILED)
+#define PREC TO(GW_TRANSFER_PRECOPY)
 #define ways REFUSED(REFUSE_UNDER_WAY)
 #define wait REFUSED(REFUSE_LOADING)
 #define ndat REFUSED(REFUSE_NOTHING_TO_CHECK)
+#define goes REFUSED(REFUSE_PRECOPY)
 
 /* clang-format off */
 #define TRANSFER_ROWS(ROW)                                                                         \
-	/*  event             idle saving saved loading loaded failed */                          \
-	ROW(CONNECT,          IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
-	ROW(DISCONNECT,       IDLE, IDLE, IDLE, IDLE, IDLE, IDLE)                                  \
-	ROW(RING_ON,          IDLE, IDLE, IDLE, wait, IDLE, IDLE)                                  \
-	ROW(LAST_RING_OFF,    IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
-	ROW(RESET,            IDLE, IDLE, IDLE, IDLE, IDLE, IDLE)                                  \
-	ROW(SAVE_RUNNING,     SAVG, SAVG, SAVG, SAVG, SAVG, SAVG)                                  \
-	ROW(SAVE_STOPPED,     SAVG, SAVG, SAVG, SAVG, SAVG, SAVG)                                  \
-	ROW(LOAD,             LDNG, LDNG, LDNG, LDNG, LDNG, LDNG)                                  \
-	ROW(SAVE_OK,          none, SAVD, none, none, none, none)                                  \
-	ROW(SAVE_OK_MOVING,   none, SAVD, none, none, none, none)                                  \
-	ROW(LOAD_OK,          none, none, none, LODD, none, none)                                  \
-	ROW(TRANSFER_BAD,     none, BAD_, none, BAD_, none, none)                                  \
-	ROW(CHECK,            ndat, SAVG, IDLE, LDNG, IDLE, IDLE)                                  \
-	ROW(CANCEL,           IDLE, BAD_, SAVD, BAD_, LODD, BAD_)                                  \
-	ROW(SUSPEND,          IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
-	ROW(RESUME,           IDLE, IDLE, IDLE, wait, IDLE, IDLE)                                  \
-	ROW(OUTCOME_MOVED,    IDLE, ways, SAVD, ways, none, BAD_)                                  \
-	ROW(OUTCOME_FAILED,   IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
-	ROW(OUTCOME_COPIED,   IDLE, ways, SAVD, ways, LODD, BAD_)                                  \
-	ROW(OUTCOME_TIMEOUT,  IDLE, SAVG, SAVD, LDNG, LODD, BAD_)                                  \
-	ROW(CLAIM,            IDLE, SAVG, SAVD, ways, LODD, BAD_)                                  \
-	ROW(TAKEN,            IDLE, ways, IDLE, ways, IDLE, IDLE)                                  \
-	ROW(DEVICE_FAILED,    IDLE, BAD_, SAVD, BAD_, BAD_, BAD_)
+	/*  event             idle saving saved loading loaded failed precopy */                   \
+	ROW(CONNECT,          IDLE, ways, SAVD, ways, LODD, BAD_, ways)                            \
+	ROW(DISCONNECT,       IDLE, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE)                            \
+	ROW(RING_ON,          IDLE, IDLE, IDLE, wait, IDLE, IDLE, PREC)                            \
+	ROW(LAST_RING_OFF,    IDLE, SAVG, SAVD, LDNG, LODD, BAD_, PREC)                            \
+	ROW(RESET,            IDLE, IDLE, IDLE, IDLE, IDLE, IDLE, IDLE)                            \
+	ROW(SAVE_RUNNING,     PREC, PREC, PREC, PREC, PREC, PREC, PREC)                            \
+	ROW(SAVE_STOPPED,     SAVG, SAVG, SAVG, SAVG, SAVG, SAVG, SAVG)                            \
+	ROW(LOAD,             LDNG, LDNG, LDNG, LDNG, LDNG, LDNG, LDNG)                            \
+	ROW(SAVE_OK,          none, SAVD, none, none, none, none, none)                            \
+	ROW(SAVE_OK_MOVING,   none, SAVD, none, none, none, none, none)                            \
+	ROW(LOAD_OK,          none, none, none, LODD, none, none, none)                            \
+	ROW(TRANSFER_BAD,     none, BAD_, none, BAD_, none, none, BAD_)                            \
+	ROW(CHECK,            ndat, SAVG, IDLE, LDNG, IDLE, IDLE, goes)                            \
+	ROW(CANCEL,           IDLE, BAD_, SAVD, BAD_, LODD, BAD_, BAD_)                            \
+	ROW(SUSPEND,          IDLE, SAVG, SAVD, LDNG, LODD, BAD_, PREC)                            \
+	ROW(RESUME,           IDLE, IDLE, IDLE, wait, IDLE, IDLE, PREC)                            \
+	ROW(OUTCOME_MOVED,    IDLE, ways, SAVD, ways, none, BAD_, ways)                            \
+	ROW(OUTCOME_FAILED,   IDLE, ways, SAVD, ways, LODD, BAD_, ways)                            \
+	ROW(OUTCOME_COPIED,   IDLE, ways, SAVD, ways, LODD, BAD_, ways)                            \
+	ROW(OUTCOME_TIMEOUT,  IDLE, SAVG, SAVD, LDNG, LODD, BAD_, PREC)                            \
+	ROW(CLAIM,            IDLE, SAVG, SAVD, ways, LODD, BAD_, PREC)                            \
+	ROW(TAKEN,            IDLE, ways, IDLE, ways, IDLE, IDLE, ways)                            \
+	ROW(DEVICE_FAILED,    IDLE, BAD_, SAVD, BAD_, BAD_, BAD_, BAD_)
 /* clang-format on */
 
 /* A row names its event once (a second one would be an overridden initialiser), all are there. */
-#define AS_CELLS(event, ...)		  [GW_EVENT_##event] = {__VA_ARGS__},
-#define AS_COUNT(event, a, b, c, d, e, f) +1
+#define AS_CELLS(event, ...) [GW_EVENT_##event] = {__VA_ARGS__},
+#define AS_COUNT(event, ...) +1
 static const uint8_t device_next[GW_EVENTS][GW_DEVICE_STATES] = {DEVICE_ROWS(AS_CELLS)};
 static const uint8_t transfer_next[GW_EVENTS][GW_TRANSFER_STATES] = {TRANSFER_ROWS(AS_CELLS)};
 static_assert(0 DEVICE_ROWS(AS_COUNT) == GW_EVENTS, "a row for each event");
 static_assert(0 TRANSFER_ROWS(AS_COUNT) == GW_EVENTS, "a row for each event");
-static_assert(GW_DEVICE_STATES == 6 && GW_TRANSFER_STATES == 6, "rows have six columns");
+static_assert(GW_DEVICE_STATES == 6 && GW_TRANSFER_STATES == 7, "columns of the rows");
 
 /* A device that runs is not loaded into; only a fresh one is; who does not own saves nothing. */
 #define IDLE_BIT    (1u << GW_TRANSFER_IDLE)
@@ -143,11 +147,14 @@ static_assert(GW_DEVICE_STATES == 6 && GW_TRANSFER_STATES == 6, "rows have six c
 #define LOADING_BIT (1u << GW_TRANSFER_LOADING)
 #define LOADED_BIT  (1u << GW_TRANSFER_LOADED)
 #define FAILED_BIT  (1u << GW_TRANSFER_FAILED)
+#define PRECOPY_BIT (1u << GW_TRANSFER_PRECOPY)
 static const unsigned possible_transfers[] = {
-	[GW_DEVICE_FRESH] = IDLE_BIT | SAVING_BIT | SAVED_BIT | LOADING_BIT | FAILED_BIT,
-	[GW_DEVICE_RUNNING] = IDLE_BIT | SAVING_BIT | SAVED_BIT | FAILED_BIT,
-	[GW_DEVICE_SUSPENDED] = IDLE_BIT | SAVING_BIT | SAVED_BIT | LOADED_BIT | FAILED_BIT,
-	[GW_DEVICE_FROZEN] = IDLE_BIT | SAVING_BIT | SAVED_BIT | FAILED_BIT,
+	[GW_DEVICE_FRESH] =
+		IDLE_BIT | SAVING_BIT | SAVED_BIT | LOADING_BIT | FAILED_BIT | PRECOPY_BIT,
+	[GW_DEVICE_RUNNING] = IDLE_BIT | FAILED_BIT | PRECOPY_BIT,
+	[GW_DEVICE_SUSPENDED] =
+		IDLE_BIT | SAVING_BIT | SAVED_BIT | LOADED_BIT | FAILED_BIT | PRECOPY_BIT,
+	[GW_DEVICE_FROZEN] = IDLE_BIT | SAVING_BIT | SAVED_BIT | FAILED_BIT | PRECOPY_BIT,
 	[GW_DEVICE_GONE] = IDLE_BIT | SAVED_BIT | FAILED_BIT,
 	[GW_DEVICE_FAILED] = IDLE_BIT | SAVED_BIT | FAILED_BIT,
 };
@@ -161,9 +168,10 @@ static const char *const device_names[] = {
 static_assert(GW_ARRAY_LEN(device_names) == GW_DEVICE_STATES, "a name for each state");
 
 static const char *const transfer_names[] = {
-	[GW_TRANSFER_IDLE] = "idle",	 [GW_TRANSFER_SAVING] = "saving",
-	[GW_TRANSFER_SAVED] = "saved",	 [GW_TRANSFER_LOADING] = "loading",
-	[GW_TRANSFER_LOADED] = "loaded", [GW_TRANSFER_FAILED] = "failed",
+	[GW_TRANSFER_IDLE] = "idle",	   [GW_TRANSFER_SAVING] = "saving",
+	[GW_TRANSFER_SAVED] = "saved",	   [GW_TRANSFER_LOADING] = "loading",
+	[GW_TRANSFER_LOADED] = "loaded",   [GW_TRANSFER_FAILED] = "failed",
+	[GW_TRANSFER_PRECOPY] = "precopy",
 };
 static_assert(GW_ARRAY_LEN(transfer_names) == GW_TRANSFER_STATES, "a name for each state");
 

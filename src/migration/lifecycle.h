@@ -39,9 +39,12 @@ enum gw_device_state {
  * The transfer: what the front-end asked for last.
  *
  * IDLE: nothing, or its verdict has been told. CHECK is refused.
- * SAVING, LOADING: a worker moves the stream. CHECK waits. A new request, a reset and a disconnect
- *	cancel it; so does a ring that starts while SAVING, and none may start while LOADING.
- * SAVED, LOADED, FAILED: it ended, the verdict has not been told. CHECK tells it, once.
+ * PRECOPY: a worker sends a state in phase RUNNING, or waits to be told to go on. Rings may start
+ *	and stop meanwhile. It has no verdict yet: CHECK is refused. Left by SAVE_STOPPED, for
+ *SAVING; what cancels a transfer, but a ring, cancels it. SAVING, LOADING: a worker moves the
+ *stream. CHECK waits. A new request, a reset and a disconnect cancel it; so does a ring that starts
+ *while SAVING, and none may start while LOADING. SAVED, LOADED, FAILED: it ended, the verdict has
+ *not been told. CHECK tells it, once.
  */
 enum gw_transfer_state {
 	GW_TRANSFER_IDLE,
@@ -50,6 +53,7 @@ enum gw_transfer_state {
 	GW_TRANSFER_LOADING,
 	GW_TRANSFER_LOADED,
 	GW_TRANSFER_FAILED,
+	GW_TRANSFER_PRECOPY,
 	GW_TRANSFER_STATES,
 };
 
@@ -59,7 +63,7 @@ enum gw_event {
 	GW_EVENT_RING_ON,	/* the first ring is both started and enabled: the commit */
 	GW_EVENT_LAST_RING_OFF, /* drained */
 	GW_EVENT_RESET,
-	GW_EVENT_SAVE_RUNNING, /* for transports with a phase while it runs; vhost-user has none */
+	GW_EVENT_SAVE_RUNNING, /* a save begins, or goes on, while the device may run */
 	GW_EVENT_SAVE_STOPPED,
 	GW_EVENT_LOAD,
 	GW_EVENT_SAVE_OK,	 /* shared, or a copy: this side still owns the device */

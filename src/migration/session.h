@@ -108,6 +108,21 @@ void gw_session_prepare(struct gw_session *session, bool on);
  * unknown phase, and what the life cycle says.
  */
 int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, int fd, int *own_fd);
+/*
+ * A save in phases. It begins as gw_session_transfer() does, at any time at which the device could
+ * be saved or runs, and sends what there is; then it waits. Each gw_session_go_on() with
+ * GW_PHASE_RUNNING sends what changed since; with GW_PHASE_STOPPED, once the device is suspended,
+ * the rest, which ends it. -EBADF if no such save is under way.
+ */
+int gw_session_precopy(struct gw_session *session, int fd, int *own_fd);
+int gw_session_go_on(struct gw_session *session, enum gw_phase phase);
+struct gw_precopy_info {
+	struct gw_pending pending;
+	uint64_t sent; /* bytes of the stream that are written */
+	bool idle;     /* all there was is sent: it waits to be told to go on */
+};
+/* Of a save under way, in whatever phase; -ENODATA if there is none. */
+int gw_session_pending(struct gw_session *session, struct gw_precopy_info *info);
 /* The verdict: 0 or a negative errno at once, or -EINPROGRESS and then @done on the control thread,
  * once the worker is joined. -ENODATA if nothing was transferred. A verdict is told once. */
 int gw_session_check(struct gw_session *session, void (*done)(void *opaque, int verdict),

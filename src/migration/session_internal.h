@@ -57,6 +57,10 @@ struct gw_session {
 	enum gw_event yield_event;
 };
 
+/* session_transfer.c, also for session_precopy.c: the worker starts. */
+int gw_session_start_transfer(struct gw_session *session, bool load, bool phased, int fd);
+int gw_session_choose_channel(const struct gw_session *session, bool load, int *fd, int *own_fd);
+void gw_session_note_stop(struct gw_session *session, uint64_t now);
 /* Cancels a preflight under way: what it looks at is about to change. */
 void gw_session_drop_preflight(struct gw_session *session);
 /* What stands at the front of a stream of this session's. */

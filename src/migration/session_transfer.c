@@ -64,23 +64,27 @@ static int prepare_transfer(struct gw_session *session, struct gw_transfer *tran
 	if (transfer->load)
 		return 0;
 	err = gw_session_fill_header(session, &transfer->header);
-	return err ? err : gw_parked_copy(&transfer->parked, &session->parked);
+	if (err || transfer->phased) /* what is parked is not known yet */
+		return err;
+	return gw_parked_copy(&transfer->parked, &session->parked);
 }
 
 /* A device that never ran was not stopped either. */
-static void note_stop(struct gw_session *session, const struct gw_transfer *transfer)
+void gw_session_note_stop(struct gw_session *session, uint64_t now)
 {
 	if (!session->stopping_ns || !session->stopped_ns)
 		return;
 	session->last.stop_us = (session->stopped_ns - session->stopping_ns) / GW_NS_PER_US;
-	session->last.idle_us = (transfer->begin_ns - session->stopped_ns) / GW_NS_PER_US;
+	session->last.idle_us = (now - session->stopped_ns) / GW_NS_PER_US;
 }
 
-static int start_transfer(struct gw_session *session, bool load, int fd)
+int gw_session_start_transfer(struct gw_session *session, bool load, bool phased, int fd)
 {
 	struct gw_transfer *transfer = NULL;
 	int err = gw_transfer_new(&transfer, load, fd);
 
+	if (!err)
+		transfer->phased = phased;
 	if (!err)
 		err = prepare_transfer(session, transfer);
 	if (!err)
@@ -92,7 +96,7 @@ static int start_transfer(struct gw_session *session, bool load, int fd)
 	session->transfer = transfer;
 	session->last = (struct gw_transfer_info){.load = load, .result = -EINPROGRESS};
 	if (!load) {
-		note_stop(session, transfer);
+		gw_session_note_stop(session, transfer->begin_ns);
 		gw_transfer_print_id(session->last.id, transfer->header.id);
 		memcpy(session->last_save, transfer->header.id, sizeof(session->last_save));
 		session->has_saved = true;
@@ -103,7 +107,7 @@ static int start_transfer(struct gw_session *session, bool load, int fd)
 }
 
 /* The device may know a better channel than the front-end's *@fd. */
-static int choose_channel(const struct gw_session *session, bool load, int *fd, int *own_fd)
+int gw_session_choose_channel(const struct gw_session *session, bool load, int *fd, int *own_fd)
 {
 	int ours = -1, theirs = -1;
 	int err = session->ops->channel ? session->ops->channel(session->dev, load, &ours, &theirs)
@@ -139,9 +143,9 @@ int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, i
 	/* Who was told that the first one was cancelled may have begun another at once. */
 	if (session->transfer)
 		return gw_fail(EBUSY, "transfer: another one was begun meanwhile");
-	err = choose_channel(session, load, &fd, own_fd);
+	err = gw_session_choose_channel(session, load, &fd, own_fd);
 	if (!err)
-		err = start_transfer(session, load, gw_take_fd(&fd));
+		err = gw_session_start_transfer(session, load, false, gw_take_fd(&fd));
 	if (!err)
 		err = gw_lifecycle_step(&session->life, event);
 	if (err)
@@ -380,6 +384,8 @@ static void settle_transfer(struct gw_session *session)
 	/* A whole one may be of use to somebody, even if nobody here waits for it any more. */
 	else if (!transfer->whole)
 		settle_failed_save(session, transfer);
+	if (transfer->phased && session->ops->iterate)
+		session->ops->iterate(session->dev, false);
 	fill_info(session, transfer);
 	if (transfer->result) {
 		gw_warn("%s failed: %s", transfer->load ? "load" : "save", session->last.reason);
@@ -500,9 +506,17 @@ void gw_session_check_abandon(struct gw_session *session, const void *opaque)
 
 /* -- cancel -------------------------------------------------------------------------------- */
 
+/* Rings come and go while a state is sent in phase RUNNING. */
+static bool is_cancelled_by(const struct gw_session *session, enum gw_event event)
+{
+	if (session->life.transfer == GW_TRANSFER_PRECOPY)
+		return event != GW_EVENT_RING_ON && event != GW_EVENT_RESUME;
+	return session->transfer;
+}
+
 void gw_session_drop_transfer(struct gw_session *session, enum gw_event event)
 {
-	bool was_under_way = session->transfer;
+	bool was_under_way = session->transfer && is_cancelled_by(session, event);
 
 	if (was_under_way) {
 		gw_transfer_cancel(session->transfer);
@@ -518,7 +532,8 @@ void gw_session_drop_transfer(struct gw_session *session, enum gw_event event)
 int gw_session_yield(struct gw_session *session, enum gw_event event,
 		     void (*done)(void *opaque, int result), void *opaque)
 {
-	if (!session->transfer || gw_lifecycle_check(&session->life, event))
+	if (!session->transfer || gw_lifecycle_check(&session->life, event) ||
+	    !is_cancelled_by(session, event))
 		return 0;
 	session->yield_done = done;
 	session->yield_opaque = opaque;

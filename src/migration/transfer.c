@@ -22,18 +22,21 @@ int gw_transfer_new(struct gw_transfer **out, bool load, int taken)
 {
 	GW_AUTO_FD int fd = taken;
 	GW_AUTO_FREE struct gw_transfer *transfer = calloc(1, sizeof(*transfer));
-	int err;
+	int err = 0;
 
 	if (!transfer)
 		return gw_fail(ENOMEM, "transfer: no memory");
 	transfer->cancel = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (transfer->cancel < 0)
-		return gw_fail(errno, "transfer: eventfd: %s", strerror(errno));
-	err = pthread_mutex_init(&transfer->lock, NULL);
+	transfer->told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (transfer->cancel < 0 || transfer->told < 0)
+		err = errno;
+	if (!err)
+		err = pthread_mutex_init(&transfer->lock, NULL);
 	if (!err)
 		err = pthread_cond_init(&transfer->answered, NULL);
 	if (err) {
 		gw_close(&transfer->cancel);
+		gw_close(&transfer->told);
 		return gw_fail(err, "transfer: %s", strerror(err));
 	}
 	transfer->load = load;
@@ -51,6 +54,7 @@ void gw_transfer_free(struct gw_transfer *transfer)
 		return;
 	gw_close(&transfer->channel.fd);
 	gw_close(&transfer->cancel);
+	gw_close(&transfer->told);
 	gw_parked_clear(&transfer->parked);
 	gw_parked_clear(&transfer->staged.list);
 	pthread_cond_destroy(&transfer->answered);
@@ -109,11 +113,13 @@ static int save(struct gw_transfer *transfer)
 {
 	struct gw_state_writer *writer = NULL;
 	bool stateless = transfer->header.mode == GW_MODE_STATELESS;
-	int err = stateless ? -ENOENT : save_foreign(transfer);
+	int err = stateless || transfer->phased ? -ENOENT : save_foreign(transfer);
 
 	if (err != -ENOENT)
 		return err;
 	err = gw_state_writer_new(&writer, &transfer->channel, &transfer->header);
+	if (!err && transfer->phased)
+		err = gw_transfer_precopy(transfer, writer);
 	if (!err)
 		err = save_stream(transfer, writer);
 	gw_state_writer_free(writer);

@@ -19,6 +19,9 @@
  * parameters there (gw_device_ops.adopt). The worker asks through @wake and waits; a cancel ends
  * the waiting, so that the control thread can always join the worker.
  */
+/* What a save in phase RUNNING is to do when it has sent all that there was. */
+enum gw_precopy_next { GW_NEXT_WAIT, GW_NEXT_ROUND, GW_NEXT_STOP };
+
 struct gw_transfer {
 	bool load;
 	struct gw_journaling *journaling; /* it hears of what was loaded; NULL: nobody does */
@@ -38,10 +41,16 @@ struct gw_transfer {
 	_Atomic uint64_t moved;
 	_Atomic bool done;
 
+	/* A save that began in phase RUNNING (transfer_precopy.c). */
+	bool phased;
+	int told;	   /* eventfd: there is a next */
+	_Atomic bool idle; /* all that there was is sent: it waits for the next */
+
 	pthread_mutex_t lock;
 	pthread_cond_t answered;
 	enum { GW_ADOPT_NONE, GW_ADOPT_ASKED, GW_ADOPT_ANSWERED } adopt; /* guarded by lock */
 	bool cancelled;							 /* guarded by lock */
+	enum gw_precopy_next next;					 /* guarded by lock */
 	int adopt_result;						 /* guarded by lock */
 	char adopt_reason[GW_ERROR_MAX];				 /* guarded by lock */
 
@@ -65,6 +74,10 @@ bool gw_transfer_asks(struct gw_transfer *transfer);
 void gw_transfer_answer(struct gw_transfer *transfer, int result);
 /* Make it end soon, with -ECANCELED if it has not ended. */
 void gw_transfer_cancel(struct gw_transfer *transfer);
+/* Of a save in phase RUNNING: what comes next. It looks after each piece. */
+void gw_transfer_go_on(struct gw_transfer *transfer, enum gw_precopy_next next);
+/* Its worker: phase RUNNING until it is told to stop, or fails. */
+int gw_transfer_precopy(struct gw_transfer *transfer, struct gw_state_writer *writer);
 void gw_transfer_join(struct gw_transfer *transfer);
 /* Not started, or joined. NULL is allowed. */
 void gw_transfer_free(struct gw_transfer *transfer);

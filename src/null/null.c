@@ -16,10 +16,14 @@
 
 /*
  * The queue's thread counts while the control thread shows the count in configuration space, hence
- * atomic. Nothing else is shared: save and load run only while no queue is started.
+ * atomic; and while a transfer thread may send it ahead of time. Load runs only while no queue is
+ * started.
  */
 struct null_device {
 	_Atomic uint64_t served;
+	/* Of a save in phases: what the stream says of it so far. */
+	_Atomic bool is_sent;
+	_Atomic uint64_t sent;
 };
 
 /*
@@ -143,13 +147,45 @@ static void null_reset(void *dev)
 	atomic_store(&null->served, 0);
 }
 
-/* The transfer thread; no queue is started. Saving changes nothing: the device may go on here. */
+/* What is sent is forgotten: from here on nothing is, or nobody asks any more. */
+static int null_iterate(void *dev, bool on)
+{
+	struct null_device *null = dev;
+
+	atomic_store(&null->is_sent, false);
+	return 0;
+}
+
+/*
+ * The transfer thread. Saving changes nothing: the device may go on here. In phase RUNNING a queue
+ * may count meanwhile; what the stream says then is put right by what comes later, since a later
+ * object replaces an earlier one. In phase STOPPED nothing moves, and what is said last is true.
+ */
 static int null_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget)
 {
 	struct null_device *null = dev;
 	struct gw_null_count_v1 count = {.served = atomic_load(&null->served)};
+	bool phased = phase == GW_PHASE_RUNNING || atomic_load(&null->is_sent);
 
+	if (atomic_load(&null->is_sent) && atomic_load(&null->sent) == count.served)
+		return 0;
+	atomic_store(&null->sent, count.served);
+	atomic_store(&null->is_sent, phased);
 	return gw_state_put(writer, &gw_null_layout, &count);
+}
+
+/* What saving would still have to send. */
+#define RECORD_BYTES 32
+
+static int null_pending(void *dev, struct gw_pending *pending)
+{
+	struct null_device *null = dev;
+	bool is_sent = atomic_load(&null->is_sent);
+	bool differs = atomic_load(&null->sent) != atomic_load(&null->served);
+
+	*pending = (struct gw_pending){.initial = is_sent ? 0 : RECORD_BYTES,
+				       .dirty = is_sent && differs ? RECORD_BYTES : 0};
+	return 0;
 }
 
 /* What was read, kept apart until the whole stream has been found good. */
@@ -220,6 +256,8 @@ const struct gw_device_ops gw_null_ops = {
 	.queue_ready = null_queue_ready,
 	.reset = null_reset,
 	.save = null_save,
+	.pending = null_pending,
 	.load = null_load,
 	.report = null_report,
+	.iterate = null_iterate,
 };

@@ -190,7 +190,7 @@ static bool hangs(const struct gw_backend *backend)
 		enum gw_transfer_state transfer = gw_session_transfer_state(seat->session);
 
 		if (seat->releasing || transfer == GW_TRANSFER_SAVING ||
-		    transfer == GW_TRANSFER_LOADING)
+		    transfer == GW_TRANSFER_PRECOPY || transfer == GW_TRANSFER_LOADING)
 			return true;
 	}
 	return false;

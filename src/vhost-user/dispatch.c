@@ -136,6 +136,13 @@ static int admit_fds(struct gw_call *call)
 	return 0;
 }
 
+/* A phase of ours, to who agreed on it; all others hear what they always heard. */
+static bool is_for_running(const struct gw_dialog *dialog, const struct gw_call *call)
+{
+	return call->payload->transfer.phase == GW_VU_STATE_RUNNING &&
+	       dialog->protocol_features & GW_VU_PF(ITERATIVE);
+}
+
 static int admit_when(const struct gw_dialog *dialog, const struct gw_call *call)
 {
 	switch (call->row->when) {
@@ -150,8 +157,8 @@ static int admit_when(const struct gw_dialog *dialog, const struct gw_call *call
 		if (gw_instance_any_started(dialog->instance))
 			return gw_fail(EBUSY, "a ring is started, expected all stopped");
 		return 0;
-	case GW_VU_WHEN_SILENT:
-		if (gw_instance_any_active(dialog->instance))
+	case GW_VU_WHEN_PHASE:
+		if (!is_for_running(dialog, call) && gw_instance_any_active(dialog->instance))
 			return gw_fail(EBUSY, "a ring is started, expected all stopped");
 		return 0;
 	}
@@ -223,6 +230,7 @@ static const struct {
 	[GW_VU_REPLY_FD] = {0, 0, 0},
 	[GW_VU_REPLY_SHMEM] = {sizeof(struct gw_vu_shmem_config), sizeof(struct gw_vu_shmem_config),
 			       0},
+	[GW_VU_REPLY_PENDING] = {sizeof(struct gw_vu_pending), 0, 0},
 	[GW_VU_REPLY_SESSION] = {VARIES, NO_ERROR_FORM, 0},
 };
 

@@ -30,6 +30,8 @@ static uint64_t wanted(const struct gw_frontend_config *config)
 		return features;
 	if (config->experimental & GW_EXPERIMENTAL_SUSPEND)
 		features |= GW_VU_PF(SUSPEND);
+	if (config->experimental & GW_EXPERIMENTAL_ITERATIVE)
+		features |= GW_VU_PF(ITERATIVE);
 	return features;
 }
 

@@ -126,6 +126,11 @@ uint64_t gw_guest_last_gpa(const struct gw_guest *guest);
 /* Tell the back-end of all regions that it does not know yet. */
 int gw_frontend_tell_memory(struct gw_frontend *frontend);
 
+/* frontend_state.c: all of @from to its end; or what is there, at most @len bytes. */
+int gw_frontend_copy(const struct gw_frontend *frontend, int from, const char *from_name, int to,
+		     const char *to_name);
+ssize_t gw_frontend_move(const struct gw_frontend *frontend, int from, int to, size_t len);
+
 /* frontend_log.c */
 int gw_frontend_send_features(struct gw_frontend *frontend, enum gw_vu_wait wait);
 int gw_frontend_send_log_base(struct gw_frontend *frontend);

@@ -59,12 +59,17 @@ static const char *const request_names[GW_VU_REQUESTS] = {
 	[GW_VU_CHECK_DEVICE_STATE] = "CHECK_DEVICE_STATE",
 };
 
+static const char *const own_names[GW_VU_EXPERIMENTAL_END - GW_VU_EXPERIMENTAL] = {
+	[GW_VU_SUSPEND - GW_VU_EXPERIMENTAL] = "SUSPEND",
+	[GW_VU_RESUME - GW_VU_EXPERIMENTAL] = "RESUME",
+	[GW_VU_GET_DEVICE_STATE_PENDING - GW_VU_EXPERIMENTAL] = "GET_DEVICE_STATE_PENDING",
+	[GW_VU_CANCEL_DEVICE_STATE - GW_VU_EXPERIMENTAL] = "CANCEL_DEVICE_STATE",
+};
+
 const char *gw_frontend_request_name(uint32_t request)
 {
-	if (request == GW_VU_SUSPEND)
-		return "SUSPEND";
-	if (request == GW_VU_RESUME)
-		return "RESUME";
+	if (request > GW_VU_EXPERIMENTAL && request < GW_VU_EXPERIMENTAL_END)
+		return own_names[request - GW_VU_EXPERIMENTAL];
 	return request < GW_VU_REQUESTS && request_names[request] ? request_names[request]
 								  : "message";
 }

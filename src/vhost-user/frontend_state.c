@@ -169,8 +169,8 @@ static void drop_sigpipe(const struct no_sigpipe *held)
 	pthread_sigmask(SIG_SETMASK, &held->before, NULL);
 }
 
-static int copy(const struct gw_frontend *frontend, int from, const char *from_name, int to,
-		const char *to_name)
+int gw_frontend_copy(const struct gw_frontend *frontend, int from, const char *from_name, int to,
+		     const char *to_name)
 {
 	char *buf = malloc(COPY_BYTES);
 	struct no_sigpipe held;
@@ -187,6 +187,24 @@ static int copy(const struct gw_frontend *frontend, int from, const char *from_n
 	return err;
 }
 
+ssize_t gw_frontend_move(const struct gw_frontend *frontend, int from, int to, size_t len)
+{
+	GW_AUTO_FREE char *buf = malloc(len);
+	struct no_sigpipe held;
+	ssize_t got;
+	int err;
+
+	if (!buf)
+		return gw_fail(ENOMEM, "device state: no memory");
+	got = read_some(frontend, from, buf, len, "back-end's state");
+	if (got <= 0)
+		return got;
+	held = hold_sigpipe();
+	err = write_all(frontend, to, buf, (size_t)got, "saved state");
+	drop_sigpipe(&held);
+	return err ? err : got;
+}
+
 int gw_frontend_save(struct gw_frontend *frontend, int fd)
 {
 	GW_AUTO_FD int channel = -1;
@@ -194,7 +212,7 @@ int gw_frontend_save(struct gw_frontend *frontend, int fd)
 	int err = gw_frontend_transfer_begin(frontend, false, GW_PHASE_STOPPED, &channel, &reply);
 
 	if (!err)
-		err = copy(frontend, channel, "back-end's state", fd, "saved state");
+		err = gw_frontend_copy(frontend, channel, "back-end's state", fd, "saved state");
 	if (err)
 		return err;
 	gw_close(&channel);
@@ -210,7 +228,7 @@ int gw_frontend_load(struct gw_frontend *frontend, int fd)
 
 	if (err)
 		return err;
-	err = copy(frontend, fd, "saved state", channel, "back-end's state");
+	err = gw_frontend_copy(frontend, fd, "saved state", channel, "back-end's state");
 	gw_close(&channel);
 	if (err && err != -EPIPE)
 		return err;

@@ -51,5 +51,7 @@ gw_vu_handler gw_handle_resume;
 /* handlers_state.c */
 gw_vu_handler gw_handle_set_device_state_fd;
 gw_vu_handler gw_handle_check_device_state;
+gw_vu_handler gw_handle_get_device_state_pending;
+gw_vu_handler gw_handle_cancel_device_state;
 
 #endif

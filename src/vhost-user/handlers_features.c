@@ -103,6 +103,8 @@ uint64_t gw_instance_offered_protocol(const struct gw_instance *instance)
 		offered |= GW_VU_PF(INFLIGHT_SHMFD);
 	if (instance->experimental & GW_EXPERIMENTAL_SUSPEND)
 		offered |= GW_VU_PF(SUSPEND);
+	if (instance->experimental & GW_EXPERIMENTAL_ITERATIVE && offered & GW_VU_PF(DEVICE_STATE))
+		offered |= GW_VU_PF(ITERATIVE);
 	/* Not STATUS: with it QEMU writes status 0, which is a reset, on every stop, before it
 	 * asks for the device's state. */
 	return offered;

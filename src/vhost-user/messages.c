@@ -110,9 +110,9 @@ static const struct gw_vu_row rows[GW_VU_REQUESTS] = {
 				     sizeof(struct gw_vu_shared_object),
 				     .protocol = GW_VU_PF(SHARED_OBJECT), .reply = GW_VU_REPLY_FD},
 	[GW_VU_SET_DEVICE_STATE_FD] = {"SET_DEVICE_STATE_FD", gw_handle_set_device_state_fd,
-				       SIZE(gw_vu_device_state), .fds_min = 1, .fds_max = 1,
-				       .protocol = GW_VU_PF(DEVICE_STATE),
-				       .when = GW_VU_WHEN_SILENT, .reply = GW_VU_REPLY_TRANSFER},
+				       SIZE(gw_vu_device_state), .fds_max = 1,
+				       .protocol = GW_VU_PF(DEVICE_STATE), .when = GW_VU_WHEN_PHASE,
+				       .reply = GW_VU_REPLY_TRANSFER},
 	[GW_VU_CHECK_DEVICE_STATE] = {"CHECK_DEVICE_STATE", gw_handle_check_device_state, NOTHING,
 				      .protocol = GW_VU_PF(DEVICE_STATE),
 				      .reply = GW_VU_REPLY_VERDICT},
@@ -131,6 +131,13 @@ static const struct gw_vu_row experimental_rows[GW_VU_EXPERIMENTAL_END - GW_VU_E
 			      .reply = GW_VU_REPLY_VERDICT},
 	OWN(GW_VU_RESUME) = {"RESUME", gw_handle_resume, NOTHING, .protocol = GW_VU_PF(SUSPEND),
 			     .reply = GW_VU_REPLY_VERDICT},
+	OWN(GW_VU_GET_DEVICE_STATE_PENDING) = {"GET_DEVICE_STATE_PENDING",
+					       gw_handle_get_device_state_pending, NOTHING,
+					       .protocol = GW_VU_PF(ITERATIVE),
+					       .reply = GW_VU_REPLY_PENDING},
+	OWN(GW_VU_CANCEL_DEVICE_STATE) = {"CANCEL_DEVICE_STATE", gw_handle_cancel_device_state,
+					  NOTHING, .protocol = GW_VU_PF(ITERATIVE),
+					  .reply = GW_VU_REPLY_VERDICT},
 };
 
 static const struct gw_vu_row *row_in(const struct gw_vu_row *table, size_t count, uint32_t at)
@@ -181,6 +188,7 @@ static const char *const protocol_feature_names[GW_VU_PF_END] = {
 	[GW_VU_PF_SHMEM] = "SHMEM",
 	[GW_VU_PF_GET_VRING_BASE_SKIP_DRAIN] = "GET_VRING_BASE_SKIP_DRAIN",
 	[GW_VU_PF_SUSPEND] = "SUSPEND",
+	[GW_VU_PF_ITERATIVE] = "ITERATIVE",
 };
 
 const char *gw_vu_protocol_feature_name(unsigned bit)

@@ -23,6 +23,7 @@ union gw_vu_payload {
 	struct gw_vu_inflight inflight;
 	struct gw_vu_device_state transfer;
 	struct gw_vu_shmem_config shmem;
+	struct gw_vu_pending pending;
 	uint8_t bytes[GW_VU_PAYLOAD_MAX];
 };
 
@@ -42,7 +43,7 @@ enum gw_vu_when {
 	GW_VU_WHEN_ANY,
 	GW_VU_WHEN_RING_STOPPED, /* the ring that the payload names */
 	GW_VU_WHEN_ALL_STOPPED,
-	GW_VU_WHEN_SILENT, /* the same, or all are held by SUSPEND */
+	GW_VU_WHEN_PHASE, /* stopped: all are, or are held by SUSPEND; running: any */
 };
 
 /* What is answered, and how an error looks in it. */
@@ -58,6 +59,7 @@ enum gw_vu_reply {
 	GW_VU_REPLY_FD,	      /* empty, with a descriptor; error: without */
 	GW_VU_REPLY_SHMEM,    /* shmem config always; error: no regions */
 	GW_VU_REPLY_SESSION,  /* what we cannot make; no error form */
+	GW_VU_REPLY_PENDING,  /* pending always; error: empty */
 	GW_VU_REPLIES,
 };
 

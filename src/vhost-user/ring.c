@@ -271,8 +271,8 @@ int gw_instance_suspend(struct gw_instance *instance, gw_instance_done *done, vo
 {
 	instance->suspended = true;
 	for (unsigned i = 0; i < instance->ring_count; i++)
-		instance->rings[i].held |= instance->rings[i].due ||
-					   gw_queue_is_started(instance->rings[i].queue);
+		instance->rings[i].held |=
+			instance->rings[i].due || gw_queue_is_started(instance->rings[i].queue);
 	return gw_instance_stop_all(instance, "SUSPEND", done, opaque);
 }
 

@@ -68,6 +68,8 @@ enum gw_vu_request {
 enum gw_vu_experimental_request {
 	GW_VU_SUSPEND = 0x47570001,
 	GW_VU_RESUME = 0x47570002,
+	GW_VU_GET_DEVICE_STATE_PENDING = 0x47570003,
+	GW_VU_CANCEL_DEVICE_STATE = 0x47570004,
 	GW_VU_EXPERIMENTAL_END, /* one above the last */
 };
 
@@ -115,6 +117,7 @@ enum gw_vu_protocol_feature {
 	GW_VU_PROTOCOL_FEATURES,
 	/* Of our own, from the other end. */
 	GW_VU_PF_SUSPEND = 61,
+	GW_VU_PF_ITERATIVE = 62,
 	GW_VU_PF_END = 64,
 };
 #define GW_VU_PF(name) (UINT64_C(1) << GW_VU_PF_##name)
@@ -253,7 +256,8 @@ static_assert(sizeof(struct gw_vu_device_state) == 8, "device state transfer");
 
 #define GW_VU_STATE_SAVE    UINT32_C(0) /* the back-end writes */
 #define GW_VU_STATE_LOAD    UINT32_C(1) /* the back-end reads */
-#define GW_VU_STATE_STOPPED UINT32_C(0) /* the one phase there is */
+#define GW_VU_STATE_STOPPED UINT32_C(0) /* the one phase that the specification has */
+#define GW_VU_STATE_RUNNING UINT32_C(1) /* of ITERATIVE */
 
 /* Reply of SET_DEVICE_STATE_FD. */
 #define GW_VU_STATE_ERROR_MASK UINT64_C(0xff)
@@ -261,6 +265,16 @@ static_assert(sizeof(struct gw_vu_device_state) == 8, "device state transfer");
 #define GW_VU_STATE_ACCEPTED   GW_VU_STATE_NO_FD
 #define GW_VU_STATE_OWN_FD     UINT64_C(0)
 #define GW_VU_STATE_REFUSED    (GW_VU_STATE_NO_FD | 1)
+
+/* Reply of GET_DEVICE_STATE_PENDING. */
+struct gw_vu_pending {
+	uint64_t initial; /* bytes not sent once */
+	uint64_t dirty;	  /* bytes sent, and changed since */
+	uint64_t sent;	  /* bytes that the stream has so far */
+	uint64_t flags;
+} __attribute__((packed));
+static_assert(sizeof(struct gw_vu_pending) == 32, "pending device state");
+#define GW_VU_PENDING_IDLE UINT64_C(1) /* all there was is sent: it waits to be told to go on */
 
 struct gw_vu_mmap {
 	uint8_t shmid;

@@ -106,6 +106,7 @@ bool says_error(const struct gw_vu_row *row, const struct provoked *provoked)
 		return false;
 	switch (row->reply) {
 	case GW_VU_REPLY_CONFIG:
+	case GW_VU_REPLY_PENDING:
 	case GW_VU_REPLY_FD:
 		return !provoked->size;
 	case GW_VU_REPLY_INFLIGHT:

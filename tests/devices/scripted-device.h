@@ -16,6 +16,9 @@ struct held {
 struct scripted {
 	struct script *script;
 	_Atomic uint64_t answered, seed;
+	_Atomic uint64_t page_sent[SCRIPTED_PAGES]; /* versions that the stream holds */
+	unsigned page_next;			    /* of this round */
+	bool phased;
 	pthread_t holder;
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t changed;
@@ -25,6 +28,8 @@ struct scripted {
 
 void scripted_sleep(unsigned ms);
 int scripted_save(void *opaque, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
+int scripted_pending(void *opaque, struct gw_pending *pending);
+int scripted_iterate(void *opaque, bool on);
 int scripted_load(void *opaque, struct gw_state_reader *reader);
 
 #endif

@@ -305,6 +305,13 @@ static void run(void *opaque, enum gw_why why)
 	atomic_fetch_add(&device->script->runs[why], 1);
 }
 
+static void outcome(void *opaque, enum gw_outcome outcome)
+{
+	struct scripted *device = opaque;
+
+	atomic_fetch_add(&device->script->outcomes[outcome], 1);
+}
+
 static void find_obstacles(struct gw_report *report, unsigned count)
 {
 	gw_report_list(report, "cannot_travel");
@@ -369,6 +376,9 @@ const struct gw_device_ops scripted_ops = {
 	.load = scripted_load,
 	.suspend = suspend,
 	.run = run,
+	.outcome = outcome,
 	.channel = channel,
 	.report = tell,
+	.pending = scripted_pending,
+	.iterate = scripted_iterate,
 };

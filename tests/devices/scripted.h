@@ -11,6 +11,9 @@
 
 #define SCRIPTED_QUEUES 4
 
+/* Its pages: a part of its state that changes while it runs, by the test's hand. */
+#define SCRIPTED_PAGES 256
+
 /* Where the process ends itself (abort()). */
 enum script_point {
 	SCRIPT_NEVER,
@@ -44,7 +47,15 @@ struct script {
 	atomic_int fail_preflight;  /* errno */
 	atomic_uint obstacles;	    /* that a preflight finds */
 
+	/* Of a save in phases. A page is as its version says; 0: it is not there. */
+	_Atomic uint64_t page[SCRIPTED_PAGES];
+	atomic_uint page_pause_ms;	       /* before each page */
+	atomic_int fail_running, fail_iterate; /* errno */
+
 	/* What happened. */
+	_Atomic uint64_t page_loaded[SCRIPTED_PAGES];
+	atomic_uint running_saves, iterate_on, iterate_off;
+	atomic_uint outcomes[GW_OUTCOME_UNKNOWN + 1];
 	atomic_uint created, destroyed, resets, suspends;
 	atomic_uint elements, again, parked, saves, loads;
 	atomic_uint runs[GW_RUN_LOADED + 1];

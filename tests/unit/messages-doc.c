@@ -14,14 +14,14 @@ static const char *const replies[GW_VU_REPLIES] = {
 	[GW_VU_REPLY_VALUE] = "value",	   [GW_VU_REPLY_STATE] = "state",
 	[GW_VU_REPLY_CONFIG] = "config",   [GW_VU_REPLY_INFLIGHT] = "inflight",
 	[GW_VU_REPLY_FD] = "descriptor",   [GW_VU_REPLY_SHMEM] = "shmem",
-	[GW_VU_REPLY_SESSION] = "session",
+	[GW_VU_REPLY_SESSION] = "session", [GW_VU_REPLY_PENDING] = "pending",
 };
 
 static const char *const when[] = {
 	[GW_VU_WHEN_ANY] = "any",
 	[GW_VU_WHEN_RING_STOPPED] = "ring stopped",
 	[GW_VU_WHEN_ALL_STOPPED] = "all stopped",
-	[GW_VU_WHEN_SILENT] = "silent",
+	[GW_VU_WHEN_PHASE] = "phase",
 };
 
 static void print_bounds(char *text, size_t size, unsigned min, unsigned max)
