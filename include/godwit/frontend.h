@@ -169,6 +169,11 @@ int gw_frontend_iterate_cancel(struct gw_frontend *frontend);
  */
 int gw_frontend_migrate(struct gw_frontend **to, struct gw_frontend *from,
 			const struct gw_frontend_config *config);
+/* The same in two steps, while @from still runs, as a VMM that waits for its guest: a state can be
+ * loaded through @to; and when @from is stopped, @to goes on from there. */
+int gw_frontend_await(struct gw_frontend **to, struct gw_frontend *from,
+		      const struct gw_frontend_config *config);
+int gw_frontend_take_over(struct gw_frontend *to, struct gw_frontend *from);
 
 /*
  * The driver side of a ring.

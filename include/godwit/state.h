@@ -116,6 +116,10 @@ struct gw_bytes gw_state_batch_end(struct gw_state_batch *batch);
 /* Append records of @layout that batches made, in @count pieces. Transfer thread. */
 int gw_state_put_records(struct gw_state_writer *writer, const struct gw_layout *layout,
 			 const struct gw_bytes *pieces, size_t count);
+/* What is in such records, one object after the other, into @object (of the layout's size): for who
+ * compares what was made with what had been. A failure of @fn ends it. */
+int gw_state_records_each(const struct gw_bytes *records, const struct gw_layout *layout,
+			  void *object, int (*fn)(void *opaque, const void *object), void *opaque);
 uint64_t gw_state_written(const struct gw_state_writer *writer); /* bytes so far */
 /* The `state` parameter of the stream (1 if it is off): which layouts are in force. */
 unsigned gw_state_number(const struct gw_state_writer *writer);
@@ -154,6 +158,13 @@ bool gw_state_decode(struct gw_bytes *payload, const struct gw_layout *layout, v
  */
 int gw_state_read(struct gw_state_reader *reader, const struct gw_state_handler *handlers,
 		  void *opaque);
+/*
+ * Before gw_state_read(): @fn is called at each PHASE mark, before anything of @phase comes. What
+ * came between two marks is whole, so that a device can begin to look for what it speaks of while
+ * the source still runs; but it may be taken back by what follows. A failure ends the reading.
+ */
+void gw_state_at_phase(struct gw_state_reader *reader, int (*fn)(void *opaque, enum gw_phase phase),
+		       void *opaque);
 /* The next descriptor that came before this object: the caller's, or -ENOENT. In a handler. */
 int gw_state_take_fd(struct gw_state_reader *reader);
 /* The `state` parameter of the stream (1 if it is off): which layouts the writer obeyed. */

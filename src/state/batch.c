@@ -132,3 +132,36 @@ struct gw_bytes gw_state_batch_end(struct gw_state_batch *batch)
 		close_record(batch);
 	return (struct gw_bytes){.data = batch->sink.buf, .len = batch->sink.len};
 }
+
+static int each_in(const uint8_t *at, const struct gw_layout *layout, void *object,
+		   int (*fn)(void *opaque, const void *object), void *opaque)
+{
+	uint64_t previous[GW_WIRE_FIELDS_MAX] = {0};
+	struct gw_wire_record wire;
+	struct gw_cursor in;
+	enum gw_wire_op op;
+	int err = 0;
+
+	memcpy(&wire, at, sizeof(wire));
+	in = (struct gw_cursor){at + sizeof(wire), at + sizeof(wire) + le32toh(wire.length)};
+	while (!err && in.at < in.end) {
+		err = gw_op_decode(&in, &op);
+		if (!err)
+			err = gw_object_decode(&in, layout, object, op, previous);
+		if (!err)
+			err = fn(opaque, object);
+	}
+	return err;
+}
+
+/* They never left our memory: nothing is checked again. */
+int gw_state_records_each(const struct gw_bytes *records, const struct gw_layout *layout,
+			  void *object, int (*fn)(void *opaque, const void *object), void *opaque)
+{
+	const uint8_t *at = records->data, *end = at + records->len;
+	int err = 0;
+
+	for (; at < end && !err; at += gw_record_len(at))
+		err = each_in(at, layout, object, fn, opaque);
+	return err;
+}

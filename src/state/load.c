@@ -146,6 +146,8 @@ static int on_record(struct gw_state_reader *reader, const struct gw_record *rec
 	case GW_WIRE_LAYOUT:
 		return on_layout(reader, record, device);
 	case GW_WIRE_PHASE:
+		return reader->at_phase ? reader->at_phase(reader->at_phase_opaque, reader->phase)
+					: 0;
 	case GW_WIRE_MAC:
 	case GW_WIRE_FD:
 		return 0; /* the reader has played their part */
@@ -289,4 +291,11 @@ void gw_state_reader_set_own(struct gw_state_reader *reader,
 {
 	reader->own = handlers;
 	reader->own_opaque = opaque;
+}
+
+void gw_state_at_phase(struct gw_state_reader *reader, int (*fn)(void *opaque, enum gw_phase phase),
+		       void *opaque)
+{
+	reader->at_phase = fn;
+	reader->at_phase_opaque = opaque;
 }

@@ -50,6 +50,8 @@ struct gw_state_reader {
 	enum gw_phase phase;
 	unsigned fds_told; /* descriptors whose record has been read, not taken */
 
+	int (*at_phase)(void *opaque, enum gw_phase phase);
+	void *at_phase_opaque;
 	const struct gw_state_handler *own;
 	void *own_opaque;
 	struct gw_reader_row table[GW_WIRE_LAYOUTS_MAX];

@@ -238,13 +238,34 @@ static int fill_migrated(struct gw_frontend *frontend, const struct gw_frontend 
 		err = check_limits(frontend);
 	if (!err)
 		err = gw_frontend_make_queues(frontend);
+	return err ? err : send_notifiers(frontend);
+}
+
+int gw_frontend_await(struct gw_frontend **to, struct gw_frontend *from,
+		      const struct gw_frontend_config *config)
+{
+	struct gw_frontend *frontend;
+	int err = open_frontend(&frontend, config);
+
 	if (!err)
-		err = gw_frontend_share_inflight(frontend, from);
-	if (err)
+		err = fill_migrated(frontend, from);
+	if (err) {
+		gw_frontend_free(frontend);
 		return err;
+	}
+	*to = frontend;
+	return 0;
+}
+
+int gw_frontend_take_over(struct gw_frontend *to, struct gw_frontend *from)
+{
+	if (from->started)
+		return gw_fail(EBUSY, "front-end: the source is not stopped");
+	if (to->guest != from->guest)
+		return gw_fail(EINVAL, "front-end: it awaits another guest");
 	for (unsigned i = 0; i < from->guest->queues; i++)
-		frontend->queues[i].base = from->queues[i].base;
-	return send_notifiers(frontend);
+		to->queues[i].base = from->queues[i].base;
+	return gw_frontend_share_inflight(to, from);
 }
 
 int gw_frontend_migrate(struct gw_frontend **to, struct gw_frontend *from,
@@ -255,9 +276,10 @@ int gw_frontend_migrate(struct gw_frontend **to, struct gw_frontend *from,
 
 	if (from->started)
 		return gw_fail(EBUSY, "front-end: the source is not stopped");
-	err = open_frontend(&frontend, config);
-	if (!err)
-		err = fill_migrated(frontend, from);
+	err = gw_frontend_await(&frontend, from, config);
+	if (err)
+		return err;
+	err = gw_frontend_take_over(frontend, from);
 	if (err) {
 		gw_frontend_free(frontend);
 		return err;

@@ -102,7 +102,8 @@ static void by_hand(void **state)
 	serve(&b, false);
 	config = config_for(&b);
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	ok(gw_frontend_new(&to, &config));
+	ok(gw_frontend_await(&to, from, &config));
+	assert_int_equal(gw_frontend_take_over(to, from), -EBUSY);
 	ok(gw_frontend_transfer_offer(to, true, GW_PHASE_STOPPED, ends[0], &own, &reply));
 	close(ends[0]);
 	ok(gw_frontend_iterate_begin(from, ends[1], &own));
@@ -139,6 +140,10 @@ static void by_hand(void **state)
 	assert_int_equal(atomic_load(&a.script->iterate_on), 1);
 	assert_int_equal(atomic_load(&a.script->iterate_off), 1);
 	assert_int_equal(atomic_load(&a.script->outcomes[GW_OUTCOME_FAILED]), 0);
+	ok(gw_frontend_take_over(to, from));
+	ok(gw_frontend_start(to));
+	echo_once(&echo, to, 0, 3);
+	assert_int_equal(atomic_load(&b.script->runs[GW_RUN_LOADED]), 1);
 	gw_frontend_free(to);
 	peer_join(&b);
 	end(&a, from);
