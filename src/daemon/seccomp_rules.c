@@ -62,6 +62,7 @@ const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	{"fcntl", CTRL, 1, WHOLE, F_SETFD},
 	{"fcntl", CTRL, 1, WHOLE, F_ADD_SEALS},
 	{"fcntl", MOVE, 1, WHOLE, F_SETPIPE_SZ},
+	{"fcntl", MOVE, 1, WHOLE, F_GET_SEALS},
 	{"open_by_handle_at", ALL},
 	{"name_to_handle_at", ALL},
 

@@ -58,7 +58,8 @@ struct gw_session_config {
 	unsigned frozen_timeout_ms; /* 0: GW_FROZEN_TIMEOUT_MS */
 	enum gw_migration migration;
 	enum gw_after_migration after_migration;
-	unsigned idle_timeout_ms; /* a transfer fails when no byte moved for so long; 0: never */
+	const uint8_t *transfer_id; /* GW_STATE_ID_LEN bytes, for all saves; NULL: random ones */
+	unsigned idle_timeout_ms;   /* a transfer fails when no byte moved for so long; 0: never */
 	/* A transfer failed; called before CHECK is answered. */
 	void (*transfer_failed)(void *opaque, const struct gw_transfer_info *info);
 	/* Stateless mode: the session that offers @ticket and may change hands now, or NULL; and

@@ -37,7 +37,9 @@ int gw_session_fill_header(const struct gw_session *session, struct gw_state_hea
 	if (stateless &&
 	    getrandom(header->ticket, sizeof(header->ticket), 0) != sizeof(header->ticket))
 		return gw_fail(errno ? errno : EIO, "transfer: no ticket: %s", strerror(errno));
-	if (getrandom(header->id, sizeof(header->id), 0) != sizeof(header->id))
+	if (session->config.transfer_id)
+		memcpy(header->id, session->config.transfer_id, sizeof(header->id));
+	else if (getrandom(header->id, sizeof(header->id), 0) != sizeof(header->id))
 		return gw_fail(errno ? errno : EIO, "transfer: no random id: %s", strerror(errno));
 	gw_session_environment(session, &environment);
 	memcpy(header->prerequisites, environment.requires, sizeof(environment.requires));
@@ -58,6 +60,7 @@ static int prepare_transfer(struct gw_session *session, struct gw_transfer *tran
 	transfer->dev = session->dev;
 	transfer->wake = session->wake;
 	transfer->channel.key = session->has_key ? session->key : NULL;
+	transfer->channel.from_start = true;
 	transfer->channel.idle_ms = (int)session->config.idle_timeout_ms;
 	transfer->staged.queues = session->ops->max_queues;
 	transfer->journaling = session->journals ? session->journaling : NULL;

@@ -61,6 +61,7 @@ int gw_channel_open(struct gw_channel *channel, const struct gw_state_channel *c
 			domain == AF_UNIX;
 		return 0;
 	}
+	channel->by_position = !writing && config->from_start && S_ISREG(st.st_mode);
 	channel->guard_sigpipe = writing && sigpipe_is_deadly();
 	if (S_ISFIFO(st.st_mode))
 		fcntl(config->fd, F_SETPIPE_SZ, PIPE_SIZE);
@@ -250,6 +251,29 @@ static ssize_t receive_some(struct gw_channel *channel, void *buf, size_t len)
 	return n;
 }
 
+static ssize_t read_some(struct gw_channel *channel, void *buf, size_t len)
+{
+	if (channel->is_socket)
+		return receive_some(channel, buf, len);
+	if (channel->by_position)
+		return pread(channel->config.fd, buf, len, (off_t)channel->moved);
+	return read(channel->config.fd, buf, len);
+}
+
+int gw_channel_passed(struct gw_channel *channel, size_t len)
+{
+	struct pollfd cancel = {.fd = channel->config.cancel, .events = POLLIN};
+
+	count(channel, len);
+	if (channel->moved < channel->wait_at)
+		return 0;
+	channel->wait_at = channel->moved + CANCEL_EVERY;
+	if (cancel.fd >= 0 && poll(&cancel, 1, 0) > 0)
+		return gw_fail(ECANCELED, "state channel: cancelled after %llu bytes",
+			       (unsigned long long)channel->moved);
+	return 0;
+}
+
 ssize_t gw_channel_read(struct gw_channel *channel, void *buf, size_t len)
 {
 	for (;;) {
@@ -258,8 +282,7 @@ ssize_t gw_channel_read(struct gw_channel *channel, void *buf, size_t len)
 
 		if (err)
 			return err;
-		n = channel->is_socket ? receive_some(channel, buf, len)
-				       : read(channel->config.fd, buf, len);
+		n = read_some(channel, buf, len);
 		if (n >= 0) {
 			count(channel, (size_t)n);
 			if ((size_t)n < len)

@@ -16,6 +16,7 @@ struct gw_channel {
 	struct gw_state_channel config;
 	bool is_socket;
 	bool never_blocks;
+	bool by_position;   /* from @moved on */
 	bool passes_fds;    /* a Unix socket */
 	bool guard_sigpipe; /* this thread would die of SIGPIPE */
 	int old_flags;	    /* to be set again at close; -1: nothing was changed */
@@ -34,6 +35,8 @@ void gw_channel_close(struct gw_channel *channel);
 int gw_channel_write(struct gw_channel *channel, struct iovec *iov, unsigned count, int fd);
 /* What is there, at least a byte and at most @len; 0 at the end of file. */
 ssize_t gw_channel_read(struct gw_channel *channel, void *buf, size_t len);
+/* For who reads what lies in memory: @len bytes more were; -ECANCELED now and then. */
+int gw_channel_passed(struct gw_channel *channel, size_t len);
 /* The oldest descriptor received, the caller's from now on; -ENOENT if there is none. */
 int gw_channel_take_fd(struct gw_channel *channel);
 

@@ -23,9 +23,27 @@ static_assert(BUFFER_LEN > GW_HEADER_MAX, "the largest header fits");
 
 /* -- bytes --------------------------------------------------------------------------------- */
 
+static int cut(const struct gw_state_reader *reader)
+{
+	return gw_fail(EBADMSG, "stream is cut after %llu bytes: it has no end",
+		       (unsigned long long)reader->channel.moved);
+}
+
+/* All of it is there. */
+static int need_mapped(struct gw_state_reader *reader, size_t len)
+{
+	if (reader->end - reader->start < len)
+		return cut(reader);
+	while (reader->ready < reader->start + len)
+		gw_reader_make_ready(reader);
+	return 0;
+}
+
 /* Makes @len bytes available at reader->buf + reader->start. */
 static int need(struct gw_state_reader *reader, size_t len)
 {
+	if (reader->map)
+		return need_mapped(reader, len);
 	if (reader->start + len > BUFFER_LEN) {
 		memmove(reader->buf, reader->buf + reader->start, reader->end - reader->start);
 		reader->end -= reader->start;
@@ -38,8 +56,7 @@ static int need(struct gw_state_reader *reader, size_t len)
 		if (n < 0)
 			return (int)n;
 		if (!n)
-			return gw_fail(EBADMSG, "stream is cut after %llu bytes: it has no end",
-				       (unsigned long long)reader->channel.moved);
+			return cut(reader);
 		reader->end += (size_t)n;
 	}
 	return 0;
@@ -53,6 +70,8 @@ static int consume(struct gw_state_reader *reader)
 	reader->held = 0;
 	reader->at += len;
 	reader->start += len;
+	if (reader->map)
+		return gw_channel_passed(&reader->channel, len);
 	if (reader->start == reader->end)
 		reader->start = reader->end = 0;
 	return 0;
@@ -63,7 +82,9 @@ static int need_end_of_file(struct gw_state_reader *reader)
 	uint8_t byte;
 	ssize_t n = 1;
 
-	if (reader->start == reader->end)
+	if (reader->start == reader->end && reader->map)
+		n = gw_reader_map_has_grown(reader);
+	else if (reader->start == reader->end)
 		n = gw_channel_read(&reader->channel, &byte, 1);
 	if (n < 0)
 		return (int)n;
@@ -360,7 +381,9 @@ int gw_state_reader_new(struct gw_state_reader **out, const struct gw_state_chan
 		free(reader);
 		return err;
 	}
-	reader->buf = malloc(BUFFER_LEN);
+	err = gw_reader_map(reader);
+	if (!reader->map)
+		reader->buf = malloc(BUFFER_LEN);
 	reader->sums = XXH3_createState();
 	if (!reader->buf || !reader->sums)
 		err = gw_fail(ENOMEM, "state reader: no memory");
@@ -387,6 +410,8 @@ void gw_state_reader_free(struct gw_state_reader *reader)
 		free(reader->table[i].name);
 	free(reader->object);
 	free(reader->together);
+	if (reader->map)
+		gw_reader_unmap(reader);
 	free(reader->buf);
 	free(reader);
 }

@@ -39,6 +39,12 @@ struct gw_state_reader {
 	int error;
 	char sentence[GW_ERROR_MAX];
 
+	/* Of a stream that lies in sealed memory (sealed.c): buf is in it, and all of it is there.
+	 */
+	void *map;
+	size_t map_len;
+	size_t ready; /* bytes from buf on whose pages were asked for */
+
 	uint8_t *buf;
 	size_t start, end; /* what was read and not consumed */
 	size_t held;	   /* bytes from start on that the last record still uses */
@@ -60,6 +66,12 @@ struct gw_state_reader {
 	void *object; /* GW_WIRE_STRUCT_MAX bytes, aligned for any struct */
 };
 
+/* sealed.c: buf is the stream itself, if it can not change; nothing happens if it can. */
+int gw_reader_map(struct gw_state_reader *reader);
+void gw_reader_unmap(struct gw_state_reader *reader);
+/* Pages of what is read next; and is there still nothing behind it? */
+void gw_reader_make_ready(struct gw_state_reader *reader);
+bool gw_reader_map_has_grown(const struct gw_state_reader *reader);
 /* foreign.c: the stream of another make to its end, checked; the buffer grows to it. */
 int gw_reader_foreign(struct gw_state_reader *reader);
 /* Keeps the failure and its sentence. */

@@ -40,6 +40,9 @@ struct gw_state_channel {
 	const uint8_t *key; /* GW_STATE_KEY_LEN bytes for the MAC, or NULL */
 	/* Reading: streams of other makes that are accepted, or NULL. */
 	const struct gw_foreign_format *foreign;
+	/* Reading: what has a beginning (a file, memory) is read by position from there, whatever
+	 * the descriptor's own is: who has just written it is at its end. */
+	bool from_start;
 	_Atomic uint64_t *moved; /* where the bytes are counted for others to see, or NULL */
 };
 
