@@ -86,8 +86,13 @@ int gw_session_pending(struct gw_session *session, struct gw_precopy_info *info)
 {
 	const struct gw_transfer *transfer = session->transfer;
 
-	if (!transfer || transfer->load)
-		return gw_fail(ENODATA, "pending: no state is being saved");
+	if (!transfer)
+		return gw_fail(ENODATA, "pending: no state is being transferred");
+	if (transfer->load) {
+		*info = (struct gw_precopy_info){.idle = atomic_load(&transfer->waiting),
+						 .sent = atomic_load(&transfer->moved)};
+		return 0;
+	}
 	*info = (struct gw_precopy_info){.idle = atomic_load(&transfer->idle),
 					 .sent = atomic_load(&transfer->moved)};
 	return session->ops->iterate ? session->ops->pending(session->dev, &info->pending) : 0;

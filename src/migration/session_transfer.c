@@ -61,6 +61,8 @@ static int prepare_transfer(struct gw_session *session, struct gw_transfer *tran
 	transfer->wake = session->wake;
 	transfer->channel.key = session->has_key ? session->key : NULL;
 	transfer->channel.from_start = true;
+	if (transfer->load)
+		transfer->channel.waiting = &transfer->waiting;
 	transfer->channel.idle_ms = (int)session->config.idle_timeout_ms;
 	transfer->staged.queues = session->ops->max_queues;
 	transfer->journaling = session->journals ? session->journaling : NULL;

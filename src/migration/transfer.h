@@ -45,6 +45,7 @@ struct gw_transfer {
 	bool phased;
 	int told;	   /* eventfd: there is a next */
 	_Atomic bool idle; /* all that there was is sent: it waits for the next */
+	_Atomic bool waiting; /* load: for bytes; all that came is dealt with */
 
 	pthread_mutex_t lock;
 	pthread_cond_t answered;

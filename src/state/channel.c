@@ -90,9 +90,13 @@ static int wait_ready(struct gw_channel *channel, short events)
 	int timeout = channel->config.idle_ms > 0 ? channel->config.idle_ms : -1;
 	int n;
 
+	if (channel->config.waiting)
+		atomic_store(channel->config.waiting, true);
 	do
 		n = poll(fds, GW_ARRAY_LEN(fds), timeout);
 	while (n < 0 && errno == EINTR);
+	if (channel->config.waiting)
+		atomic_store(channel->config.waiting, false);
 	if (n < 0)
 		return gw_fail(errno, "state channel: poll: %s", strerror(errno));
 	if (fds[0].revents)

@@ -43,6 +43,7 @@ struct gw_state_channel {
 	/* Reading: what has a beginning (a file, memory) is read by position from there, whatever
 	 * the descriptor's own is: who has just written it is at its end. */
 	bool from_start;
+	_Atomic bool *waiting;	 /* reading: it waits for bytes, all before them is dealt with */
 	_Atomic uint64_t *moved; /* where the bytes are counted for others to see, or NULL */
 };
 

@@ -160,6 +160,22 @@ static int look(struct iteration *it, bool *idle)
 	return 0;
 }
 
+/* A destination that is behind would be waited for by a guest that stands still. */
+static int wait_for_destination(struct iteration *it)
+{
+	struct gw_iterate_pending there = {0};
+	int err = 0;
+
+	while (!err && it->config.destination && !(there.idle && there.sent >= it->at.sent)) {
+		err = forward(it, LOOK_MS);
+		if (!err)
+			err = gw_frontend_iterate_pending(it->config.destination, &there);
+		if (!err && it->config.progress)
+			err = it->config.progress(it->config.opaque, &it->at);
+	}
+	return err;
+}
+
 /* With what changed meanwhile looked at once more: that is what is decided upon. */
 static int finish_round(struct iteration *it)
 {
@@ -175,11 +191,15 @@ static int finish_round(struct iteration *it)
 		if (!err && it->config.progress)
 			err = it->config.progress(it->config.opaque, &it->at);
 	}
+	if (!err)
+		err = wait_for_destination(it);
 	return err ? err : look(it, &idle);
 }
 
 static bool is_little(const struct iteration *it)
 {
+	if (it->config.destination && it->at.round == 1)
+		return false;
 	return it->at.rest_us <= it->config.blackout_ms * UINT64_C(1000);
 }
 
