@@ -92,7 +92,8 @@ def test_ours():
     with tempfile.TemporaryDirectory(prefix="gw-conform-") as share:
         os.chmod(share, 0o755)
         for kind, command, least in (
-            ("fs", f"{GODWIT_FS} --shared-dir={share} --tag=t --log-level=off --socket-path={{socket}}", 120),
+            ("fs", f"{GODWIT_FS} --shared-dir={share} --tag=t --log-level=off "
+             "--experimental=iterative,suspend --socket-path={socket}", 128),
             ("any", f"{GODWIT_NULL} --log-level=off --socket-path={{socket}}", 60),
         ):
             ran = verdicts("--type", kind, "--timeout", "20000", "--exec", command, code=0)
