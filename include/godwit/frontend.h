@@ -135,8 +135,8 @@ struct gw_iterate_config {
 	unsigned rounds;
 	bool converge;
 	uint64_t bandwidth; /* bytes a second to begin with; 0: what the first round shows */
-	/* Where the state is loaded from @fd, or NULL. Then a round is over when it has dealt with it,
-	 * and there are two at least: what a round holds is looked for when the next begins. */
+	/* Where the state is loaded from @fd, or NULL. Then a round is over when it has dealt with
+	 * it, and there are two at least: what a round holds is looked for when the next begins. */
 	struct gw_frontend *destination;
 	/* Stops the guest: all rings stopped or suspended. NULL: gw_frontend_stop(). */
 	int (*stop)(void *opaque);

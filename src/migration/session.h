@@ -122,8 +122,8 @@ struct gw_precopy_info {
 	uint64_t sent; /* bytes of the stream that are written */
 	bool idle;     /* all there was is sent: it waits to be told to go on */
 };
-/* Of a save under way, in whatever phase, or a load: what it has read, and whether it waits for more
- * with all of that dealt with. -ENODATA if there is none. */
+/* Of a save under way, in whatever phase, or a load: what it has read, and whether it waits for
+ * more with all of that dealt with. -ENODATA if there is none. */
 int gw_session_pending(struct gw_session *session, struct gw_precopy_info *info);
 /* The verdict: 0 or a negative errno at once, or -EINPROGRESS and then @done on the control thread,
  * once the worker is joined. -ENODATA if nothing was transferred. A verdict is told once. */

@@ -43,8 +43,8 @@ struct gw_transfer {
 
 	/* A save that began in phase RUNNING (transfer_precopy.c). */
 	bool phased;
-	int told;	   /* eventfd: there is a next */
-	_Atomic bool idle; /* all that there was is sent: it waits for the next */
+	int told;	      /* eventfd: there is a next */
+	_Atomic bool idle;    /* all that there was is sent: it waits for the next */
 	_Atomic bool waiting; /* load: for bytes; all that came is dealt with */
 
 	pthread_mutex_t lock;
