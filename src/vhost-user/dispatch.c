@@ -339,7 +339,9 @@ int gw_dialog_replay(struct gw_dialog *dialog, struct gw_message *message)
 	int err;
 
 	begin_call(dialog, message);
-	err = call->row->handle(dialog, call);
+	err = call->row->handle
+		      ? call->row->handle(dialog, call)
+		      : gw_fail(EPROTO, "message %u is none that is kept", message->header.request);
 	dialog->in_call = false;
 	for (unsigned i = 0; i < message->fd_count; i++)
 		gw_close(&message->fds[i]);
