@@ -32,7 +32,6 @@ struct fs_slots_region {
 };
 
 static_assert(sizeof(struct fs_slots_region) <= REGION_HEADER, "region header");
-static_assert(FS_SLOTS_REGION == GW_BIG_PAGE, "a region can be one page");
 static_assert((uint64_t)FS_SLOTS_CHUNKS * FS_SLOTS_CHUNK == FS_SLOTS_MAX, "whole chunks");
 
 static uint32_t generation_of(uint64_t id)

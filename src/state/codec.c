@@ -299,7 +299,7 @@ static int decode_bytes(struct gw_cursor *in, const struct gw_field *field, stru
 static inline int decode_number(struct gw_cursor *in, const struct gw_field *field,
 				uint64_t *previous, uint64_t *number)
 {
-	uint64_t raw;
+	uint64_t raw = 0;
 
 	if (in->at < in->end && *in->at < 0x80) {
 		raw = *in->at++;
@@ -372,7 +372,7 @@ static int decode_field(struct gw_cursor *in, const struct gw_field *field, uint
 		return gw_fail_in(err, "%s", field->name);
 	if (field->type == GW_FIELD_BYTES)
 		memcpy(at, &value.bytes, sizeof(value.bytes));
-	else
+	else if (value.bytes.data)
 		memcpy(at, value.bytes.data, value.bytes.len);
 	return 0;
 }
