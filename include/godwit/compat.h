@@ -67,9 +67,9 @@ const char *gw_compat_instance_unset(const struct gw_compat_instance *instance, 
 /* -- an implementation --------------------------------------------------------------------- */
 
 /*
- * {"format": 1, "implementation": {"name":, "build":, "boot":}, "provides": [NAME], "models":
- * {NAME: {"params":, "profiles":, "default":, "state": {"write": [N], "read": [N]},
- * "available_instances": N}}}; all but format and models may be missing.
+ * {"format": 1, "implementation": {"name":, "build":, "boot":}, "provides": [NAME],
+ * "requires": [NAME], "models": {NAME: {"params":, "profiles":, "default":, "state": {"write":
+ * [N], "read": [N]}, "available_instances": N}}}; all but format and models may be missing.
  */
 struct gw_compat_implementation;
 

@@ -117,9 +117,10 @@ json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *prog
 	implementation = json_pack("{s:s, s:s}", "name", program, "build", version);
 	if (boot)
 		json_object_set_new(implementation, "boot", json_string(boot));
-	return json_pack("{s:i, s:o, s:o*, s:o}", "format", GW_INFO_FORMAT, "implementation",
+	return json_pack("{s:i, s:o, s:o*, s:o*, s:o}", "format", GW_INFO_FORMAT, "implementation",
 			 implementation, "provides",
-			 environment ? words_of(environment->provides) : NULL, "models", models);
+			 environment ? words_of(environment->provides) : NULL, "requires",
+			 environment ? words_of(environment->requires) : NULL, "models", models);
 }
 
 /* Names are for people; NULL while something is open, or if no profile is just that. */

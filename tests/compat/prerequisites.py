@@ -79,6 +79,30 @@ class Prerequisites(Case):
                           "--migration-identity=same-tree")
         self.unknown(source, GODWIT_FS)
 
+    def test_a_profile_moves_with_its_directory(self):
+        """An instance that does not run yet requires what one that does would."""
+        source = f"{GODWIT_FS} --shared-dir {self.here}"
+        name, = self.provides("--shared-dir", str(self.here))
+        if "unknown" in name:
+            self.skipTest("needs a file system with a name of its own for temporary files")
+        self.goes(source, source, "--profile", "2")
+        self.assertEqual(self.codes(source, f"{GODWIT_FS} --shared-dir {self.there}", "--profile",
+                                    "2"), [f"prerequisite-missing:{name}"])
+        self.goes(source, f"{GODWIT_FS} --shared-dir {self.there} "
+                          "--migration-identity=same-tree", "--profile", "2")
+        # Nothing is said of a directory: models are compared, and nothing else.
+        self.goes(GODWIT_FS, GODWIT_FS, "--profile", "2")
+
+    def test_a_document_that_requires(self):
+        told = json.loads(run(GODWIT_FS, "--print-migration-info").stdout)
+        build = dict(told, requires=["uplink:blue"])
+        self.goes(build, dict(told, provides=["uplink:blue"]), "--profile", "2")
+        self.assertEqual(self.codes(build, told, "--profile", "2"),
+                         ["prerequisite-missing:uplink:blue"])
+        for wrong in ("uplink:blue", [7], ["x" * 3000]):
+            self.assertIn("requires", self.unknown(dict(told, requires=wrong), told,
+                                                   "--profile", "2"))
+
     def test_handles(self):
         """A state of mode file-handles needs a capability where it goes."""
         source = instance({}, FS, requires=["cap:dac_read_search"])
