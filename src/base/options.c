@@ -241,6 +241,18 @@ static int check_tables(const struct gw_command_line *line)
 						 line->program, count, GW_OPTIONS_MAX);
 }
 
+/* Operands that nothing was told to be with "--" before them: no option is meant, none is there. */
+static int check_operands(const struct parser *parser)
+{
+	for (int i = parser->next; i < parser->argc; i++)
+		if (parser->argv[i][0] == '-' && parser->argv[i][1])
+			return gw_fail(EINVAL,
+				       "'%.64s' follows '%.64s': options come before operands, and "
+				       "-- before operands that begin with '-'",
+				       parser->argv[i], parser->argv[i - 1]);
+	return 0;
+}
+
 int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, int *operand_index)
 {
 	struct parser parser = {.line = line, .argc = argc, .argv = argv, .next = 1};
@@ -249,8 +261,10 @@ int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, 
 	while (!err && !parser.stop && parser.next < argc) {
 		const char *argument = argv[parser.next];
 
-		if (line->operands && (argument[0] != '-' || !argument[1]))
+		if (line->operands && (argument[0] != '-' || !argument[1])) {
+			err = check_operands(&parser);
 			break;
+		}
 		parser.next++;
 		if (line->operands && !strcmp(argument, "--"))
 			break;

@@ -66,7 +66,8 @@ struct gw_command_line {
 /*
  * Store what @argv says; each option but lists at most once, as --name VALUE or --name=VALUE. What
  * follows is not looked at once "help", "help-all" or "version" was met. -EINVAL with a sentence if
- * it is wrong. With operands, *@operand_index is the first one's; options come before them.
+ * it is wrong. With operands, *@operand_index is the first one's; options come before them, and
+ * "--" before those that begin with '-' ("-" alone does not count).
  */
 int gw_options_parse(const struct gw_command_line *line, int argc, char **argv, int *operand_index);
 /* @all: the rare ones too. */

@@ -202,13 +202,33 @@ static void test_deprecated_warns(void **state)
 static void test_operands(void **state)
 {
 	line.operands = "THING...";
-	assert_int_equal(parse("--needed y a --flag"), 0);
+	assert_int_equal(parse("--needed y a b - c"), 0);
 	assert_int_equal(operand, 3);
-	assert_false(first.flag); /* options come first */
+	assert_int_equal(parse("--needed y - a"), 0);
+	assert_int_equal(operand, 3);
 	assert_int_equal(parse("--needed y -- --flag"), 0);
+	assert_int_equal(operand, 4);
+	assert_false(first.flag);
+	assert_int_equal(parse("--needed y -- a --flag -x --"), 0);
 	assert_int_equal(operand, 4);
 	assert_int_equal(parse("--needed y"), 0);
 	assert_int_equal(operand, 3);
+	line.operands = NULL;
+}
+
+/* It would be taken for an operand otherwise, and the option missed. */
+static void test_options_come_before_operands(void **state)
+{
+	static const char *const wrong[] = {"a --flag",	   "a b --flag", "a -h", "- --help",
+					    "a --nothing", "a -- b",	 "a --"};
+	char text[64];
+
+	line.operands = "THING...";
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		snprintf(text, sizeof(text), "--needed y %s", wrong[i]);
+		assert_int_equal(parse(text), -EINVAL);
+		assert_non_null(strstr(gw_last_error(), "options come before operands"));
+	}
 	line.operands = NULL;
 }
 
@@ -268,6 +288,7 @@ int main(void)
 		cmocka_unit_test(test_lists_grow),
 		cmocka_unit_test(test_deprecated_warns),
 		cmocka_unit_test(test_operands),
+		cmocka_unit_test(test_options_come_before_operands),
 		cmocka_unit_test(test_more_rows_than_fit),
 		cmocka_unit_test(test_help_text),
 	};
