@@ -25,7 +25,7 @@ static const struct gw_option options[] = {
 	 GW_OPTION_STRING},
 	{"model", "NAME", "and it has several models: of this one", AT(model), GW_OPTION_STRING},
 	{"alias", "PAIR", "MODEL=ALIAS: what a model is called", AT(aliases), GW_OPTION_LIST},
-	{"node", "NAME", "dra: the node that it is about", AT(node), GW_OPTION_STRING, .max = 200},
+	{"node", "NAME", "dra: the node that it is about", AT(node), GW_OPTION_STRING},
 	{"generation", "N", "dra, placement: of pool or provider [0]", AT(generation),
 	 GW_OPTION_NUMBER, .max = 1u << 30},
 	{"expiry", "TIME", "nfd: when it is out of date, RFC 3339", AT(expiry), GW_OPTION_STRING},
@@ -65,7 +65,7 @@ static int check_options(const struct export_options *given)
 			       given->expiry);
 	if ((given->profile || given->model) && !given->selector)
 		return gw_fail(EINVAL, "options --profile and --model go with --selector");
-	return 0;
+	return given->node ? gw_export_node_check(given->node) : 0;
 }
 
 /* A selector that cannot be made is no answer: whoever schedules without it must not think so. */

@@ -72,6 +72,30 @@ class Export(Case):
         enum = self.put(instance({"link-speed": "10g"}))
         self.assertIn("link-speed=10g", self.export("--selector", "labels", enum, code=3))
 
+    def test_the_last_numbers_there_are(self):
+        """Nothing lies behind them, so that the bound need only be there."""
+        for value, sides in ((2 ** 63 - 1, [("min", "Exists", None), ("max", "Gt", [2 ** 63 - 2])]),
+                             (-2 ** 63, [("min", "Lt", [1 - 2 ** 63]), ("max", "Exists", None)]),
+                             (2 ** 63 - 2, [("min", "Lt", [2 ** 63 - 1]),
+                                            ("max", "Gt", [2 ** 63 - 3])])):
+            what = self.put(instance({"p": value}))
+            terms = self.expressions(json.loads(self.export("--selector", "labels", what)))
+            self.assertEqual([(t["key"].split(".")[-1], t["operator"], t.get("values"))
+                              for t in terms],
+                             [(suffix, operator, bound and [str(b) for b in bound])
+                              for suffix, operator, bound in sides])
+
+    def test_node(self):
+        """What Kubernetes would not take as a name is refused here."""
+        build = str(NIC_DOCUMENTS / "build-1.json")
+        for wrong in ("N_1", "n_1", "Node", 'a"b', "-a", "a-", "a.", ".a", "a..b", "a.-b", "a-.b",
+                      "-", ".", "a b", "\u00e9", "x" * 235):
+            self.assertIn("--node", self.export(f"--node={wrong}", "dra", build, code=2))
+        for good in ("a", "7", "node-1", "node--1.rack-2.example", "x" * 234):
+            name = json.loads(self.export("--node", good, "dra", build))["metadata"]["name"]
+            self.assertEqual(name, f"{good}-godwit-project.org")
+            self.assertLessEqual(len(name), 253)
+
     def test_collisions(self):
         """a-b and a_b, a.b: one trait, one attribute."""
         build = self.build({}, {"a-b": {}, "a_b": {}})

@@ -15,6 +15,7 @@
 #define STRING_MAX     64
 #define ATTRIBUTES_MAX 32 /* of a device, its capacities among them */
 #define DEVICES_MAX    128
+#define SUBDOMAIN_MAX  253 /* RFC 1123: bytes of an object's name */
 
 /* "rx-filter-size", "max" -> "rxFilterSizeMax"; profiles are "profile_" and their name. */
 static int attribute_name(char name[GW_TOKEN_MAX], const char *alias, const char *param,
@@ -118,6 +119,40 @@ static int add_device(const struct gw_export *export, const struct gw_model *mod
 	}
 	gw_tokens_free(&tokens);
 	return err;
+}
+
+/* RFC 1123: labels of [a-z0-9-] with dots between, and no '-' at the ends of one. */
+static bool is_subdomain(const char *name)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+	const char *at = name + strspn(name, letters);
+
+	while (at > name && (*at == '.' || *at == '-')) {
+		/* One dot between letters, or any number of '-'. */
+		size_t signs = *at == '.' ? 1 : strspn(at, "-");
+		size_t len = strspn(at + signs, letters);
+
+		if (!len)
+			return false;
+		at += signs + len;
+	}
+	return at > name && !*at;
+}
+
+int gw_export_node_check(const char *node)
+{
+	size_t max = SUBDOMAIN_MAX - strlen("-" GW_EXPORT_DOMAIN);
+
+	if (strlen(node) > max)
+		return gw_fail(EINVAL,
+			       "option --node: %zu bytes, a ResourceSlice's name leaves %zu for it",
+			       strlen(node), max);
+	if (!is_subdomain(node))
+		return gw_fail(EINVAL,
+			       "option --node: '%.64s' is no name of a node: expected [a-z0-9-], "
+			       "with dots between, beginning and ending with a letter or digit",
+			       node);
+	return 0;
 }
 
 static int dra_host(const struct gw_export *export)

@@ -29,6 +29,9 @@ struct gw_export_format {
 	int (*host)(const struct gw_export *export);
 	int (*selector)(const struct gw_export *export);
 };
+/* -EINVAL with a sentence: Kubernetes would take neither @node nor the name of its slice. */
+int gw_export_node_check(const char *node);
+
 extern const struct gw_export_format gw_export_nfd, gw_export_labels, gw_export_dra,
 	gw_export_placement;
 

@@ -2,6 +2,7 @@
 /* cli/export/labels.c - Kubernetes: labels of a node, and the file of Node Feature Discovery. */
 #include <errno.h>
 #include <jansson.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,12 @@ static int nfd_host(const struct gw_export *export)
 
 /* -- the request --------------------------------------------------------------------------- */
 
+static json_t *exists(const struct gw_token *token)
+{
+	return json_pack("{s:o, s:s}", "key", json_sprintf(GW_EXPORT_DOMAIN "/%s", token->name),
+			 "operator", "Exists");
+}
+
 static json_t *expression(const struct gw_token *token, const char *operator, long long value)
 {
 	return json_pack("{s:o, s:s, s:[o]}", "key",
@@ -124,7 +131,8 @@ static json_t *expression(const struct gw_token *token, const char *operator, lo
 			 "values", json_sprintf("%lld", value));
 }
 
-/* A bound of the host has to be on the right side of the value: Gt and Lt exclude it. */
+/* A bound of the host has to be on the right side of the value: Gt and Lt exclude it. Of the last
+ * number that there is any bound is on the right side. */
 static json_t *expression_of(const struct gw_token *token)
 {
 	size_t len = strlen(token->name);
@@ -134,8 +142,9 @@ static json_t *expression_of(const struct gw_token *token)
 		return json_pack("{s:o, s:s, s:[s]}", "key",
 				 json_sprintf(GW_EXPORT_DOMAIN "/%s", token->name), "operator",
 				 "In", "values", "true");
-	return !strcmp(token->name + len - 3, "min") ? expression(token, "Lt", value + 1)
-						     : expression(token, "Gt", value - 1);
+	if (!strcmp(token->name + len - 3, "min"))
+		return value == INT64_MAX ? exists(token) : expression(token, "Lt", value + 1);
+	return value == INT64_MIN ? exists(token) : expression(token, "Gt", value - 1);
 }
 
 static int print_affinity(const struct gw_export *export, const struct gw_tokens *tokens)
