@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -24,14 +25,19 @@ static int each_staged(struct fs_loading *loading, staged_fn *fn)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < loading->staged_count && !err; i++)
-		err = fn(loading, fs_staged_at(loading, i));
+	for (size_t i = 0; i < loading->staged_count && !err; i++) {
+		struct fs_inode *inode = fs_staged_at(loading, i);
+
+		/* It may have been taken back, and its slot be another one's. */
+		if (fs_inode_has(inode, FS_INODE_STAGED))
+			err = fn(loading, inode);
+	}
 	return err;
 }
 
 /*
  * Is it whole? Every directory has at most one name, so that upwards there is one way, which must
- * end. slot.link, not yet in use, tells who was here: on this way, or on one before.
+ * end. A mark a slot tells who was here: on this way, or on one before.
  */
 enum { UNSEEN, ON_THIS_WAY, ENDS_WELL };
 
@@ -42,19 +48,25 @@ static struct fs_inode *parent_of(struct fs_inodes *inodes, const struct fs_inod
 	return name ? fs_slot_at(&inodes->slots, name->parent) : NULL;
 }
 
+static uint8_t *mark_of(struct fs_loading *loading, const struct fs_inode *inode)
+{
+	return &loading->ways[fs_slot_index(&inode->slot)];
+}
+
 static int check_way(struct fs_loading *loading, struct fs_inode *inode)
 {
 	struct fs_inodes *inodes = loading->inodes;
 	struct fs_inode *at = inode;
 
-	for (; at && at != inodes->root && at->slot.link == UNSEEN; at = parent_of(inodes, at))
-		at->slot.link = ON_THIS_WAY;
-	if (at && at != inodes->root && at->slot.link == ON_THIS_WAY)
+	for (; at && at != inodes->root && *mark_of(loading, at) == UNSEEN;
+	     at = parent_of(inodes, at))
+		*mark_of(loading, at) = ON_THIS_WAY;
+	if (at && at != inodes->root && *mark_of(loading, at) == ON_THIS_WAY)
 		return gw_fail(EINVAL, "load: inode %llu is its own ancestor",
 			       (unsigned long long)fs_inode_id(at));
-	for (at = inode; at && at != inodes->root && at->slot.link == ON_THIS_WAY;
+	for (at = inode; at && at != inodes->root && *mark_of(loading, at) == ON_THIS_WAY;
 	     at = parent_of(inodes, at))
-		at->slot.link = ENDS_WELL;
+		*mark_of(loading, at) = ENDS_WELL;
 	return 0;
 }
 
@@ -62,6 +74,22 @@ static int check_way(struct fs_loading *loading, struct fs_inode *inode)
 static int check_tree(struct fs_loading *loading, struct fs_inode *inode)
 {
 	return inode->type == S_IFDIR >> 12 ? check_way(loading, inode) : 0;
+}
+
+/* Untouched pages of the marks cost nothing, and are zero. */
+static int check_ways(struct fs_loading *loading)
+{
+	void *map = mmap(NULL, FS_SLOTS_MAX, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int err;
+
+	if (map == MAP_FAILED)
+		return gw_fail(errno, "load: no memory: %s", strerror(errno));
+	loading->ways = map;
+	err = each_staged(loading, check_tree);
+	loading->ways = NULL;
+	munmap(map, FS_SLOTS_MAX);
+	return err;
 }
 
 static int check_session(struct fs_loading *loading)
@@ -247,7 +275,8 @@ static int do_all(struct fs_loading *loading)
 {
 	struct fs_work works[] = {
 		{.fn = hash_names, .count = 1},
-		{.fn = index_inodes, .count = 1},
+		/* Those that were adopted ahead are there already: the others come one by one. */
+		{.fn = index_inodes, .count = !loading->phased},
 		fs_reopen_work(loading),
 		fs_verify_sample(loading),
 	};
@@ -291,7 +320,7 @@ static int look_and_open(struct fs_loading *loading)
 	return err ? err : fs_reopen_settle(loading);
 }
 
-int fs_adopt_all(struct fs_loading *loading)
+int fs_adopt_check(struct fs_loading *loading)
 {
 	int err = fs_names_feed_end(loading->inodes, &loading->feed)
 			  ? gw_fail(ENOMEM, "load: no memory for names")
@@ -299,8 +328,18 @@ int fs_adopt_all(struct fs_loading *loading)
 
 	if (!err)
 		err = check_root(loading);
-	if (!err)
-		err = each_staged(loading, check_tree);
+	return err ? err : check_ways(loading);
+}
+
+void fs_adopt_judge(struct fs_loading *loading)
+{
+	each_staged(loading, judge_handle);
+}
+
+int fs_adopt_all(struct fs_loading *loading)
+{
+	int err = fs_adopt_check(loading);
+
 	if (!err)
 		err = fs_verify_mounts(loading);
 	if (!err)

@@ -37,9 +37,9 @@ static bool look(struct fs_loading *loading, struct fs_birthplace *place, unsign
 	for (size_t i = 0; i < loading->staged_count && tries < TRIES_MAX; i++) {
 		struct fs_inode *dir = fs_staged_at(loading, i);
 
-		if (dir->mount != mount || dir->type != S_IFDIR >> 12 ||
-		    fs_inode_has(dir, FS_INODE_LOST) || fs_inode_has(dir, FS_INODE_NEWBORN) ||
-		    is_top(loading->inodes, dir) != tops)
+		if (!fs_inode_has(dir, FS_INODE_STAGED) || dir->mount != mount ||
+		    dir->type != S_IFDIR >> 12 || fs_inode_has(dir, FS_INODE_LOST) ||
+		    fs_inode_has(dir, FS_INODE_NEWBORN) || is_top(loading->inodes, dir) != tops)
 			continue;
 		tries++;
 		if (try_dir(place, dir))

@@ -58,6 +58,8 @@ static void fs_destroy(void *dev)
 		*fs->host->descriptors_taken = false;
 	fs_handover_free(fs->handover);
 	gw_close(&fs->handover_peer);
+	if (fs->iterating)
+		fs_iterate(fs, false);
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
 	fs_pool_free(fs->pool);
@@ -329,4 +331,6 @@ const struct gw_device_ops fs_device_ops = {
 	.checkpoint = fs_checkpoint,
 	.fold = fs_fold,
 	.environment = fs_environment,
+	.pending = fs_pending,
+	.iterate = fs_iterate,
 };

@@ -161,6 +161,8 @@ struct fs {
 	struct fs_hidden *hidden; /* NULL: nothing ever is */
 	struct fs_pool *pool;
 	struct fs_collector *collector;
+	struct fs_iterating *iterating; /* NULL: no save in phases is under way */
+	bool announced;			/* a migration may be coming; the control thread's */
 	struct fs_counters *counters;
 	struct fs_resolver *resolver;
 	struct fs_watch *watch; /* NULL: others' changes are not watched */

@@ -504,6 +504,22 @@ static int take_over(struct fs_hidden *hidden, struct fs_inode *inode)
 	return 0;
 }
 
+/* Of a state in rounds some were adopted before it was known where they are. */
+static int take_over_any(struct fs_hidden *hidden, struct fs_inodes *inodes)
+{
+	struct fs_inode *inode;
+	uint32_t at = 0;
+	int err = 0;
+
+	while (!err && (inode = fs_slots_next(&inodes->slots, &at))) {
+		if (inode == inodes->root || !fs_slot_try_pin(&inode->slot))
+			continue;
+		err = take_over(hidden, inode);
+		fs_inode_put(inode);
+	}
+	return err;
+}
+
 int fs_hidden_load(struct fs_hidden *hidden, struct fs_loading *loading)
 {
 	int err = 0;
@@ -515,6 +531,8 @@ int fs_hidden_load(struct fs_hidden *hidden, struct fs_loading *loading)
 	if (!loading->has_attics)
 		return 0;
 	GW_LOCK_SCOPE(&hidden->lock);
+	if (loading->phased)
+		return take_over_any(hidden, loading->inodes);
 	for (size_t i = 0; i < loading->staged_count && !err; i++)
 		err = take_over(hidden, fs_staged_at(loading, i));
 	return err;

@@ -53,6 +53,16 @@ void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode)
 	adopt(inodes, fs_identity_shard(inodes, hash), hash, inode);
 }
 
+int fs_identity_adopt_ahead(struct fs_inodes *inodes, struct fs_inode *inode)
+{
+	uint64_t hash = fs_identity_hash(inode->mount, inode->ino);
+	int err = adopt(inodes, fs_identity_shard(inodes, hash), hash, inode);
+
+	if (!err)
+		fs_inode_unmark(inode, FS_INODE_STAGED);
+	return err;
+}
+
 /* What is not in the processor's cache yet is on its way while others are dealt with: first the
  * bucket, then whom it leads to. */
 #define AHEAD 16u

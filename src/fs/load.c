@@ -24,6 +24,8 @@ static void swap_in(struct fs_loading *loading)
 	loading->locks = locks;
 	fs->inodes = loading->inodes;
 	fs->handles = loading->handles;
+	fs_slots_filled(&fs->inodes->slots);
+	fs_slots_filled(&fs->handles->slots);
 	loading->inodes = inodes;
 	loading->handles = handles;
 	loading->staged_count = 0; /* they are in the other table */
@@ -45,6 +47,9 @@ static int stage_all(struct fs_loading *loading, struct gw_state_reader *reader)
 	if (gw_state_read_foreign(reader, &format, &bytes)) {
 		loading->is_copy = loading->fs->host->same == FS_SAME_TREE;
 		loading->inodes->copied.is_copy = loading->is_copy;
+		fs_slots_fill(&loading->inodes->slots);
+		fs_slots_fill(&loading->handles->slots);
+		gw_state_at_phase(reader, fs_arrived, loading);
 		return gw_state_read(reader, fs_load_handlers, loading);
 	}
 	/* Which has paths alone anyway: what is staged is what was found by them here. */

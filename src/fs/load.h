@@ -34,6 +34,9 @@ struct fs_loading {
 	size_t staged_count, staged_room;
 	/* Slots: of those that come after these nobody has spoken (stage_many.c). */
 	uint32_t inodes_end, named_end;
+	uint8_t *ways; /* adopt.c's, while it looks at them */
+	bool phased;   /* it was begun while the source's guest ran (arrive.c) */
+	bool marked;   /* a phase has begun */
 	bool names_reserved;
 	_Atomic bool has_attics; /* something is said to be hidden (hidden.h) */
 	bool names_one_by_one;	 /* else they go into the hash in the end */
@@ -63,6 +66,8 @@ extern const struct gw_state_handler fs_load_handlers[];
 int fs_stage(struct fs_loading *loading, const struct gw_layout *layout, const void *object);
 /* What came so far under this id, or NULL. */
 struct fs_inode *fs_staged_inode(struct fs_loading *loading, uint64_t id);
+/* Staged once more, after it was adopted ahead: it is another thing now. 0 or -ENOMEM. */
+int fs_restage(struct fs_loading *loading, struct fs_inode *inode);
 void fs_loading_free(struct fs_loading *loading);
 void fs_unstage(struct fs_inode *inode);
 
@@ -87,6 +92,15 @@ int fs_verify_mounts(struct fs_loading *loading);
 int fs_verify_all(struct fs_loading *loading);
 struct fs_work fs_verify_sample(struct fs_loading *loading);
 int fs_verify_sampled(struct fs_loading *loading);
+/* The same of what may be gone because the guest goes on at the source: what is not found is marked
+ * (slot.link), to be looked for again. */
+void fs_verify_ahead(struct fs_loading *loading);
+
+int fs_adopt_check(struct fs_loading *loading); /* whole, and of this share, as far as it goes */
+void fs_adopt_judge(struct fs_loading *loading);
+
+/* arrive.c: a phase begins: what came before it is looked for and adopted ahead. */
+int fs_arrived(void *loading, enum gw_phase phase);
 
 /* birthplace.c: where what @inode was is made anew: a directory on the mount that it was on, if one
  * is to be found, else the share's root. Borrowed until fs_birthplaces_free(). */
@@ -97,6 +111,8 @@ void fs_birthplaces_free(struct fs_loading *loading);
 int fs_reopen_list(struct fs_loading *loading);
 struct fs_work fs_reopen_work(struct fs_loading *loading);
 int fs_reopen_settle(struct fs_loading *loading);
+/* As far as it goes; the rest is tried again. */
+int fs_reopen_ahead(struct fs_loading *loading);
 
 /*
  * many.c: @fn for each of @count, side by side, for @budget ns from the first on (0: until all are

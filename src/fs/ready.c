@@ -161,14 +161,14 @@ static int keep(struct fs_records *records, struct gw_bytes inodes, struct gw_by
 	size_t len = inodes.len + names.len;
 
 	free(records->bytes);
-	*records = (struct fs_records){.bytes = len ? malloc(len) : NULL};
-	if (!len)
-		return 0;
+	/* Of an empty unit too: that there is something says that it is new. */
+	*records = (struct fs_records){.bytes = malloc(len + 1)};
 	if (!records->bytes)
 		return gw_fail(ENOMEM, "save: no memory for %zu bytes of records", len);
 	records->inodes_len = (uint32_t)inodes.len;
 	records->names_len = (uint32_t)names.len;
-	memcpy(records->bytes, inodes.data, inodes.len);
+	if (inodes.len)
+		memcpy(records->bytes, inodes.data, inodes.len);
 	if (names.len)
 		memcpy(records->bytes + inodes.len, names.data, names.len);
 	return 0;

@@ -5,6 +5,7 @@
 #define GW_FS_RECORDS_H
 
 #include "fs/fs.h"
+#include "godwit/device.h"
 #include "godwit/state.h"
 
 /*
@@ -155,8 +156,14 @@ bool fs_name_decode(struct gw_cursor *in, struct gw_fs_name_v1 *record, uint64_t
 
 /* struct gw_device_ops. */
 int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
+int fs_iterate(void *dev, bool on);
+int fs_pending(void *dev, struct gw_pending *pending);
 int fs_save_foreign(void *dev, void **bytes, size_t *len);
 int fs_load(void *dev, struct gw_state_reader *reader);
 int fs_prepare(void *dev, bool on);
+
+/* save.c: parts of a state that are small. */
+int fs_save_session(struct fs *fs, struct gw_state_writer *writer);
+int fs_save_mounts(struct fs *fs, struct gw_state_writer *writer);
 
 #endif

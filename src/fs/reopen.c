@@ -64,8 +64,14 @@ static int take_handed(struct fs_loading *loading, const struct fs_open *open)
 static void reopen_one(struct fs_loading *loading, size_t i)
 {
 	struct fs_handle *handle = &handle_at(loading, i)->handle;
+	int ahead = handle->fd;
+	bool usable = ahead >= 0 && !fs_inode_has(handle->inode, FS_INODE_LOST) &&
+		      !fs_inode_has(handle->inode, FS_INODE_NEWBORN);
 
 	handle->fd = take_handed(loading, handle_at(loading, i));
+	if (handle->fd < 0 && usable)
+		handle->fd = gw_take_fd(&ahead);
+	gw_close(&ahead);
 	if (handle->fd >= 0)
 		return;
 	handle->fd = fs_inode_has(handle->inode, FS_INODE_LOST)
@@ -120,11 +126,13 @@ int fs_reopen_list(struct fs_loading *loading)
 	uint32_t at = 0;
 
 	loading->no_devices = !fstatvfs(loading->fs->root_fd, &sfs) && sfs.f_flag & ST_NODEV;
+	loading->reopened_count = 0;
+	free(gw_take_ptr(loading->reopened));
 	loading->reopened = calloc(room + 1, sizeof(*loading->reopened));
 	if (!loading->reopened)
 		return gw_fail(ENOMEM, "load: no memory for open files");
 	while ((open = fs_slots_next(&loading->handles->slots, &at))) {
-		if (!open->slot.id)
+		if (!open->slot.id || fs_slot_is_vacant(&open->slot))
 			continue;
 		if (!open->handle.inode)
 			fs_slot_free(&open->slot); /* taken back */
@@ -146,5 +154,26 @@ int fs_reopen_settle(struct fs_loading *loading)
 
 	for (size_t i = 0; i < loading->reopened_count && !err; i++)
 		err = settle_one(loading, handle_at(loading, i));
+	return err;
+}
+
+/* A file is itself whatever becomes of its names. */
+static void open_ahead(struct fs_loading *loading, size_t i)
+{
+	struct fs_handle *handle = &handle_at(loading, i)->handle;
+
+	if (handle->fd >= 0 || handle->dir)
+		return;
+	handle->fd = open_file(loading, handle->inode, handle->flags);
+	if (handle->fd < 0)
+		handle->fd = -1;
+}
+
+int fs_reopen_ahead(struct fs_loading *loading)
+{
+	int err = fs_reopen_list(loading);
+
+	if (!err)
+		fs_each(loading, loading->reopened_count, 0, open_ahead);
 	return err;
 }

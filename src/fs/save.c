@@ -15,6 +15,7 @@
 #include "fs/handles.h"
 #include "fs/handover.h"
 #include "fs/hidden.h"
+#include "fs/iterate.h"
 #include "fs/locks.h"
 #include "fs/orphan.h"
 #include "fs/ready.h"
@@ -31,9 +32,11 @@ int fs_prepare(void *dev, bool on)
 {
 	struct fs *fs = dev;
 
+	fs->announced = on;
 	if (on)
 		return fs_collector_start(fs->collector);
-	fs_collector_stop(fs->collector);
+	if (!fs->iterating)
+		fs_collector_stop(fs->collector);
 	return 0;
 }
 
@@ -42,6 +45,7 @@ struct saving {
 	struct gw_state_writer *writer;
 	struct fs_maker maker;
 	struct fs_gathered gathered;
+	struct fs_iterating *iterating; /* something was sent while the guest ran */
 };
 
 typedef int inode_fn(struct saving *saving, struct fs_inode *inode);
@@ -79,9 +83,8 @@ static int each_handle(struct saving *saving, handle_fn *fn)
 	return err;
 }
 
-static int save_session(struct saving *saving)
+int fs_save_session(struct fs *fs, struct gw_state_writer *writer)
 {
-	struct fs *fs = saving->fs;
 	const struct gw_fs_session_v1 record = {
 		.initialised = fs->session.initialised,
 		.minor = fs->session.minor,
@@ -94,12 +97,12 @@ static int save_session(struct saving *saving)
 		.next_number = fs->inodes->numbers.next,
 	};
 
-	return gw_state_put(saving->writer, &gw_fs_session_v1, &record);
+	return gw_state_put(writer, &gw_fs_session_v1, &record);
 }
 
-static int save_mounts(struct saving *saving)
+int fs_save_mounts(struct fs *fs, struct gw_state_writer *writer)
 {
-	struct fs_inodes *inodes = saving->fs->inodes;
+	struct fs_inodes *inodes = fs->inodes;
 
 	for (unsigned i = 1; i < atomic_load(&inodes->mounts_end); i++) {
 		struct gw_fs_mount_v1 record = {.index = i};
@@ -110,7 +113,7 @@ static int save_mounts(struct saving *saving)
 			continue;
 		if (inodes->mounts[i].fd >= 0 && !fstatfs(inodes->mounts[i].fd, &sfs))
 			record.f_type = (uint64_t)sfs.f_type;
-		err = gw_state_put(saving->writer, &gw_fs_mount_v1, &record);
+		err = gw_state_put(writer, &gw_fs_mount_v1, &record);
 		if (err)
 			return err;
 	}
@@ -162,7 +165,7 @@ static int save_pieces(struct saving *saving, const struct gw_layout *layout, pi
 
 	for (uint32_t unit = 0; !err && fs_unit_next(&inodes->slots, &unit); unit++) {
 		err = fs_unit_make(&saving->maker, unit);
-		if (!err && inodes->tracking.records[unit].bytes)
+		if (!err && inodes->tracking.records[unit].inodes_len)
 			pieces[n++] = piece(&inodes->tracking.records[unit]);
 		if (!err && n == PIECES) {
 			err = gw_state_put_records(saving->writer, layout, pieces, n);
@@ -218,7 +221,9 @@ static int save_handle(struct saving *saving, struct fs_open *open)
 		.directory = dir,
 		.blind = dir && dir->untracked && !nowhere,
 	};
-	int err = gw_state_put(saving->writer, &gw_fs_handle_v1, &record);
+	int err = saving->iterating && fs_iterating_has(saving->iterating, &record)
+			  ? 0
+			  : gw_state_put(saving->writer, &gw_fs_handle_v1, &record);
 
 	if (err || !dir)
 		return err;
@@ -257,6 +262,21 @@ static int save_handle_id(struct saving *saving, struct fs_open *open)
 	return save_foreign_id(saving, &open->slot, true);
 }
 
+/* Of a save in phases only what the stream lacks. */
+static int save_table(struct saving *saving)
+{
+	int err;
+
+	if (saving->iterating)
+		return fs_iterating_rest(saving->iterating, saving->writer);
+	err = save_inode_ids(saving);
+	if (!err)
+		err = each_handle(saving, save_handle_id);
+	if (!err)
+		err = save_inodes(saving);
+	return err ? err : save_names(saving);
+}
+
 static int save_all(struct saving *saving)
 {
 	int err = fs_sync_all(saving->fs);
@@ -266,17 +286,11 @@ static int save_all(struct saving *saving)
 	if (!err)
 		err = fs_gather(saving->fs, &saving->gathered);
 	if (!err)
-		err = save_session(saving);
+		err = fs_save_session(saving->fs, saving->writer);
 	if (!err)
-		err = save_mounts(saving);
+		err = fs_save_mounts(saving->fs, saving->writer);
 	if (!err)
-		err = save_inode_ids(saving);
-	if (!err)
-		err = each_handle(saving, save_handle_id);
-	if (!err)
-		err = save_inodes(saving);
-	if (!err)
-		err = save_names(saving);
+		err = save_table(saving);
 	if (!err)
 		err = save_lost(saving);
 	if (!err)
@@ -318,9 +332,9 @@ int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size
 	struct saving saving = {.fs = fs, .writer = writer, .maker.inodes = fs->inodes};
 	int err;
 
-	(void)budget;
-	if (phase != GW_PHASE_STOPPED)
-		return 0; /* everything is said once the device stands still */
+	if (phase == GW_PHASE_RUNNING)
+		return fs_iterating_round(fs, writer, budget);
+	saving.iterating = fs_iterating_begun(fs);
 	/* It starts again with the device, if that goes on here. */
 	fs_resolver_stop(fs->resolver);
 	fs_collector_hold(fs->collector);

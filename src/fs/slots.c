@@ -62,6 +62,7 @@ void fs_slots_fini(struct fs_slots *slots)
 	}
 	free(slots->chunks);
 	slots->chunks = NULL;
+	free(slots->vacated);
 	fs_foreign_ids_fini(&slots->foreign);
 	pthread_mutex_destroy(&slots->lock);
 }
@@ -237,7 +238,7 @@ void *fs_slot_adopt(struct fs_slots *slots, uint64_t id)
 	if (!index || index >= FS_SLOTS_MAX || generation_of(id) > FS_SLOTS_GENERATION_MAX)
 		return NULL;
 	slot = reach(slots, index);
-	if (!slot || slot->id) {
+	if (!slot || (slot->id && !(slots->filling && fs_slot_is_vacant(slot)))) {
 		errno = slot ? EEXIST : ENOMEM;
 		return NULL;
 	}
@@ -369,13 +370,63 @@ void *fs_slot_adopted(struct fs_slots *slots, uint64_t id)
 {
 	struct fs_slot *slot = fs_slot_at(slots, (uint32_t)id);
 
-	return slot && slot->id == id && id && !fs_slot_is_foreign(slot) ? slot
-									 : find_foreign(slots, id);
+	if (slot && slot->id == id && id && !fs_slot_is_foreign(slot))
+		return fs_slot_is_vacant(slot) ? NULL : slot;
+	return find_foreign(slots, id);
 }
 
 void fs_slot_publish(struct fs_slot *slot)
 {
 	atomic_fetch_add_explicit(&slot->life, 1, memory_order_release);
+}
+
+bool fs_slot_is_vacant(const struct fs_slot *slot)
+{
+	return generation_of(atomic_load(&slot->life)) != generation_of(slot->id);
+}
+
+void fs_slots_fill(struct fs_slots *slots)
+{
+	slots->filling = true;
+}
+
+/* Without memory to note it in, a slot is not used again: a loss of some bytes. */
+static void vacate(struct fs_slots *slots, const struct fs_slot *slot)
+{
+	if (slots->vacated_count == slots->vacated_room) {
+		size_t room = slots->vacated_room ? slots->vacated_room * 2 : 64;
+		uint32_t *vacated = realloc(slots->vacated, room * sizeof(*vacated));
+
+		if (!vacated)
+			return;
+		slots->vacated = vacated;
+		slots->vacated_room = room;
+	}
+	slots->vacated[slots->vacated_count++] = (uint32_t)slot->id;
+}
+
+static void make_free(struct fs_slots *slots, struct fs_slot *slot)
+{
+	slot->link = slots->free_head;
+	slots->free_head = (uint32_t)slot->id;
+}
+
+void fs_slots_filled(struct fs_slots *slots)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+
+	slots->filling = false;
+	for (size_t i = 0; i < slots->vacated_count; i++) {
+		struct fs_slot *slot = fs_slot_at(slots, slots->vacated[i]);
+
+		/* Vacated twice, it is noted twice. */
+		if (!fs_slot_is_vacant(slot) || slot->aux)
+			continue;
+		slot->aux = 1;
+		make_free(slots, slot);
+	}
+	free(gw_take_ptr(slots->vacated));
+	slots->vacated_count = slots->vacated_room = 0;
 }
 
 void fs_slot_free(struct fs_slot *slot)
@@ -392,8 +443,12 @@ void fs_slot_free(struct fs_slot *slot)
 	generation++;
 	slots->highest = GW_MAX(slots->highest, generation);
 	atomic_store_explicit(&slot->life, (uint64_t)generation << 32, memory_order_release);
-	slot->link = slots->free_head;
-	slots->free_head = (uint32_t)slot->id;
+	if (slots->filling) {
+		slot->aux = 0;
+		vacate(slots, slot);
+	} else {
+		make_free(slots, slot);
+	}
 }
 
 static bool pin_if(struct fs_slot *slot, bool any, uint32_t generation)

@@ -49,6 +49,10 @@ struct fs_slots {
 	_Atomic(void *) *chunks;
 	struct fs_slots_region *region; /* the latest, which may have room for chunks */
 	bool fills;			/* what is mapped now is going to be full */
+	/* While a stream fills the table (fs_slots_filled()). */
+	bool filling;
+	uint32_t *vacated; /* indices; some are in use again */
+	size_t vacated_count, vacated_room;
 };
 
 int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner);
@@ -59,6 +63,12 @@ void fs_slots_fini(struct fs_slots *slots);
 void *fs_slot_new(struct fs_slots *slots);
 /* The same under an id that came out of a stream. NULL with errno EINVAL (malformed), EEXIST. */
 void *fs_slot_adopt(struct fs_slots *slots, uint64_t id);
+/* From fs_slots_fill() on what becomes free stays so for whom the stream puts there next, under a
+ * later id; after fs_slots_filled() it is as free as all others. */
+void fs_slots_fill(struct fs_slots *slots);
+void fs_slots_filled(struct fs_slots *slots);
+/* Is whoever had @slot last gone, and nobody there yet? Of slots that were used. */
+bool fs_slot_is_vacant(const struct fs_slot *slot);
 /* Under an id of another make, any number: itself if it can be one of ours, else in a slot that it
  * is found by through foreign_ids.h. NULL with errno EEXIST, or as fs_slot_new(). */
 void *fs_slot_adopt_foreign(struct fs_slots *slots, uint64_t id);

@@ -48,7 +48,10 @@ struct fs_inode *fs_staged_inode(struct fs_loading *loading, uint64_t id)
 {
 	struct fs_inode *inode = fs_slot_adopted(&loading->inodes->slots, id);
 
-	return inode && (id == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_STAGED)) ? inode : NULL;
+	return inode && (id == FS_ROOT_ID || loading->phased ||
+			 fs_inode_has(inode, FS_INODE_STAGED))
+		       ? inode
+		       : NULL;
 }
 
 #define TYPE(type) (1u << (type))
@@ -123,6 +126,22 @@ static int note_staged(struct fs_loading *loading, const struct fs_inode *inode)
 	return err;
 }
 
+int fs_restage(struct fs_loading *loading, struct fs_inode *inode)
+{
+	if (inode == loading->inodes->root || fs_inode_has(inode, FS_INODE_STAGED))
+		return 0;
+	if (note_staged(loading, inode))
+		return -ENOMEM;
+	fs_identity_remove(loading->inodes, inode);
+	inode->slot.link = 0;
+	/* The reference of its look-ups becomes that of staging. */
+	if (!inode->lookups)
+		fs_slot_pin(&inode->slot);
+	atomic_fetch_and(&inode->flags, (uint16_t)~FS_INODE_LOST);
+	atomic_fetch_or(&inode->flags, FS_INODE_STAGED | FS_INODE_UNRESOLVED);
+	return 0;
+}
+
 /* @inode is a slot just adopted under @id, or NULL with errno. */
 static struct fs_inode *new_inode(struct fs_loading *loading, struct fs_inode *inode, uint64_t id)
 {
@@ -192,6 +211,8 @@ static int put_inode(void *opaque, const void *object)
 				  record->id);
 	if (!inode)
 		return -EINVAL;
+	if (fs_restage(loading, inode))
+		return -ENOMEM;
 	/* The names that it gave and took were checked against the type. */
 	if (inode->type && inode->type != record->type)
 		return gw_fail(EINVAL, "load: inode %llu changes its type from %u to %u",
@@ -205,6 +226,21 @@ void fs_unstage(struct fs_inode *inode)
 		fs_inode_put(inode);
 }
 
+/* At once: another one may come to its slot. Names that lead through it may still be taken back. */
+static int let_go(struct fs_loading *loading, struct fs_inode *inode)
+{
+	bool staged = fs_inode_unmark(inode, FS_INODE_STAGED), held = staged || inode->lookups;
+
+	if (fs_names_feed_end(loading->inodes, &loading->feed))
+		return gw_fail(ENOMEM, "load: no memory for names");
+	if (!staged)
+		fs_identity_remove(loading->inodes, inode);
+	inode->lookups = 0;
+	if (held)
+		fs_inode_put(inode);
+	return 0;
+}
+
 static int remove_inode(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
@@ -215,6 +251,8 @@ static int remove_inode(void *opaque, const void *object)
 		return gw_fail(EINVAL, "load: inode %llu is taken back, but was not there",
 			       (unsigned long long)record->id);
 	/* It stays for as long as it is a parent, an unnamed file or open. */
+	if (loading->phased)
+		return let_go(loading, inode);
 	inode->lookups = 0;
 	return 0;
 }
@@ -365,6 +403,8 @@ static int put_lost(void *opaque, const void *object)
 	if (!inode || record->inode == FS_ROOT_ID || fs_inode_has(inode, FS_INODE_NEWBORN))
 		return gw_fail(EINVAL, "load: inode %llu cannot be lost",
 			       (unsigned long long)record->inode);
+	if (fs_restage(loading, inode))
+		return -ENOMEM;
 	fs_mark_lost(loading, inode);
 	return 0;
 }
@@ -378,6 +418,8 @@ static int put_orphan(void *opaque, const void *object)
 
 	if (err)
 		return err;
+	if (fs_restage(loading, fs_staged_inode(loading, record->inode)))
+		return gw_fail(ENOMEM, "load: no memory for unnamed files");
 	newborn = new_newborn(loading);
 	if (!newborn)
 		return gw_fail(ENOMEM, "load: no memory for unnamed files");
@@ -520,6 +562,7 @@ static int remove_handle(void *opaque, const void *object)
 		return gw_fail(EINVAL, "load: handle %#llx is taken back, but was not there",
 			       (unsigned long long)record->id);
 	empty_handle(open);
+	fs_slot_free(&open->slot);
 	return 0;
 }
 

@@ -373,8 +373,9 @@ static struct many *begin(struct fs_loading *loading, const struct gw_bytes *pay
 	size_t hands = GW_MIN(processors, HANDS_MAX);
 	struct many *many;
 
-	/* Ids of another make are found in a table that does not know of many hands. */
-	if (atomic_load(&loading->inodes->slots.foreign.count))
+	/* Rounds put right what was said before; ids of another make are found in a table that
+	 * does not know of many hands. */
+	if (loading->phased || atomic_load(&loading->inodes->slots.foreign.count))
 		return NULL;
 	hands = GW_MIN(hands, count / BATCH + 1);
 	many = calloc(1, sizeof(*many) + hands * sizeof(many->hand[0]));
@@ -413,7 +414,7 @@ size_t fs_stage_names(void *opaque, const struct gw_bytes *payloads, size_t coun
 	struct fs_loading *loading = opaque;
 
 	fs_stage_reserve_names(loading);
-	if (loading->names_one_by_one)
+	if (loading->names_one_by_one || loading->phased)
 		return 0;
 	return stage_many(loading, payloads, count, first_named, loading->named_end,
 			  stage_all_names);

@@ -242,6 +242,8 @@ struct fs_identities_filling *fs_identities_fill_new(struct fs_inodes *inodes,
 void fs_identities_fill(struct fs_identities_filling *filling);
 int fs_identities_filled(struct fs_identities_filling *filling, bool any_lost,
 			 struct fs_inode **twin);
+/* One of them before the others, whatever may still become of it. -EEXIST: not yet. */
+int fs_identity_adopt_ahead(struct fs_inodes *inodes, struct fs_inode *inode);
 /* What was unresolved has been found and proven; it was not found (false: somebody else met it). */
 void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode);
 bool fs_identity_lose(struct fs_inodes *inodes, struct fs_inode *inode);

@@ -17,7 +17,8 @@
 
 static bool is_wanted(const struct fs_inode *inode)
 {
-	return fs_inode_has(inode, FS_INODE_UNRESOLVED) && !fs_inode_has(inode, FS_INODE_LOST);
+	return fs_inode_has(inode, FS_INODE_STAGED) && fs_inode_has(inode, FS_INODE_UNRESOLVED) &&
+	       !fs_inode_has(inode, FS_INODE_LOST);
 }
 
 /* Without memory for it the load fails later, as one inode is not proven. */
@@ -102,7 +103,7 @@ static void look_for_mounts(struct fs_loading *loading, bool tops)
 	for (size_t i = 0; i < loading->staged_count; i++) {
 		struct fs_inode *inode = fs_staged_at(loading, i);
 
-		if (inode->mount && is_top(loading, inode) == tops)
+		if (inode->mount && is_wanted(inode) && is_top(loading, inode) == tops)
 			try_by(loading, inode, tries);
 	}
 }
@@ -217,4 +218,27 @@ int fs_verify_sampled(struct fs_loading *loading)
 int fs_verify_all(struct fs_loading *loading)
 {
 	return loading->fs->host->verify == FS_VERIFY_ALL ? prove_all(loading) : 0;
+}
+
+/* What the guest has removed since is not there either, and that may be all there was. */
+static void put_off(struct fs_loading *loading)
+{
+	for (size_t i = 0; i < loading->missed_count; i++)
+		loading->missed[i].inode->slot.link = 1;
+	loading->missed_count = 0;
+}
+
+void fs_verify_ahead(struct fs_loading *loading)
+{
+	switch (loading->fs->host->verify) {
+	case FS_VERIFY_ALL:
+		fs_each(loading, loading->staged_count, 0, prove_one);
+		break;
+	case FS_VERIFY_OPEN:
+		fs_each(loading, draw_sample(loading), 0, prove_sampled);
+		break;
+	case FS_VERIFY_NONE:
+		break;
+	}
+	put_off(loading);
 }

@@ -134,6 +134,7 @@ static void start_backend(struct fuse_client *client, int fd)
 		.host = &client->host,
 		.program = "fuse-test",
 		.version = "0",
+		.experimental = GW_EXPERIMENTAL_ITERATIVE,
 		.control_path = client->control[0] ? client->control : NULL,
 	};
 	const char *program = getenv(FUSE_PROGRAM);
@@ -201,6 +202,7 @@ static void start_frontend(struct fuse_client *client, const char *socket)
 		.timeout_ms = TIMEOUT_MS,
 		.queues = client->queues,
 		.want_features = wanted(client),
+		.experimental = GW_EXPERIMENTAL_ITERATIVE,
 		.queue_size = client->ring,
 		.memory_size =
 			(size_t)client->queues * (2 * FUSE_BIG_ROOM + 2 * FUSE_SLOTS * FUSE_ROOM) +
@@ -306,6 +308,7 @@ int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *sock
 	struct gw_frontend_config config = {.size = sizeof(config),
 					    .socket_path = socket,
 					    .timeout_ms = TIMEOUT_MS,
+					    .experimental = GW_EXPERIMENTAL_ITERATIVE,
 					    .queues = from->queues};
 	int err;
 
@@ -354,6 +357,23 @@ int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error
 	host.on_error = on_error;
 	err = try_save(from, fd);
 	let_caches_go();
+	if (!err)
+		err = fuse_load(to, from, NULL, &host, fd);
+	close(fd);
+	return err;
+}
+
+int fuse_move_iterative(struct fuse_client *to, struct fuse_client *from,
+			const struct gw_iterate_config *config)
+{
+	struct fs_host host = from->host;
+	int fd = memfd_create("state", MFD_CLOEXEC);
+	int err;
+
+	assert_true(fd >= 0);
+	host.on_error = FS_ON_ERROR_ABORT;
+	err = gw_frontend_iterate(from->frontend, fd, config, NULL);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
 	if (!err)
 		err = fuse_load(to, from, NULL, &host, fd);
 	close(fd);

@@ -107,6 +107,9 @@ void fuse_stop(struct fuse_client *client);
  * Returns what saving or loading returned; on failure @to is stopped and freed.
  */
 int fuse_move(struct fuse_client *to, struct fuse_client *from, enum fs_on_error on_error);
+/* The same, in rounds beside the guest, whose requests @config's progress makes. */
+int fuse_move_iterative(struct fuse_client *to, struct fuse_client *from,
+			const struct gw_iterate_config *config);
 /* The same in two steps: a stopped guest's state into a file; and from there into a back-end that
  * listens on @socket (NULL: a new one in this process), over the directory that @host names, or the
  * same. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/migration/fs-model-walk.c - random operations of a guest that moves again and again. */
 /*
- * usage: fs-model-walk [SECONDS [SEED]]. What the guest holds, that is nodes, open files and
- * half-read directories, is held against a model (common/model.h) all the while. With SECONDS one
- * walk follows another until they are over; every walk's seed is printed.
+ * usage: fs-model-walk [SECONDS [SEED [iterative]]]. What the guest holds, that is nodes, open
+ * files and half-read directories, is held against a model (common/model.h) all the while. With
+ * SECONDS one walk follows another until they are over; every walk's seed is printed. Iterative:
+ * the state is sent in rounds, and the guest goes on in between.
  */
 #include "../common/fuse_client.h"
 #include "../common/model.h"
@@ -316,12 +317,56 @@ static int move_to_copy(struct guest *guest, struct fuse_client *to, struct fuse
 	return ret;
 }
 
+#define ROUNDS_MAX	 4
+#define STEPS_A_LOOK_MAX 12
+
+static bool iterative;
+/* Steps that may still be made while it moves; a walk has so many in all. */
+static unsigned steps_left;
+
+struct moving {
+	struct guest *guest;
+	struct model *model;
+	unsigned calls;
+};
+
+/* Some operations at every look, so that rounds are cut anywhere. */
+static int go_on(void *opaque, const struct gw_iterate_progress *progress)
+{
+	struct moving *moving = opaque;
+	unsigned steps = (unsigned)(moving->model->state >> 24) % STEPS_A_LOOK_MAX;
+
+	for (; steps && steps_left; steps--, steps_left--) {
+		if (!model_step(moving->model))
+			show(moving->model, moving->guest);
+	}
+	return 0;
+}
+
+static int move_somehow(struct guest *guest, struct model *model, struct fuse_client *to,
+			struct fuse_client *from)
+{
+	struct moving moving = {.guest = guest, .model = model};
+	const struct gw_iterate_config config = {
+		.size = sizeof(config),
+		.blackout_ms = 1,
+		.bandwidth = 1, /* it never seems little, until there is nothing */
+		.rounds = 1 + (unsigned)(model->state >> 28) % ROUNDS_MAX,
+		.progress = go_on,
+		.opaque = &moving,
+	};
+
+	if (guest->copies)
+		return move_to_copy(guest, to, from);
+	return iterative ? fuse_move_iterative(to, from, &config)
+			 : fuse_move(to, from, FS_ON_ERROR_ABORT);
+}
+
 /* To the other client; the share outlives the one that made it. */
-static void move(struct guest *guest)
+static void move(struct guest *guest, struct model *model)
 {
 	struct fuse_client *from = &guest->client[guest->at], *to = &guest->client[!guest->at];
-	int ret = guest->copies ? move_to_copy(guest, to, from)
-				: fuse_move(to, from, FS_ON_ERROR_ABORT);
+	int ret = move_somehow(guest, model, to, from);
 
 	if (ret < 0)
 		fail_msg("move %u: %s", guest->moves, gw_last_error());
@@ -349,7 +394,8 @@ static void walk(uint64_t seed, bool copies)
 			show(&model, &guest);
 		if (--until_move)
 			continue;
-		move(&guest);
+		steps_left = STEPS_A_WALK;
+		move(&guest, &model);
 		until_move = 1 + (unsigned)(model.state >> 20) % STEPS_A_MOVE;
 		if (guest.moves % 8 == 0 && !model_verify(&model))
 			show(&model, &guest);
@@ -438,5 +484,6 @@ int main(int argc, char **argv)
 		seconds = (unsigned)atoi(argv[1]);
 	if (argc > 2)
 		first_seed = strtoull(argv[2], NULL, 0);
+	iterative = argc > 3 && !strcmp(argv[3], "iterative");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

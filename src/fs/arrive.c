@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/arrive.c - a state that comes in rounds: each is looked for and adopted while the next is on
+ * its way. */
+#include "fs/load.h"
+
+/*
+ * What came in a round may be taken back by the next, so that nothing here is final: what is
+ * adopted is staged once more if it comes again (stage.c), and whom an honest source can not have
+ * meant like that waits: two inodes of one file, of which one is on its way out; an inode that is
+ * not found, because the guest has just removed it; and one that nothing holds yet.
+ */
+static bool has_to_wait(const struct fs_inode *inode)
+{
+	return !inode->lookups || inode->slot.link || fs_inode_has(inode, FS_INODE_NEWBORN) ||
+	       fs_inode_has(inode, FS_INODE_LOST);
+}
+
+static void adopt_round(struct fs_loading *loading)
+{
+	size_t waiting = 0;
+
+	fs_adopt_judge(loading);
+	for (size_t i = 0; i < loading->staged_count; i++) {
+		struct fs_inode *inode = fs_staged_at(loading, i);
+		bool waits = has_to_wait(inode);
+
+		if (!fs_inode_has(inode, FS_INODE_STAGED))
+			continue; /* taken back */
+		inode->slot.link = 0;
+		if (waits || fs_identity_adopt_ahead(loading->inodes, inode))
+			loading->staged[waiting++] = loading->staged[i];
+	}
+	loading->staged_count = waiting;
+}
+
+/* Which mount is which, and what a path leads to elsewhere, is known when all is there. */
+static bool can_be_adopted(const struct fs_loading *loading)
+{
+	return loading->has_session && loading->has_root && !loading->has_mounts &&
+	       !loading->is_copy;
+}
+
+int fs_arrived(void *opaque, enum gw_phase phase)
+{
+	struct fs_loading *loading = opaque;
+	bool first = !loading->marked;
+	int err;
+
+	loading->marked = true;
+	if (phase == GW_PHASE_RUNNING)
+		loading->phased = true;
+	if (first || !can_be_adopted(loading))
+		return 0;
+	/* Whether it is of this share at all shows here, while the guest still runs there. */
+	err = fs_adopt_check(loading);
+	if (err)
+		return err;
+	fs_verify_ahead(loading);
+	err = fs_reopen_ahead(loading);
+	if (!err)
+		adopt_round(loading);
+	return err;
+}

@@ -1,0 +1,606 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/migration/fs-iterate.c - a state that is sent while the guest changes everything: each kind
+ * of change, between rounds and before the rest. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "fs/handles.h"
+#include "fs/iterate.h"
+#include "fs/records.h"
+#include "fs/table.h"
+#include "move.h"
+#include "state/stream.h"
+
+static struct share from, to;
+static struct gw_state_writer *writer;
+static int stream;
+
+static int set_up(void **state)
+{
+	(void)state;
+	share_open(&from, 0);
+	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	share_close(&from);
+	return 0;
+}
+
+/*
+ * The stream, by hand.
+ */
+static void begin(void)
+{
+	struct gw_state_header header = {.implementation = "test",
+					 .mode = GW_MODE_STATEFUL,
+					 .model = "godwit-project.org/virtio-fs\nstate=2\n"};
+	struct gw_state_channel channel = {.cancel = -1};
+
+	stream = memfd_create("state", MFD_CLOEXEC);
+	assert_true(stream >= 0);
+	channel.fd = stream;
+	assert_int_equal(gw_state_writer_new(&writer, &channel, &header), 0);
+	assert_int_equal(fs_iterate(&from.fs, true), 0);
+}
+
+static uint64_t send_round(void)
+{
+	uint64_t before = gw_state_written(writer);
+	int more;
+
+	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
+	while ((more = fs_save(&from.fs, writer, GW_PHASE_RUNNING, 1000)) > 0)
+		;
+	if (more)
+		fail_msg("round: %s", gw_last_error());
+	return gw_state_written(writer) - before;
+}
+
+static uint64_t send_rest(void)
+{
+	uint64_t before = gw_state_written(writer);
+
+	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_STOPPED), 0);
+	if (fs_save(&from.fs, writer, GW_PHASE_STOPPED, SIZE_MAX))
+		fail_msg("rest: %s", gw_last_error());
+	assert_int_equal(gw_state_writer_end(writer), 0);
+	before = gw_state_written(writer) - before;
+	gw_state_writer_free(writer);
+	assert_int_equal(fs_iterate(&from.fs, false), 0);
+	return before;
+}
+
+static uint64_t names_in(struct share *share, struct fs_inode *inode)
+{
+	struct fs_name_copy *copies;
+	uint64_t sum = 0;
+	unsigned count;
+
+	assert_int_equal(fs_names_copy(share->fs.inodes, inode, &copies, &count), 0);
+	for (unsigned i = 0; i < count; i++) {
+		uint64_t hash = fs_inode_id(copies[i].parent);
+
+		for (unsigned c = 0; c < copies[i].len; c++)
+			hash = fs_mix(hash ^ (uint8_t)copies[i].name[c]);
+		sum += hash;
+	}
+	fs_names_copy_free(copies, count);
+	return sum;
+}
+
+static unsigned count_inodes(struct share *share)
+{
+	struct fs_inode *inode;
+	uint32_t at = 0;
+	unsigned n = 0;
+
+	while ((inode = fs_slots_next(&share->fs.inodes->slots, &at)))
+		n += (uint32_t)atomic_load(&inode->slot.life) > 0;
+	return n;
+}
+
+/* Whoever the guest knows at the source it knows at the destination, by the same names, and nobody
+ * else. */
+static void assert_same_tables(void)
+{
+	struct fs_inode *inode;
+	uint32_t at = 0;
+
+	while ((inode = fs_slots_next(&from.fs.inodes->slots, &at))) {
+		struct fs_inode *there;
+
+		if (!fs_slot_try_pin(&inode->slot))
+			continue;
+		there = fs_inode_get(to.fs.inodes, fs_inode_id(inode));
+		if (!there)
+			fail_msg("inode %llu is not there", (unsigned long long)fs_inode_id(inode));
+		assert_int_equal(there->lookups, inode->lookups);
+		assert_int_equal(names_in(&to, there), names_in(&from, inode));
+		fs_inode_put(there);
+		fs_inode_put(inode);
+	}
+	assert_int_equal(count_inodes(&to), count_inodes(&from));
+	assert_int_equal(fs_handles_count(to.fs.handles), fs_handles_count(from.fs.handles));
+}
+
+static void arrive(void)
+{
+	move_twin(&to, &from);
+	lseek(stream, 0, SEEK_SET);
+	if (move_load(&to, stream))
+		fail_msg("load: %s", gw_last_error());
+	assert_same_tables();
+}
+
+static void leave(void)
+{
+	move_twin_close(&to);
+}
+
+/*
+ * What a guest does.
+ */
+static uint64_t make(uint64_t parent, const char *dir, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s%s", dir, name);
+	share_file(&from, path, path);
+	return share_lookup(&from, parent, name);
+}
+
+static uint64_t make_dir(uint64_t parent, const char *path, const char *name)
+{
+	share_mkdir(&from, path);
+	return share_lookup(&from, parent, name);
+}
+
+static void rename_in(uint64_t old_parent, const char *old_name, const char *old_path,
+		      uint64_t new_parent, const char *new_name, const char *new_path)
+{
+	FS_AUTO_INODE struct fs_inode *a = fs_inode_get(from.fs.inodes, old_parent);
+	FS_AUTO_INODE struct fs_inode *b = fs_inode_get(from.fs.inodes, new_parent);
+	struct fs_victim victim;
+	char old_full[128], new_full[128];
+
+	snprintf(old_full, sizeof(old_full), "%s", share_path(&from, "%s", old_path));
+	snprintf(new_full, sizeof(new_full), "%s", share_path(&from, "%s", new_path));
+	fs_name_removing(from.fs.inodes, b, new_name, &victim);
+	assert_int_equal(rename(old_full, new_full), 0);
+	fs_name_removed(&victim, true);
+	fs_name_moved(from.fs.inodes, a, old_name, b, new_name, false);
+}
+
+static void forget(uint64_t id)
+{
+	fs_inode_forget(from.fs.inodes, id, 1);
+}
+
+static void unlink_in(uint64_t parent, const char *name, const char *path)
+{
+	guest_unlink(&from, parent, name, share_path(&from, "%s", path));
+}
+
+static void link_in(uint64_t id, const char *old_path, const char *name)
+{
+	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(from.fs.inodes, id);
+	FS_AUTO_INODE struct fs_inode *root = fs_inode_get(from.fs.inodes, FS_ROOT_ID);
+	char old_full[128];
+
+	snprintf(old_full, sizeof(old_full), "%s", share_path(&from, "%s", old_path));
+	assert_int_equal(link(old_full, share_path(&from, "%s", name)), 0);
+	fs_name_added(from.fs.inodes, inode, root, name);
+}
+
+/* Many, so that there are several units, and rounds have something to leave alone. */
+#define CROWD 500
+static uint64_t crowd[CROWD];
+
+static void gather(unsigned count)
+{
+	char name[16];
+
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "crowd-%u", i);
+		crowd[i] = make(FS_ROOT_ID, "", name);
+	}
+}
+
+static void gather_crowd(void)
+{
+	gather(CROWD);
+}
+
+static void little_is_sent_again(void **state)
+{
+	uint64_t first, second, third, rest;
+
+	gather_crowd();
+	begin();
+	first = send_round();
+	second = send_round();
+	rename_in(FS_ROOT_ID, "crowd-7", "crowd-7", FS_ROOT_ID, "other", "other");
+	make(FS_ROOT_ID, "", "new");
+	third = send_round();
+	forget(crowd[9]);
+	rest = send_rest();
+	assert_true(first > 10000);
+	assert_true(second < 500); /* a mark, the session */
+	assert_true(third < 1000);
+	assert_true(rest < 1000);
+	arrive();
+	leave();
+}
+
+/* What is sent first may be another thing by the time the rest is: nothing of it may stay. */
+static uint64_t dir, sub, a, b, c;
+
+static void prepare_few(void)
+{
+	dir = make_dir(FS_ROOT_ID, "dir", "dir");
+	sub = make_dir(dir, "dir/sub", "sub");
+	a = make(FS_ROOT_ID, "", "a");
+	b = make(dir, "dir/", "b");
+	c = make(sub, "dir/sub/", "c");
+}
+
+static void new_file(void)
+{
+	make(dir, "dir/", "new");
+}
+
+static void forgotten_file(void)
+{
+	forget(a);
+}
+
+static void forgotten_dir_stays_a_parent(void)
+{
+	forget(sub);
+}
+
+static void forgotten_way(void)
+{
+	forget(c);
+	forget(sub);
+	forget(b);
+	forget(dir);
+}
+
+static void known_again_under_another_id(void)
+{
+	forget(a);
+	a = share_lookup(&from, FS_ROOT_ID, "a");
+}
+
+static void looked_up_again(void)
+{
+	share_lookup(&from, FS_ROOT_ID, "a");
+	share_lookup(&from, dir, "b");
+}
+
+static void renamed_file(void)
+{
+	rename_in(FS_ROOT_ID, "a", "a", dir, "a2", "dir/a2");
+}
+
+static void renamed_over(void)
+{
+	rename_in(FS_ROOT_ID, "a", "a", dir, "b", "dir/b");
+	forget(b);
+}
+
+static void swapped_names(void)
+{
+	rename_in(FS_ROOT_ID, "a", "a", FS_ROOT_ID, "t", "t");
+	rename_in(dir, "b", "dir/b", FS_ROOT_ID, "a", "a");
+	rename_in(FS_ROOT_ID, "t", "t", dir, "b", "dir/b");
+}
+
+static void renamed_dir(void)
+{
+	rename_in(dir, "sub", "dir/sub", FS_ROOT_ID, "sub2", "sub2");
+}
+
+static void turned_around(void)
+{
+	/* The inner one becomes the outer one. */
+	rename_in(dir, "sub", "dir/sub", FS_ROOT_ID, "sub", "sub");
+	rename_in(FS_ROOT_ID, "dir", "dir", sub, "dir", "sub/dir");
+}
+
+static void second_name(void)
+{
+	link_in(a, "a", "a-too");
+}
+
+static void second_name_only(void)
+{
+	link_in(a, "a", "a-too");
+	unlink_in(FS_ROOT_ID, "a", "a");
+}
+
+static void removed_and_made_again(void)
+{
+	unlink_in(FS_ROOT_ID, "a", "a");
+	forget(a);
+	a = make(FS_ROOT_ID, "", "a");
+}
+
+static void removed_tree(void)
+{
+	unlink_in(sub, "c", "dir/sub/c");
+	forget(c);
+	unlink_in(dir, "sub", "dir/sub");
+	forget(sub);
+}
+
+static void moved_out_and_removed(void)
+{
+	rename_in(sub, "c", "dir/sub/c", FS_ROOT_ID, "c", "c");
+	unlink_in(dir, "sub", "dir/sub");
+	forget(sub);
+	make_dir(dir, "dir/sub", "sub");
+}
+
+static void opened(void)
+{
+	guest_open(&from, b, O_RDWR);
+	guest_opendir(&from, dir);
+}
+
+static const struct {
+	const char *name;
+	void (*happens)(void);
+} changes[] = {
+	{"a new file", new_file},
+	{"a file is forgotten", forgotten_file},
+	{"a directory is forgotten, not what is in it", forgotten_dir_stays_a_parent},
+	{"all of a way is forgotten", forgotten_way},
+	{"a file is known again, under another id", known_again_under_another_id},
+	{"files are looked up again", looked_up_again},
+	{"a file is renamed", renamed_file},
+	{"a file is renamed over another", renamed_over},
+	{"two files swap their names", swapped_names},
+	{"a directory is renamed", renamed_dir},
+	{"a directory goes into what was in it", turned_around},
+	{"a second name", second_name},
+	{"a second name, and not the first", second_name_only},
+	{"removed, and made again", removed_and_made_again},
+	{"a tree is removed", removed_tree},
+	{"moved out of a directory that is removed and made again", moved_out_and_removed},
+	{"opened", opened},
+};
+
+/* Before the rest, or between two rounds, or one part of it before and the rest after. */
+static void try_change(unsigned i, unsigned rounds_before, unsigned rounds_after)
+{
+	void *none = NULL;
+
+	set_up(&none);
+	gather(70); /* more than a unit */
+	prepare_few();
+	begin();
+	for (unsigned n = 0; n < rounds_before; n++)
+		send_round();
+	changes[i].happens();
+	for (unsigned n = 0; n < rounds_after; n++)
+		send_round();
+	print_message("%s, after %u rounds, before %u\n", changes[i].name, rounds_before,
+		      rounds_after);
+	send_rest();
+	arrive();
+	leave();
+	tear_down(&none);
+}
+
+static void every_change(void **state)
+{
+	for (unsigned i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		for (unsigned before = 0; before < 2; before++) {
+			for (unsigned after = 0; after < 3 - before; after++)
+				try_change(i, before, after);
+		}
+	}
+}
+
+/* In the middle of a round: the first units of it are of before, the last of after. */
+static void every_change_in_a_round(void **state)
+{
+	for (unsigned i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		for (unsigned calls = 1; calls < 8; calls++) {
+			void *none = NULL;
+
+			set_up(&none);
+			prepare_few();
+			gather(70);
+			begin();
+			assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
+			for (unsigned n = 0; n < calls; n++)
+				assert_true(fs_save(&from.fs, writer, GW_PHASE_RUNNING, 100) >= 0);
+			print_message("%s, after %u calls\n", changes[i].name, calls);
+			changes[i].happens();
+			if (calls % 2)
+				send_round();
+			send_rest();
+			arrive();
+			leave();
+			tear_down(&none);
+		}
+	}
+}
+
+/* Slots that are used again and again, by other inodes, between all rounds. */
+static void slots_used_again(void **state)
+{
+	char name[16];
+
+	gather_crowd();
+	begin();
+	for (unsigned round = 0; round < 12; round++) {
+		for (unsigned i = round % 3; i < CROWD; i += 3)
+			forget(crowd[i]);
+		if (round % 2)
+			send_round();
+		for (unsigned i = round % 3; i < CROWD; i += 3) {
+			snprintf(name, sizeof(name), "crowd-%u", (i * 7 + round) % CROWD);
+			crowd[i] = share_lookup(&from, FS_ROOT_ID, name);
+		}
+		if (round % 3)
+			send_round();
+	}
+	send_rest();
+	arrive();
+	leave();
+}
+
+/* Open files are opened ahead, closed ones are not open there, slots change hands. */
+static void handles(void **state)
+{
+	uint64_t file, closed, kept, later;
+
+	file = make(FS_ROOT_ID, "", "file");
+	begin();
+	closed = guest_open(&from, file, O_RDONLY);
+	kept = guest_open(&from, file, O_RDWR);
+	send_round();
+	assert_int_equal(fs_handle_release(from.fs.handles, closed), 0);
+	later = guest_open(&from, file, O_WRONLY);
+	send_round();
+	guest_append(&from, kept, "more");
+	send_rest();
+	arrive();
+	assert_string_equal(guest_read(&to, kept), "filemore");
+	guest_append(&to, later, "!");
+	assert_string_equal(guest_read(&to, kept), "filemore!");
+	assert_null(fs_handle_get(to.fs.handles, closed));
+	leave();
+}
+
+/* Opened ahead by its name, and unnamed in the end: what travels is its content. */
+static void unlinked_while_open(void **state)
+{
+	uint64_t file = make(FS_ROOT_ID, "", "file"), handle;
+
+	begin();
+	handle = guest_open(&from, file, O_RDWR);
+	send_round();
+	unlink_in(FS_ROOT_ID, "file", "file");
+	guest_append(&from, handle, " and more");
+	send_round();
+	guest_append(&from, handle, " and still more");
+	send_rest();
+	arrive();
+	assert_string_equal(guest_read(&to, handle), "file and more and still more");
+	leave();
+}
+
+/* What never had a name, and is written to all the time. */
+static void unnamed(void **state)
+{
+	uint64_t id, handle;
+
+	begin();
+	handle = guest_tmpfile(&from, "nameless", &id);
+	send_round();
+	guest_append(&from, handle, " one");
+	send_round();
+	guest_append(&from, handle, " two");
+	send_rest();
+	arrive();
+	assert_string_equal(guest_read(&to, handle), "nameless one two");
+	leave();
+}
+
+/* A destination of another share knows it from the first round on, and reads no further. */
+static void refused_early(void **state)
+{
+	struct share other;
+	struct gw_state_reader *reader;
+	struct gw_state_channel channel = {.cancel = -1};
+
+	gather_crowd();
+	begin();
+	send_round();
+	send_round();
+	share_open(&other, 0);
+	channel.fd = stream;
+	lseek(stream, 0, SEEK_SET);
+	assert_int_equal(gw_state_reader_new(&reader, &channel), 0);
+	assert_int_equal(fs_load(&other.fs, reader), -ENOENT); /* and not that it is cut */
+	assert_non_null(strstr(gw_last_error(), "is not the one of the source"));
+	gw_state_reader_free(reader);
+	share_close(&other);
+	send_rest();
+	close(stream);
+}
+
+/* Given up at any moment: the source is as it was, for an ordinary save too. */
+static void given_up(void **state)
+{
+	gather_crowd();
+	prepare_few();
+	for (unsigned calls = 0; calls < 20; calls++) {
+		begin();
+		assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
+		for (unsigned n = 0; n < calls; n++)
+			assert_true(fs_save(&from.fs, writer, GW_PHASE_RUNNING, 500) >= 0);
+		assert_int_equal(fs_iterate(&from.fs, false), 0);
+		gw_state_writer_free(writer);
+		close(stream);
+		looked_up_again();
+		move_over(&to, &from);
+		assert_same_tables();
+		leave();
+	}
+}
+
+/* What is left is told, and gets less. */
+static void pending(void **state)
+{
+	struct gw_pending left;
+
+	gather_crowd();
+	begin();
+	send_round();
+	assert_int_equal(fs_pending(&from.fs, &left), 0);
+	assert_int_equal(left.initial + left.dirty, 0);
+	forget(crowd[0]);
+	forget(crowd[400]);
+	assert_int_equal(fs_pending(&from.fs, &left), 0);
+	assert_true(left.dirty > 0);
+	send_round();
+	assert_int_equal(fs_pending(&from.fs, &left), 0);
+	assert_int_equal(left.initial + left.dirty, 0);
+	send_rest();
+	close(stream);
+}
+
+int main(void)
+{
+#define WITH_SHARE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		WITH_SHARE(little_is_sent_again),
+		cmocka_unit_test(every_change),
+		cmocka_unit_test(every_change_in_a_round),
+		WITH_SHARE(slots_used_again),
+		WITH_SHARE(handles),
+		WITH_SHARE(unlinked_while_open),
+		WITH_SHARE(unnamed),
+		WITH_SHARE(refused_early),
+		WITH_SHARE(given_up),
+		WITH_SHARE(pending),
+	};
+
+	gw_log_set_level(GW_LOG_ERROR);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
