@@ -7,29 +7,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
-#include <linux/magic.h>
-
-#ifndef XFS_SUPER_MAGIC
-#define XFS_SUPER_MAGIC 0x58465342
-#endif
 
 #include "base/checked.h"
 #include "base/cleanup.h"
-#include "bench/peer.h"
+#include "bench/cached.h"
 #include "godwit/error.h"
 
 /*
  * Two daemons of a kind as processes of their own, the front-end of this project between them, and
- * a tree of directories with FILES_PER_DIR files each, all looked up, some open. The migration is
- * announced (dirty logging), and after some time for collecting the rings are stopped. The state is
- * read into memory, as by a VMM that sends it on when it has it, and written from there to the
- * other daemon, each through a pipe; the rings start there and a file that was open is read. The
- * clock runs from the first message of the stop to that answer, less the time for connecting to the
- * destination, which a VMM does before.
+ * a tree of directories with CACHED_FILES_PER_DIR files each, all looked up, some open. The
+ * migration is announced (dirty logging), and after some time for collecting the rings are stopped.
+ * The state is read into memory, as by a VMM that sends it on when it has it, and written from
+ * there to the other daemon, each through a pipe; the rings start there and a file that was open is
+ * read. The clock runs from the first message of the stop to that answer, less the time for
+ * connecting to the destination, which a VMM does before.
  *
  * With --stream the state goes through one pipe from one daemon to the other, so that the second
  * loads while the first still saves; the phases then say less.
@@ -37,9 +30,6 @@
  * With --cold the source ends in between, with the descriptors that keep the host's caches, and the
  * caches are dropped; then the phases are what is added up.
  */
-#define FILES_PER_DIR 1000u
-#define DEPTH	      32u
-#define NAME_FORMAT   "file-%011u" /* 16 bytes, as the aims say */
 #define RUNS_MAX      101u
 #define OPEN_MAX      100000u
 #define PIPE_BYTES    (1 << 20)
@@ -48,9 +38,9 @@
 #define LATENCY_S     5
 
 struct settings {
-	unsigned inodes, open, runs, settle_ms;
-	bool cold, latency, keep, stream;
-	char dir[256];
+	struct cached_tree tree;
+	unsigned open, runs, settle_ms;
+	bool cold, latency, stream;
 };
 
 enum phase { STOP, SAVE, LOAD, START, FIRST, PHASES };
@@ -62,165 +52,12 @@ struct sample {
 	uint64_t bytes;
 };
 
-struct request {
-	char *out, *in;
-	unsigned number;
-};
-
-struct guest {
-	struct peer peer;
-	struct request requests[DEPTH];
-	uint64_t *nodes, *handles;
-};
-
 static double now_ms(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
-/*
- * The share.
- */
-
-static void make_directory(const char *dir, unsigned number)
-{
-	GW_AUTO_FD int at = -1;
-	char name[32], path[300];
-
-	snprintf(path, sizeof(path), "%s/%u", dir, number);
-	if (mkdir(path, 0755) < 0)
-		die("%s: %s", path, strerror(errno));
-	at = open(path, O_PATH | O_CLOEXEC);
-	for (unsigned i = 0; i < FILES_PER_DIR; i++) {
-		snprintf(name, sizeof(name), NAME_FORMAT, number * FILES_PER_DIR + i);
-		if (mknodat(at, name, S_IFREG | 0644, 0) < 0)
-			die("%s/%s: %s", path, name, strerror(errno));
-	}
-}
-
-/* One that was kept is taken as it is. */
-static void make_tree(struct settings *settings)
-{
-	if (settings->keep && mkdir(settings->dir, 0755) < 0)
-		return;
-	if (!settings->keep) {
-		strncat(settings->dir, "/godwit-bench-XXXXXX",
-			sizeof(settings->dir) - strlen(settings->dir) - 1);
-		if (!mkdtemp(settings->dir))
-			die("%s: %s", settings->dir, strerror(errno));
-	}
-	for (unsigned i = 0; i < settings->inodes / FILES_PER_DIR; i++)
-		make_directory(settings->dir, i);
-}
-
-static void remove_directory(const char *dir, unsigned number)
-{
-	char path[330];
-
-	for (unsigned i = 0; i < FILES_PER_DIR; i++) {
-		snprintf(path, sizeof(path), "%s/%u/" NAME_FORMAT, dir, number,
-			 number * FILES_PER_DIR + i);
-		unlink(path);
-	}
-	snprintf(path, sizeof(path), "%s/%u", dir, number);
-	rmdir(path);
-}
-
-static void remove_tree(const struct settings *settings)
-{
-	for (unsigned i = 0; i < settings->inodes / FILES_PER_DIR; i++)
-		remove_directory(settings->dir, i);
-	rmdir(settings->dir);
-}
-
-static void name_file_system(const char *dir)
-{
-	struct statfs sfs;
-
-	if (statfs(dir, &sfs) < 0)
-		die("%s: %s", dir, strerror(errno));
-	printf("share on %s\n", sfs.f_type == EXT4_SUPER_MAGIC	? "ext4"
-				: sfs.f_type == XFS_SUPER_MAGIC ? "xfs"
-								: "neither ext4 nor xfs");
-}
-
-/*
- * The guest that fills its cache.
- */
-
-static void submit(struct guest *guest, struct request *request, uint64_t parent, unsigned number)
-{
-	struct fuse_in_header header = {.opcode = FUSE_LOOKUP, .unique = 2, .nodeid = parent};
-	struct iovec out, in;
-	int len = snprintf(request->out + sizeof(header), 64, NAME_FORMAT, number) + 1;
-
-	header.len = (uint32_t)sizeof(header) + (uint32_t)len;
-	memcpy(request->out, &header, sizeof(header));
-	request->number = number;
-	out = (struct iovec){request->out, header.len};
-	in = (struct iovec){request->in,
-			    sizeof(struct fuse_out_header) + sizeof(struct fuse_entry_out)};
-	if (gw_driver_add(guest->peer.frontend, PEER_QUEUE, &out, 1, &in, 1, request))
-		die("%s: %s", guest->peer.name, gw_last_error());
-}
-
-static void take_answer(struct guest *guest, const struct request *request)
-{
-	struct fuse_out_header header;
-	struct fuse_entry_out entry;
-
-	memcpy(&header, request->in, sizeof(header));
-	if (header.error)
-		die("%s: LOOKUP: error %d", guest->peer.name, header.error);
-	memcpy(&entry, request->in + sizeof(header), sizeof(entry));
-	guest->nodes[request->number] = entry.nodeid;
-}
-
-static void look_up_directory(struct guest *guest, unsigned dir)
-{
-	struct gw_frontend *frontend = guest->peer.frontend;
-	unsigned asked = 0, answered = 0;
-	char name[16];
-	uint64_t parent;
-
-	snprintf(name, sizeof(name), "%u", dir);
-	parent = peer_lookup(&guest->peer, 1, name);
-	for (; asked < DEPTH; asked++)
-		submit(guest, &guest->requests[asked], parent, dir * FILES_PER_DIR + asked);
-	gw_driver_kick(frontend, PEER_QUEUE);
-	while (answered < FILES_PER_DIR) {
-		uint32_t len;
-		void *token;
-
-		while (gw_driver_get(frontend, PEER_QUEUE, &token, &len)) {
-			take_answer(guest, token);
-			answered++;
-			if (asked < FILES_PER_DIR)
-				submit(guest, token, parent, dir * FILES_PER_DIR + asked++);
-		}
-		gw_driver_kick(frontend, PEER_QUEUE);
-		if (answered < FILES_PER_DIR && gw_driver_wait(frontend, PEER_QUEUE, 10000))
-			die("%s: no answer in 10 s", guest->peer.name);
-	}
-}
-
-static void fill_cache(struct guest *guest, const struct settings *settings)
-{
-	for (unsigned i = 0; i < DEPTH; i++) {
-		guest->requests[i].out = gw_frontend_alloc(guest->peer.frontend, 256);
-		guest->requests[i].in = gw_frontend_alloc(guest->peer.frontend, 256);
-	}
-	guest->nodes = calloc(settings->inodes, sizeof(*guest->nodes));
-	guest->handles = calloc(settings->open + 1, sizeof(*guest->handles));
-	for (unsigned dir = 0; dir < settings->inodes / FILES_PER_DIR; dir++)
-		look_up_directory(guest, dir);
-	for (unsigned i = 0; i < settings->open; i++)
-		guest->handles[i] =
-			peer_open(&guest->peer,
-				  guest->nodes[i * (settings->inodes / settings->open)], O_RDWR);
 }
 
 /*
@@ -234,7 +71,7 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double latency_us(struct peer *peer, const struct guest *guest,
+static double latency_us(struct peer *peer, const struct cached_guest *guest,
 			 const struct settings *settings)
 {
 	static double took[LATENCIES_MAX];
@@ -244,8 +81,9 @@ static double latency_us(struct peer *peer, const struct guest *guest,
 	unsigned count = 0;
 
 	while ((before = now_ms()) < end && count < LATENCIES_MAX) {
-		peer_call(peer, FUSE_GETATTR, guest->nodes[(unsigned)rand() % settings->inodes],
-			  &in, sizeof(in), &out, sizeof(out));
+		peer_call(peer, FUSE_GETATTR,
+			  guest->nodes[(unsigned)rand() % settings->tree.inodes], &in, sizeof(in),
+			  &out, sizeof(out));
 		took[count++] = (now_ms() - before) * 1e3;
 	}
 	qsort(took, count, sizeof(*took), compare);
@@ -373,7 +211,7 @@ static void transfer(struct peer *from, struct peer *to, const struct settings *
 	load(to, sample);
 }
 
-static void first_request(struct peer *to, const struct guest *guest)
+static void first_request(struct peer *to, const struct cached_guest *guest)
 {
 	struct fuse_read_in in = {.fh = guest->handles[0], .size = 4096};
 	char data[4096];
@@ -382,14 +220,15 @@ static void first_request(struct peer *to, const struct guest *guest)
 }
 
 /* All that was open is; else nothing was measured. */
-static void check_open(struct peer *to, const struct guest *guest, const struct settings *settings)
+static void check_open(struct peer *to, const struct cached_guest *guest,
+		       const struct settings *settings)
 {
 	for (unsigned i = 0; i < settings->open; i++) {
 		struct fuse_read_in in = {.fh = guest->handles[i], .size = 4096};
 		char data[4096];
 
-		peer_call(to, FUSE_READ, guest->nodes[i * (settings->inodes / settings->open)], &in,
-			  sizeof(in), data, sizeof(data));
+		peer_call(to, FUSE_READ, guest->nodes[i * (settings->tree.inodes / settings->open)],
+			  &in, sizeof(in), data, sizeof(data));
 	}
 }
 
@@ -401,7 +240,7 @@ static double lap(double *from)
 	return took;
 }
 
-static void migrate(struct guest *guest, struct peer *to, const struct settings *settings,
+static void migrate(struct cached_guest *guest, struct peer *to, const struct settings *settings,
 		    struct sample *sample)
 {
 	struct peer *from = &guest->peer;
@@ -429,13 +268,13 @@ static void migrate(struct guest *guest, struct peer *to, const struct settings 
 static void run_once(const char *name, const char *command, const struct settings *settings,
 		     struct sample *sample)
 {
-	struct guest guest = {0};
+	struct cached_guest guest = {0};
 	struct peer to;
 
 	*sample = (struct sample){0};
-	peer_start(&guest.peer, name, command, settings->dir);
-	peer_prepare(&to, name, command, settings->dir);
-	fill_cache(&guest, settings);
+	peer_start(&guest.peer, name, command, settings->tree.dir);
+	peer_prepare(&to, name, command, settings->tree.dir);
+	cached_fill(&guest, &settings->tree, settings->open);
 	if (settings->latency)
 		sample->steady_us = latency_us(&guest.peer, &guest, settings);
 	need(gw_frontend_log(guest.peer.frontend, true), &guest.peer, "dirty logging");
@@ -484,8 +323,8 @@ static double measure(const char *name, const char *command, const struct settin
 
 static void print_head(const struct settings *settings)
 {
-	printf("%u inodes cached, %u files open, %s; median of %u runs, ms\n", settings->inodes,
-	       settings->open,
+	printf("%u inodes cached, %u files open, %s; median of %u runs, ms\n",
+	       settings->tree.inodes, settings->open,
 	       settings->cold	  ? "host's caches dropped"
 	       : settings->stream ? "warm, saved and loaded at once"
 				  : "warm",
@@ -521,7 +360,8 @@ static void parse(int argc, char **argv, struct settings *settings)
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'i')
-			settings->inodes = (unsigned)atoi(optarg) / FILES_PER_DIR * FILES_PER_DIR;
+			settings->tree.inodes = (unsigned)atoi(optarg) / CACHED_FILES_PER_DIR *
+						CACHED_FILES_PER_DIR;
 		else if (option == 'o')
 			settings->open = (unsigned)atoi(optarg);
 		else if (option == 'c')
@@ -535,40 +375,41 @@ static void parse(int argc, char **argv, struct settings *settings)
 		else if (option == 's')
 			settings->settle_ms = (unsigned)atoi(optarg);
 		else if (option == 't')
-			settings->keep =
-				snprintf(settings->dir, sizeof(settings->dir), "%s", optarg);
+			settings->tree.keep = snprintf(settings->tree.dir,
+						       sizeof(settings->tree.dir), "%s", optarg);
 		else if (option == 'd')
-			snprintf(settings->dir, sizeof(settings->dir), "%s", optarg);
+			snprintf(settings->tree.dir, sizeof(settings->tree.dir), "%s", optarg);
 		else
 			usage();
 	}
-	if (!settings->inodes || !settings->open || settings->open > OPEN_MAX ||
-	    settings->open > settings->inodes || (settings->cold && settings->stream) ||
+	if (!settings->tree.inodes || !settings->open || settings->open > OPEN_MAX ||
+	    settings->open > settings->tree.inodes || (settings->cold && settings->stream) ||
 	    !settings->runs || settings->runs > RUNS_MAX)
 		usage();
 	/* Collecting takes some microseconds an inode. */
 	if (!settings->settle_ms)
-		settings->settle_ms = 500 + settings->inodes / 40;
+		settings->settle_ms = 500 + settings->tree.inodes / 40;
 }
 
 int main(int argc, char **argv)
 {
-	struct settings settings = {.inodes = 100000, .open = 1000, .runs = 5, .dir = "/var/tmp"};
+	struct settings settings = {
+		.tree = {.inodes = 100000, .dir = "/var/tmp"}, .open = 1000, .runs = 5};
 	double ours, theirs;
 
 	parse(argc, argv, &settings);
 	if (argc - optind < 1 || argc - optind > 2)
 		usage();
 	gw_log_set_level(GW_LOG_ERROR);
-	make_tree(&settings);
-	name_file_system(settings.dir);
+	cached_make(&settings.tree);
+	cached_name_file_system(&settings.tree);
 	print_head(&settings);
 	ours = measure("godwit-fs", argv[optind], &settings);
 	if (argc - optind == 2) {
 		theirs = measure("virtiofsd", argv[optind + 1], &settings);
 		printf("ratio: 1/%.0f\n", theirs / ours);
 	}
-	if (!settings.keep)
-		remove_tree(&settings);
+	if (!settings.tree.keep)
+		cached_remove(&settings.tree);
 	return 0;
 }

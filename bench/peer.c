@@ -85,6 +85,7 @@ static const struct gw_frontend_config frontend_config = {
 	.queue_size = PEER_QUEUE_SIZE,
 	.memory_size = 128 << 20,
 	.indirect = true,
+	.experimental = GW_EXPERIMENTAL_ITERATIVE | GW_EXPERIMENTAL_SUSPEND,
 };
 
 void peer_prepare(struct peer *peer, const char *name, const char *command, const char *dir)
@@ -103,6 +104,15 @@ void peer_connect(struct peer *peer, struct peer *from)
 
 	config.socket_path = peer->socket;
 	if (gw_frontend_migrate(&peer->frontend, from->frontend, &config))
+		die("%s: %s", peer->name, gw_last_error());
+}
+
+void peer_await(struct peer *peer, struct peer *from)
+{
+	struct gw_frontend_config config = frontend_config;
+
+	config.socket_path = peer->socket;
+	if (gw_frontend_await(&peer->frontend, from->frontend, &config))
 		die("%s: %s", peer->name, gw_last_error());
 }
 

@@ -31,6 +31,9 @@ void peer_stop(struct peer *peer);
 void peer_prepare(struct peer *peer, const char *name, const char *command, const char *dir);
 void peer_connect(struct peer *peer, struct peer *from);
 
+/* The same while @from still runs; gw_frontend_take_over() once it does not. */
+void peer_await(struct peer *peer, struct peer *from);
+
 /* One request and its answer, for setting things up. Returns the length of the answer's body. */
 uint32_t peer_call(struct peer *peer, uint32_t opcode, uint64_t nodeid, const void *arg,
 		   uint32_t arg_len, void *body, uint32_t body_size);
