@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* bench/bulk.c - a state that is mostly one big block, through memory, beside memcpy(). */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "state/stream.h"
+
+/*
+ * A device with so many MiB of memory is saved into a memfd and loaded out of it, sealed, into
+ * another device's memory; and the same bytes are copied by memcpy() into memory that is there, and
+ * into a mapping of a new memfd. The memfd of a save has its pages already (fallocate), as a
+ * front-end prepares it before it stops its guest. They take turns; figures are medians.
+ */
+#define PIECE  (192u * 1024) /* an object has at most 256 KiB */
+#define ROUNDS 5
+
+struct block {
+	uint64_t offset;
+	struct gw_bytes bytes;
+};
+
+static const struct gw_field block_fields[] = {
+	GW_KEY(struct block, offset, GW_FIELD_U64),
+	GW_FIELD_SIZED(struct block, bytes, GW_FIELD_BYTES, PIECE),
+	{NULL},
+};
+
+static const struct gw_layout block_layout = {
+	.name = "bench_block_v1",
+	.type = GW_RECORD_DEVICE,
+	.size = sizeof(struct block),
+	.fields = block_fields,
+};
+
+static size_t bytes_in_all;
+static uint8_t *from, *to; /* the devices' memories */
+
+static void die(const char *what)
+{
+	fprintf(stderr, "bench: %s: %s\n", what, gw_last_error());
+	exit(1);
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static uint8_t *memory(int fill)
+{
+	uint8_t *block = mmap(NULL, bytes_in_all, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (block == MAP_FAILED)
+		die("memory");
+	memset(block, fill, bytes_in_all);
+	return block;
+}
+
+static int new_memfd(bool ready)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	off_t len = (off_t)(bytes_in_all + bytes_in_all / 64 + (1 << 20));
+
+	if (fd < 0 || (ready && fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, len) < 0))
+		die("memfd");
+	return fd;
+}
+
+static void save(int fd)
+{
+	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
+	const struct gw_state_header header = {.implementation = "bench",
+					       .mode = GW_MODE_STATEFUL,
+					       .model = "godwit-project.org/bench"};
+	struct gw_state_writer *writer;
+	int err = gw_state_writer_new(&writer, &channel, &header);
+
+	for (size_t at = 0; !err && at < bytes_in_all; at += PIECE) {
+		const struct block block = {
+			.offset = at,
+			.bytes = {.data = from + at,
+				  .len = GW_MIN((size_t)PIECE, bytes_in_all - at)}};
+
+		err = gw_state_put(writer, &block_layout, &block);
+	}
+	if (!err)
+		err = gw_state_writer_end(writer);
+	if (err)
+		die("save");
+	gw_state_writer_free(writer);
+}
+
+static int take(void *opaque, const void *object)
+{
+	const struct block *block = object;
+	uint64_t *done = opaque;
+
+	if (!gw_range_within(block->offset, block->bytes.len, bytes_in_all))
+		return gw_fail(EBADMSG, "a block beyond the memory");
+	memcpy(to + block->offset, block->bytes.data, block->bytes.len);
+	*done += block->bytes.len;
+	return 0;
+}
+
+static void load(int fd)
+{
+	static const struct gw_state_handler handlers[] = {{&block_layout, take, NULL},
+							   {.layout = NULL}};
+	const struct gw_state_channel channel = {.fd = fd, .cancel = -1, .from_start = true};
+	struct gw_state_reader *reader;
+	uint64_t done = 0;
+
+	if (gw_state_reader_new(&reader, &channel) || gw_state_read(reader, handlers, &done) ||
+	    done != bytes_in_all)
+		die("load");
+	gw_state_reader_free(reader);
+}
+
+enum way { WARM, FRESH, SAVE, LOAD, LOAD_UNSEALED, WAYS };
+static const char *const names[WAYS] = {"memcpy, memory that is there", "memcpy, new memfd", "save",
+					"load, sealed", "load, not sealed"};
+
+static double seconds[WAYS][ROUNDS];
+
+static void copy_fresh(void)
+{
+	int fd = new_memfd(false);
+	void *map;
+
+	if (ftruncate(fd, (off_t)bytes_in_all) < 0)
+		die("memfd");
+	map = mmap(NULL, bytes_in_all, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		die("memory");
+	memcpy(map, from, bytes_in_all);
+	munmap(map, bytes_in_all);
+	close(fd);
+}
+
+static void play_round(int round)
+{
+	int fd = new_memfd(true);
+	double mark[WAYS + 1];
+
+	mark[0] = now();
+	memcpy(to, from, bytes_in_all);
+	mark[1] = now();
+	copy_fresh();
+	mark[2] = now();
+	save(fd);
+	mark[3] = now();
+	memset(to, 0, bytes_in_all);
+	seconds[LOAD_UNSEALED][round] = -now();
+	load(fd);
+	seconds[LOAD_UNSEALED][round] += now();
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) < 0)
+		die("seal");
+	memset(to, 0, bytes_in_all);
+	seconds[LOAD][round] = -now();
+	load(fd);
+	seconds[LOAD][round] += now();
+	if (memcmp(from, to, bytes_in_all) != 0)
+		die("what was loaded is not what was saved");
+	close(fd);
+	for (unsigned i = 0; i < SAVE + 1; i++)
+		seconds[i][round] = mark[i + 1] - mark[i];
+}
+
+static int compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+int main(int argc, char **argv)
+{
+	unsigned mib = argc > 1 ? (unsigned)atoi(argv[1]) : 1024;
+	double ratios[WAYS][ROUNDS];
+
+	bytes_in_all = (size_t)mib << 20;
+	from = memory(0);
+	to = memory(1);
+	for (size_t i = 0; i < bytes_in_all; i += sizeof(i))
+		memcpy(from + i, &(size_t){i * 2654435761u}, sizeof(i));
+	play_round(0); /* to get warm */
+	for (int round = 0; round < ROUNDS; round++)
+		play_round(round);
+	for (unsigned way = 0; way < WAYS; way++) {
+		for (unsigned i = 0; i < ROUNDS; i++)
+			ratios[way][i] = seconds[WARM][i] / seconds[way][i];
+	}
+	printf("%u MiB, median of %d rounds\n%-30s %9s %16s\n", mib, ROUNDS, "", "GB/s",
+	       "part of memcpy");
+	for (unsigned way = 0; way < WAYS; way++) {
+		qsort(ratios[way], ROUNDS, sizeof(double), compare);
+		qsort(seconds[way], ROUNDS, sizeof(double), compare);
+		printf("%-30s %9.2f %16.2f\n", names[way],
+		       (double)bytes_in_all / 1e9 / seconds[way][ROUNDS / 2],
+		       ratios[way][ROUNDS / 2]);
+	}
+	return 0;
+}
