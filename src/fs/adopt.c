@@ -77,7 +77,7 @@ static int check_tree(struct fs_loading *loading, struct fs_inode *inode)
 }
 
 /* Untouched pages of the marks cost nothing, and are zero. */
-static int check_ways(struct fs_loading *loading)
+int fs_adopt_check_ways(struct fs_loading *loading)
 {
 	void *map = mmap(NULL, FS_SLOTS_MAX, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -320,15 +320,13 @@ static int look_and_open(struct fs_loading *loading)
 	return err ? err : fs_reopen_settle(loading);
 }
 
-int fs_adopt_check(struct fs_loading *loading)
+int fs_adopt_check_share(struct fs_loading *loading)
 {
 	int err = fs_names_feed_end(loading->inodes, &loading->feed)
 			  ? gw_fail(ENOMEM, "load: no memory for names")
 			  : check_session(loading);
 
-	if (!err)
-		err = check_root(loading);
-	return err ? err : check_ways(loading);
+	return err ? err : check_root(loading);
 }
 
 void fs_adopt_judge(struct fs_loading *loading)
@@ -338,8 +336,10 @@ void fs_adopt_judge(struct fs_loading *loading)
 
 int fs_adopt_all(struct fs_loading *loading)
 {
-	int err = fs_adopt_check(loading);
+	int err = fs_adopt_check_share(loading);
 
+	if (!err)
+		err = fs_adopt_check_ways(loading);
 	if (!err)
 		err = fs_verify_mounts(loading);
 	if (!err)

@@ -52,9 +52,12 @@ int fs_arrived(void *opaque, enum gw_phase phase)
 	if (first || !can_be_adopted(loading))
 		return 0;
 	/* Whether it is of this share at all shows here, while the guest still runs there. */
-	err = fs_adopt_check(loading);
+	err = fs_adopt_check_share(loading);
 	if (err)
 		return err;
+	/* Directories that the guest moved while it was looked at may seem to be in each other. */
+	if (fs_adopt_check_ways(loading))
+		return 0;
 	fs_verify_ahead(loading);
 	err = fs_reopen_ahead(loading);
 	if (!err)

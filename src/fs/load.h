@@ -96,7 +96,9 @@ int fs_verify_sampled(struct fs_loading *loading);
  * (slot.link), to be looked for again. */
 void fs_verify_ahead(struct fs_loading *loading);
 
-int fs_adopt_check(struct fs_loading *loading); /* whole, and of this share, as far as it goes */
+/* adopt.c: is it of this share, as far as it goes, and does every way upwards end? */
+int fs_adopt_check_share(struct fs_loading *loading);
+int fs_adopt_check_ways(struct fs_loading *loading);
 void fs_adopt_judge(struct fs_loading *loading);
 
 /* arrive.c: a phase begins: what came before it is looked for and adopted ahead. */

@@ -321,6 +321,9 @@ static int put_name(void *opaque, const void *object)
 		return err;
 	if (begin_one_by_one(loading))
 		return -ENOMEM;
+	/* Whether its way ends has to be looked at again. */
+	if (loading->phased && inode->type == DT_DIR && fs_restage(loading, inode))
+		return -ENOMEM;
 	if (fs_attic_is_name(record->name.data, record->name.len))
 		loading->has_attics = true;
 	if (fs_name_feed(loading->inodes, &loading->feed, inode, parent, record->name.data,

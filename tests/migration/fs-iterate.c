@@ -121,8 +121,7 @@ static void assert_same_tables(void)
 		if (!fs_slot_try_pin(&inode->slot))
 			continue;
 		there = fs_inode_get(to.fs.inodes, fs_inode_id(inode));
-		if (!there)
-			fail_msg("inode %llu is not there", (unsigned long long)fs_inode_id(inode));
+		assert_non_null(there);
 		assert_int_equal(there->lookups, inode->lookups);
 		assert_int_equal(names_in(&to, there), names_in(&from, inode));
 		fs_inode_put(there);
@@ -545,6 +544,27 @@ static void refused_early(void **state)
 }
 
 /* Given up at any moment: the source is as it was, for an ordinary save too. */
+/* Two rounds settle both directories; then the outer one is said to be in the inner one. */
+static void its_own_ancestor(void **state)
+{
+	struct gw_fs_name_v1 name = {.name = {.data = "dir", .len = 3}};
+
+	prepare_few();
+	name.parent = sub;
+	name.inode = dir;
+	begin();
+	send_round();
+	send_round();
+	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
+	assert_int_equal(gw_state_put(writer, &gw_fs_name_v1, &name), 0);
+	send_rest();
+	move_twin(&to, &from);
+	lseek(stream, 0, SEEK_SET);
+	assert_int_equal(move_load(&to, stream), -EINVAL);
+	assert_non_null(strstr(gw_last_error(), "is its own ancestor"));
+	move_twin_close(&to);
+}
+
 static void given_up(void **state)
 {
 	gather_crowd();
@@ -597,6 +617,7 @@ int main(void)
 		WITH_SHARE(unlinked_while_open),
 		WITH_SHARE(unnamed),
 		WITH_SHARE(refused_early),
+		WITH_SHARE(its_own_ancestor),
 		WITH_SHARE(given_up),
 		WITH_SHARE(pending),
 	};
