@@ -351,6 +351,62 @@ static void test_moves(void **state)
 	fuse_stop(&to);
 }
 
+/* Where it is hidden now the destination hears when it has long taken the file for settled. Until
+ * then something has to change, so that there is another round. */
+struct removing {
+	unsigned made;
+	bool removed;
+};
+
+static int remove_late(void *opaque, const struct gw_iterate_progress *progress)
+{
+	struct removing *removing = opaque;
+	struct fuse_created made;
+	char name[16];
+
+	if (progress->stopped || removing->removed)
+		return 0;
+	removing->removed = progress->round > 1;
+	if (removing->removed) {
+		remove_file(&from, 0, "s");
+		return 0;
+	}
+	snprintf(name, sizeof(name), "made-%u", removing->made++);
+	made = make(&from, 0, name, "made");
+	release(&from, &made);
+	return 0;
+}
+
+static void test_hidden_between_rounds(void **state)
+{
+	struct removing removing = {0};
+	const struct gw_iterate_config config = {.size = sizeof(config),
+						 .blackout_ms = 1,
+						 .bandwidth = 1,
+						 .rounds = 4,
+						 .progress = remove_late,
+						 .opaque = &removing};
+	struct fuse_created small, other;
+
+	(void)state;
+	fuse_start(&from, &hide);
+	small = make(&from, 0, "s", "small");
+	other = make(&from, 0, "t", "other");
+	assert_int_equal(fuse_move_iterative(&to, &from, &config), 0);
+	assert_true(removing.removed);
+	from.own_share = false;
+	fuse_stop(&from);
+	assert_hidden(&to, 1);
+	assert_int_equal(nlink_of(&to, small.entry.nodeid), 0);
+	assert_reads(&to, small.open.fh, "small");
+	release(&to, &small);
+	assert_hidden(&to, 0);
+	remove_file(&to, 0, "t");
+	assert_hidden(&to, 1);
+	release(&to, &other);
+	fuse_stop(&to);
+}
+
 static void test_moves_on(void **state)
 {
 	struct fuse_created big, small;
@@ -586,6 +642,7 @@ int main(void)
 		cmocka_unit_test(test_directory_is_empty),
 		cmocka_unit_test(test_cannot_be_hidden),
 		cmocka_unit_test(test_moves),
+		cmocka_unit_test(test_hidden_between_rounds),
 		cmocka_unit_test(test_moves_on),
 		cmocka_unit_test(test_moves_to_who_hides_nothing),
 		cmocka_unit_test(test_guest_is_gone),
