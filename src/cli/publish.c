@@ -97,6 +97,7 @@ static char *read_document(const struct publishing *p)
 
 /* -- into a directory ---------------------------------------------------------------------- */
 
+/* Negative errno without a sentence: the file's name says nothing to anybody. */
 static int write_whole(const char *path, const char *text)
 {
 	GW_AUTO_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -109,9 +110,7 @@ static int write_whole(const char *path, const char *text)
 			break;
 		done += (size_t)n;
 	}
-	if (fd < 0 || done < len || fsync(fd))
-		return gw_fail(errno, "%s: %s", path, strerror(errno));
-	return 0;
+	return fd < 0 || done < len || fsync(fd) ? -errno : 0;
 }
 
 /* Whoever reads meanwhile finds the old document or the new one, whole. */
@@ -126,7 +125,9 @@ static int publish_file(const struct publishing *p)
 	snprintf(path, sizeof(path), "%s/%s" GW_HOST_SUFFIX, p->where, p->host);
 	snprintf(temporary, sizeof(temporary), "%s/.%s.%ld", p->where, p->host, (long)getpid());
 	err = write_whole(temporary, text);
-	if (!err && rename(temporary, path))
+	if (err)
+		gw_fail(-err, "%s: no document can be written there: %s", p->where, strerror(-err));
+	else if (rename(temporary, path))
 		err = gw_fail(errno, "%s: %s", path, strerror(errno));
 	if (err)
 		unlink(temporary);

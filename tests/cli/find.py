@@ -225,5 +225,13 @@ class Publish(Directory):
             self.assertEqual(ran.stderr.count("\n"), 1)
         self.assertEqual(os.listdir(self.hosts), [])
 
+    def test_a_directory_that_is_not_there(self):
+        document = os.path.join(self.top, "nicd.json")
+        fleet.write(document, fleet.implementation())
+        for where, why in ((self.hosts + "x", "No such file or directory"),
+                           (document, "Not a directory")):
+            self.assertEqual(self.publish("--host", "x", document, where).stderr,
+                             f"godwit publish: {where}: no document can be written there: {why}\n")
+
 
 unittest.main()

@@ -96,6 +96,25 @@ class What(Case):
             path.write_bytes(damaged)
             self.documents(str(path), code=3)
 
+    def test_what_is_nothing(self):
+        for text in (b"", b"[1", b"\xef\xbb\xbf{}", b" \n", b"\0" * 100):
+            path = self.directory / "nothing"
+            path.write_bytes(text)
+            self.documents(str(path), code=3)
+            self.assertIn(f"{path}: neither a document ('{{' is expected) nor a device state",
+                          self.stderr)
+
+    def test_what_is_not_there(self):
+        for name in ("nowhere.json", "nowhere.json --with-options"):
+            self.documents(name, code=3)
+            self.assertIn("nowhere.json: no such file, device or program\n", self.stderr)
+
+    def test_options_come_first(self):
+        """And nothing is run that is called like one."""
+        ran = run(GODWIT, "info", str(GOLDEN / "godwit-fs-1.stream"), "--json")
+        self.assertEqual((ran.returncode, ran.stdout), (2, ""))
+        self.assertIn("options come before operands", ran.stderr)
+
     def test_one_of_several_is_wrong(self):
         self.assertEqual(self.documents("/nonexistent", self.put(nic("build-1")), code=3),
                          [nic("build-1")])

@@ -265,6 +265,7 @@ static int read_regular(struct gw_what *what, const char *name, const struct sta
 	char start[64];
 	ssize_t len = fd < 0 ? -1 : pread(fd, start, sizeof(start), 0);
 	size_t blanks = 0;
+	int err;
 
 	if (len < 0)
 		return gw_fail(errno, "%s: %s", name, strerror(errno));
@@ -274,7 +275,12 @@ static int read_regular(struct gw_what *what, const char *name, const struct sta
 		blanks++;
 	if (blanks < (size_t)len && start[blanks] == '{')
 		return read_document(what, name, fd);
-	return read_states(what, name);
+	err = read_states(what, name);
+	return err != -ENOENT ? err
+			      : gw_fail(ENOENT,
+					"%s: neither a document ('{' is expected) nor a device "
+					"state",
+					name);
 }
 
 static int read_directory(struct gw_what *what, const char *name, const char *path)
@@ -303,6 +309,16 @@ static int read_device(struct gw_what *what, const char *name, const char *root)
 	return -ENOENT;
 }
 
+/* A program with arguments, or one in PATH. */
+static int read_command(struct gw_what *what, const char *name)
+{
+	int err = read_program(what, name);
+
+	return err != -ENOENT ? err
+			      : gw_fail(ENOENT, "%.*s: no such file, device or program",
+					(int)strcspn(name, " "), name);
+}
+
 static int read_any(struct gw_what *what, const char *name, const char *root)
 {
 	struct stat st;
@@ -322,9 +338,8 @@ static int read_any(struct gw_what *what, const char *name, const char *root)
 	err = read_device(what, name, root);
 	if (err != -ENOENT)
 		return err;
-	/* A program with arguments, or one in PATH. */
 	return strchr(name, ' ') || !strchr(name, '/')
-		       ? read_program(what, name)
+		       ? read_command(what, name)
 		       : gw_fail(ENOENT, "%s: %s", name, strerror(ENOENT));
 }
 
