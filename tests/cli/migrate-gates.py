@@ -278,7 +278,7 @@ class Gates(unittest.TestCase):
         """The operator's own programs get what both sides said of the device."""
         pair = self.pair()
         checkers = os.path.join(pair.dir, "checkers.d")
-        os.mkdir(checkers)
+        os.mkdir(checkers, mode=0o755)
         checker = os.path.join(checkers, "mine")
         with open(checker, "w", encoding="utf-8") as file:
             file.write(f"#!/bin/sh\ncat >{pair.dir}/documents\necho not on a Monday\nexit 1\n")

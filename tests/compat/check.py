@@ -50,7 +50,7 @@ class Documents(Case):
             (self.put(dict(good, models=[]), "list"), "list: member 'models' is not"),
             (self.write("{" + " " * (1024 * 1024), "big"), "big: more than 1048576 bytes"),
             (self.write('{"a":' * 20 + "1" + "}" * 20, "deep"), "deep: more than 16 objects"),
-            (self.write("just text", "text"), "text: no device state"),
+            (self.write("just text", "text"), "text: neither a document ('{' is expected) nor a device"),
             (str(self.directory), "neither an mdev parent nor an mdev device"),
         ):
             with self.subTest(part=part):
@@ -178,6 +178,20 @@ class Checkers(Case):
     def test_one_that_anybody_could_change(self):
         path = self.checker("#!/bin/sh\nexit 0\n")
         os.chmod(path, 0o777)
+        self.assertIn("could change it", self.unknown(nic("instance-rss"), nic("build-2")))
+
+    def test_a_directory_that_anybody_could_change(self):
+        """Who can write in it can put a file of root's there, or take one away."""
+        self.checker("#!/bin/sh\nexit 0\n")
+        for mode in (0o775, 0o757, 0o1777):
+            self.checkers.chmod(mode)
+            text = self.unknown(nic("instance-rss"), nic("build-2"))
+            self.assertIn(f"{self.checkers}: others than its owner", text)
+        self.checkers.chmod(0o755)
+        self.goes(nic("instance-rss"), nic("build-2"))
+        if os.geteuid():
+            return
+        os.chown(self.checkers, 12345, -1)
         self.assertIn("could change it", self.unknown(nic("instance-rss"), nic("build-2")))
 
     def test_hidden_ones_are_passed_over(self):

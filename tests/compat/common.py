@@ -60,7 +60,7 @@ class Case(unittest.TestCase):
     def program(self, text, name):
         """An executable script."""
         path = self.directory / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(mode=0o755, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         path.chmod(stat.S_IRWXU)
         return str(path)

@@ -56,6 +56,13 @@ static int judge(const struct gw_check *check, const char *name, const struct gw
 	return cannot_tell(check, name, why);
 }
 
+static const char *distrust_owner(const struct stat *st)
+{
+	if ((st->st_uid && st->st_uid != geteuid()) || (st->st_mode & (S_IWGRP | S_IWOTH)))
+		return "others than its owner, or root, could change it";
+	return NULL;
+}
+
 /* What anybody could have written is not run with the operator's rights. */
 static const char *distrust(const char *path)
 {
@@ -65,9 +72,7 @@ static const char *distrust(const char *path)
 		return strerror(errno);
 	if (!S_ISREG(st.st_mode) || access(path, X_OK) < 0)
 		return "it is no executable file";
-	if ((st.st_uid && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)))
-		return "others than its owner, or root, could change it";
-	return NULL;
+	return distrust_owner(&st);
 }
 
 static int ask(const struct gw_check *check, const char *name, const char *documents)
@@ -110,12 +115,26 @@ static char *write_documents(const struct gw_check *check)
 	return text;
 }
 
+/* Nor is what anybody could have put there, or taken away. No directory has no checkers in it. */
+static const char *distrust_directory(const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? NULL : strerror(errno);
+	return distrust_owner(&st);
+}
+
 int gw_check_ask_checkers(const struct gw_check *check)
 {
 	GW_AUTO_FREE char *documents = NULL;
 	struct dirent **names = NULL;
-	int count = scandir(check->checkers, &names, not_hidden, alphasort), err = 0;
+	const char *fault = distrust_directory(check->checkers);
+	int count, err = 0;
 
+	if (fault)
+		return cannot_tell(check, check->checkers, fault);
+	count = scandir(check->checkers, &names, not_hidden, alphasort);
 	if (count < 0)
 		return errno == ENOENT ? 0 : cannot_tell(check, check->checkers, strerror(errno));
 	documents = count ? write_documents(check) : NULL;
