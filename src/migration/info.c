@@ -10,6 +10,8 @@
 #include "model/params.h"
 #include "model/prerequisite.h"
 
+#define REASONS_MAX 64 /* of one verdict; the rest of the document is not looked at */
+
 static const char *const type_names[] = {
 	[GW_PARAM_BOOL] = "bool", [GW_PARAM_INT] = "int", [GW_PARAM_ENUM] = "enum"};
 
@@ -178,42 +180,77 @@ static int read_value(const struct gw_param *param, const json_t *json, struct g
 		       type_names[param->type]);
 }
 
-static int read_params(const json_t *document, struct gw_params *params, enum gw_refusal *refusal)
+/* The last sentence is why: -EINVAL, as long as there is room for more of them. */
+static int add_reason(json_t *reasons, enum gw_refusal refusal)
+{
+	json_array_append_new(reasons, json_pack("{s:s, s:s}", "code", gw_refusal_name(refusal),
+						 "text", gw_last_error()));
+	return json_array_size(reasons) < REASONS_MAX ? 0 : -EINVAL;
+}
+
+static int read_param(const char *name, const json_t *value, struct gw_params *params,
+		      json_t *reasons)
+{
+	const struct gw_param *param = find_param(params->model, name);
+	enum gw_refusal refusal = GW_ACCEPTED;
+	int err;
+
+	if (!param) {
+		gw_set_error("parameter '%.64s' is unknown here", name);
+		return add_reason(reasons, GW_PARAM_UNKNOWN);
+	}
+	err = read_value(param, value, params, &refusal);
+	return err && refusal != GW_ACCEPTED ? add_reason(reasons, refusal) : err;
+}
+
+static int read_params(const json_t *document, struct gw_params *params, json_t *reasons)
 {
 	const char *name;
 	json_t *value;
 
 	json_object_foreach(json_object_get(document, "params"), name, value)
 	{
-		const struct gw_param *param = find_param(params->model, name);
-		int err;
+		int err = read_param(name, value, params, reasons);
 
-		if (!param) {
-			gw_refuse(refusal, GW_PARAM_UNKNOWN);
-			return gw_fail(EINVAL, "parameter '%.64s' is unknown here", name);
-		}
-		err = read_value(param, value, params, refusal);
 		if (err)
 			return err;
 	}
 	return 0;
 }
 
-/* Absence means off. */
-static int complete(struct gw_params *params, enum gw_refusal *refusal)
+/* Absence means off; what is there and was refused has had its reason. */
+static int complete(const json_t *document, struct gw_params *params, json_t *reasons)
 {
-	for (unsigned i = 0; i < params->count; i++) {
+	const json_t *given = json_object_get(document, "params");
+	int err = 0;
+
+	for (unsigned i = 0; i < params->count && !err; i++) {
 		const struct gw_param *param = &params->model->params[i];
 
-		if (!params->set[i] && param->no_off) {
-			gw_refuse(refusal, GW_PARAM_REQUIRED);
-			return gw_fail(EINVAL, "parameter %s: the document does not state it",
-				       param->name);
+		if (params->set[i])
+			continue;
+		if (param->no_off && !json_object_get(given, param->name)) {
+			gw_set_error("parameter %s: the document does not state it", param->name);
+			err = add_reason(reasons, GW_PARAM_REQUIRED);
 		}
-		if (!params->set[i])
-			params->value[i] = param->off;
+		params->value[i] = param->off;
 		params->set[i] = true;
 	}
+	return err;
+}
+
+/* What is not decided yet could become anything: no answer, rather than one about off values. */
+static int check_unset(const json_t *unset)
+{
+	if (unset && !json_is_array(unset))
+		return malformed("unset", "an array");
+	if (json_array_size(unset))
+		return gw_fail(EBADMSG,
+			       "document of an instance: parameter '%.64s' is unset in it, so that "
+			       "nobody can tell what it will be",
+			       json_is_string(json_array_get(unset, 0))
+				       ? json_string_value(json_array_get(unset, 0))
+				       : "?");
 	return 0;
 }
 
@@ -229,31 +266,33 @@ static int check_members(const json_t *document)
 		return malformed("model", "a string");
 	if (!json_is_object(json_object_get(document, "params")))
 		return malformed("params", "an object");
-	return 0;
+	return check_unset(json_object_get(document, "unset"));
 }
 
 int gw_info_read_instance(struct gw_params **out, const struct gw_model *const *models,
-			  const json_t *document, enum gw_refusal *refusal)
+			  const json_t *document, json_t *reasons)
 {
 	GW_AUTO_FREE struct gw_params *params = NULL;
 	const struct gw_model *model;
 	const char *name;
 	int err = check_members(document);
 
-	gw_refuse(refusal, GW_ACCEPTED);
 	if (err)
 		return err;
 	name = json_string_value(json_object_get(document, "model"));
 	model = find_model(models, name);
 	if (!model) {
-		gw_refuse(refusal, GW_MODEL_UNKNOWN);
-		return gw_fail(EINVAL, "model '%.128s' is unknown here", name);
+		gw_set_error("model '%.128s' is unknown here", name);
+		add_reason(reasons, GW_MODEL_UNKNOWN);
+		return -EINVAL;
 	}
 	err = gw_params_new(&params, model);
 	if (!err)
-		err = read_params(document, params, refusal);
+		err = read_params(document, params, reasons);
 	if (!err)
-		err = complete(params, refusal);
+		err = complete(document, params, reasons);
+	if (!err && json_array_size(reasons))
+		err = -EINVAL;
 	if (!err)
 		*out = gw_take_ptr(params);
 	return err;
@@ -261,19 +300,19 @@ int gw_info_read_instance(struct gw_params **out, const struct gw_model *const *
 
 int gw_info_check(const struct gw_device_ops *ops, const json_t *document, json_t **verdict)
 {
-	enum gw_refusal refusal = GW_ACCEPTED;
+	json_t *reasons = json_array();
 	struct gw_params *params = NULL;
-	int err = gw_info_read_instance(&params, ops->models, document, &refusal);
+	int err = gw_info_read_instance(&params, ops->models, document, reasons);
 
-	if (!err && ops->check && ops->check(gw_params_model(params), params)) {
-		err = -EINVAL;
-		refusal = GW_COMBINATION_REFUSED;
-	}
+	/* Whether values go together is asked of values that are allowed. */
+	if (!err && ops->check && ops->check(gw_params_model(params), params))
+		add_reason(reasons, GW_COMBINATION_REFUSED);
 	gw_params_free(params);
-	if (err && refusal == GW_ACCEPTED)
+	if (err && !json_array_size(reasons)) {
+		json_decref(reasons);
 		return err;
-	*verdict = err ? json_pack("{s:b, s:[{s:s, s:s}]}", "compatible", 0, "reasons", "code",
-				   gw_refusal_name(refusal), "text", gw_last_error())
-		       : json_pack("{s:b, s:[]}", "compatible", 1, "reasons");
+	}
+	*verdict = json_pack("{s:b, s:o}", "compatible", !json_array_size(reasons), "reasons",
+			     reasons);
 	return *verdict ? 0 : gw_fail(ENOMEM, "no memory");
 }

@@ -23,11 +23,11 @@ json_t *gw_info_instance(const struct gw_params *params, const struct gw_environ
 /*
  * The other way: @document, which is not trusted, as a complete set of values for one of @models
  * (what it does not name is off). -EBADMSG: it is no document of an instance, or of another format;
- * -EINVAL: it is one, and no instance of this build can be that; then why is in *@refusal. Both
- * with a sentence.
+ * or something in it is "unset"; a sentence tells. -EINVAL: it is one, and no instance of this
+ * build can be that; then all that is against it is in the array @reasons, {"code":, "text":}.
  */
 int gw_info_read_instance(struct gw_params **params, const struct gw_model *const *models,
-			  const json_t *document, enum gw_refusal *refusal);
+			  const json_t *document, json_t *reasons);
 
 /*
  * Could one be made as @document says? {"compatible":, "reasons": [{"code":, "text":}]} in

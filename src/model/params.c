@@ -222,6 +222,19 @@ static int apply_setting(struct gw_params *params, unsigned i, const struct gw_p
 	return assign(params, (int)i, setting ? setting->value : param->off, NULL);
 }
 
+/* -EINVAL: which there are is what helps. */
+static int no_profile(const struct gw_model *model, const char *wanted)
+{
+	char names[256] = "";
+	size_t len = 0;
+
+	for (const struct gw_profile *p = model->profiles; p && p->name && len < sizeof(names); p++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", len ? ", " : "",
+					p->name);
+	return gw_fail(EINVAL, "model %s has no profile '%.64s', it has %s", model->name,
+		       wanted ? wanted : "", len ? names : "none");
+}
+
 int gw_params_apply_profile(struct gw_params *params, const char *name)
 {
 	const char *wanted = name ? name : params->model->default_profile;
@@ -230,8 +243,7 @@ int gw_params_apply_profile(struct gw_params *params, const char *name)
 	int err;
 
 	if (!profile)
-		return gw_fail(EINVAL, "model %s has no profile '%.64s'", params->model->name,
-			       wanted ? wanted : "");
+		return no_profile(params->model, wanted);
 	for (const struct gw_setting *s = profile->settings; s && s->name; s++)
 		if (gw_param_find(params, s->name, strlen(s->name)) < 0)
 			return gw_fail(EINVAL, "profile %s names '%.64s', which model %s lacks",

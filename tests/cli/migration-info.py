@@ -89,6 +89,36 @@ class Documents(unittest.TestCase):
                 self.assertEqual((ran.returncode, ran.stdout), (3, ""))
                 self.assertEqual(ran.stderr.count("\n"), 1)
 
+    def test_all_that_is_against_it(self):
+        ran = check(instance(warp=9, num_request_queues=65, xattr=1, cache="never", weft=True))
+        self.assertEqual(ran.returncode, 1, ran.stderr)
+        reasons = json.loads(ran.stdout)["reasons"]
+        self.assertEqual([reason["code"] for reason in reasons],
+                         ["param-unknown", "value-not-allowed", "value-not-allowed",
+                          "param-unknown"])
+        for reason, name in zip(reasons, ("warp", "num-request-queues", "xattr", "weft")):
+            self.assertIn(name, reason["text"])
+        # Not more than anybody reads.
+        ran = check(instance(**{f"p{i}": i for i in range(1000)}))
+        self.assertEqual(len(json.loads(ran.stdout)["reasons"]), 64)
+
+    def test_what_is_not_decided(self):
+        for unset, part in ((["xattr"], "'xattr' is unset"), ([7], "is unset"),
+                            ("xattr", "member 'unset' is not an array")):
+            ran = check(dict(instance(), unset=unset))
+            self.assertEqual((ran.returncode, ran.stdout), (3, ""))
+            self.assertIn(part, ran.stderr)
+        self.assertEqual(check(dict(instance(), unset=[])).returncode, 0)
+
+    def test_a_profile_that_is_not_there(self):
+        """The answer is which there are."""
+        model = json.loads(run("--print-migration-info").stdout)["models"][MODEL]
+        with tempfile.TemporaryDirectory() as directory:
+            ran = run("--shared-dir", directory, "--socket-path", os.path.join(directory, "s"),
+                      "--migration-profile", "99")
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn(f"no profile '99', it has {', '.join(model['profiles'])}", ran.stderr)
+
     def test_what_is_not_known_is_passed_over(self):
         self.assertEqual(check(dict(instance(xattr=True), colour="blue")).returncode, 0)
 
