@@ -174,7 +174,8 @@ static int read_program(struct gw_what *what, const char *name)
 	int err = split(&what->command, name);
 
 	what->kind = "program";
-	if (err)
+	if (err ||
+	    !what->command) /* the second is for the analyser: there are words, or an error */
 		return err;
 	count = count_words(what->command);
 	what->command[count] = (char *)"--print-migration-info";
