@@ -12,10 +12,12 @@
 #include "fs/notify.h"
 #include "fs/watch.h"
 
-#define BUFFERS	 32
-#define WAIT_MS	 20000
-#define SKIPPED	 77
-#define NEW_NAME "new"
+#define BUFFERS	  32
+#define WAIT_MS	  20000
+#define SKIPPED	  77
+#define NEW_NAME  "new"
+#define PRIMER	  "primer"
+#define PRIMER_MS 100
 
 static struct fuse_client client;
 static char share[] = "/tmp/gw-notify.XXXXXX";
@@ -129,10 +131,27 @@ static int set_up(void **state)
 	return 0;
 }
 
+/*
+ * The queue's thread takes the buffers when it comes round, and what there is to tell before that
+ * is lost: something else changes until a notice of it comes, and all notices of that are taken.
+ */
 static void offer_all(void)
 {
+	unsigned tries = WAIT_MS / PRIMER_MS;
+
 	for (unsigned i = 0; i < BUFFERS; i++)
 		offer(&client, buffers[i], FS_NOTIFY_BUF_SIZE);
+	do {
+		assert_true(tries--);
+		others("touch $GW_SHARE/dir/" PRIMER);
+	} while (gw_driver_wait(client.frontend, FS_NOTIFY_QUEUE, PRIMER_MS) != 0);
+	do {
+		uint32_t used;
+		void *token;
+
+		while (gw_driver_get(client.frontend, FS_NOTIFY_QUEUE, &token, &used))
+			offer(&client, token, FS_NOTIFY_BUF_SIZE);
+	} while (!gw_driver_wait(client.frontend, FS_NOTIFY_QUEUE, PRIMER_MS));
 }
 
 static int tear_down(void **state)
