@@ -141,6 +141,7 @@ static void migrate(struct run *run)
 		.size = sizeof(config),
 		.blackout_ms = run->settings->blackout_ms,
 		.rounds = run->settings->rounds,
+		.destination = run->to.frontend,
 		.stop = stop,
 		.progress = go_on,
 		.opaque = run,
