@@ -145,6 +145,9 @@ static int check_socket(struct common *common)
 		return gw_fail(EINVAL, "one of --socket-path and --fd is required (see --help)");
 	if (common->socket_group && !common->socket_path)
 		return gw_fail(EINVAL, "option --socket-group goes with --socket-path");
+	/* What SUSPEND holds, and a state that is half sent, are not among what is kept. */
+	if (common->recover && common->experimental)
+		return gw_fail(EINVAL, "options --recover and --experimental exclude each other");
 	/* In a later life it is among what was kept. */
 	if (common->fd != NO_FD && !gw_is_supervised() && fcntl((int)common->fd, F_GETFD) < 0)
 		return gw_fail(EINVAL, "option --fd: descriptor %u is not open", common->fd);
