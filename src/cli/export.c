@@ -68,6 +68,16 @@ static int check_options(const struct export_options *given)
 	return given->node ? gw_export_node_check(given->node) : 0;
 }
 
+/* What nobody decided yet may become anything, and no token says that. */
+static int check_decided(const struct gw_compat_instance *instance)
+{
+	const char *unset = gw_compat_instance_unset(instance, 0);
+
+	return unset ? gw_fail(EOPNOTSUPP, "%s: parameter %s is not decided yet",
+			       gw_compat_instance_name(instance), unset)
+		     : 0;
+}
+
 /* A selector that cannot be made is no answer: whoever schedules without it must not think so. */
 static int select_hosts(struct gw_what *what, const char *name,
 			const struct gw_export_format *format, struct gw_export *export,
@@ -76,7 +86,7 @@ static int select_hosts(struct gw_what *what, const char *name,
 	if (given->profile && gw_what_take_profile(what, name, given->model, given->profile))
 		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
 	export->instance = gw_what_instance(what, name);
-	if (!export->instance)
+	if (!export->instance || check_decided(export->instance))
 		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
 	export->profile =
 		given->profile ? given->profile : gw_compat_instance_profile(export->instance);
@@ -108,6 +118,7 @@ static int run(const struct gw_export_format *format, const char *name,
 
 	if (gw_what_read(&what, name, given->sysfs_root))
 		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
+	export.what = what;
 	code = given->selector ? select_hosts(what, name, format, &export, given)
 			       : tell_host(what, name, format, &export);
 	gw_what_free(what);

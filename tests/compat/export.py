@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """`godwit export`: golden files of each format, what asks for such a host, collisions and limits."""
 import json
+import os
 import pathlib
 import re
 
@@ -9,6 +10,32 @@ from common import GODWIT, GODWIT_FS, NIC, NIC_DOCUMENTS, ROOT, Case, instance, 
 
 GOLDEN = pathlib.Path(ROOT, "tests/compat/golden")
 ALIAS = ("--alias", f"{NIC}=mynic")
+
+
+def node_labels(said):
+    """What a node is labelled with: lines of `labels`, or what Node Feature Discovery makes of its
+    file, where a directive holds for the one line that follows it."""
+    labels, hidden = {}, False
+    for line in said.splitlines():
+        if line.startswith("#"):
+            hidden |= line == "# +no-label"
+            continue
+        if not hidden:
+            labels.update([line.split("=")])
+        hidden = False
+    return labels
+
+
+def matches(expressions, labels):
+    """As a scheduler of Kubernetes reads a nodeAffinity."""
+    found = {
+        "In": lambda key, values: labels.get(key) in values,
+        "NotIn": lambda key, values: labels.get(key) not in values,
+        "Exists": lambda key, values: key in labels,
+        "Gt": lambda key, values: key in labels and int(labels[key]) > int(values[0]),
+        "Lt": lambda key, values: key in labels and int(labels[key]) < int(values[0]),
+    }
+    return all(found[e["operator"]](e["key"], e.get("values")) for e in expressions)
 
 
 class Export(Case):
@@ -24,20 +51,104 @@ class Export(Case):
             {"params": params, "profiles": profiles}, **more)}})
 
     def test_golden(self):
-        build = str(NIC_DOCUMENTS / "build-4.json")
-        for name, arguments in (
-            ("nfd", ["nfd", "--expiry", "2026-09-01T00:00:00Z"]),
-            ("labels", ["labels"]),
-            ("dra.json", ["dra", "--node", "node-1", "--generation", "7"]),
-            ("placement.json", ["placement", "--generation", "3"]),
-            ("labels-selector.json", ["labels", "--selector", "--profile", "3"]),
-            ("nfd-selector.json", ["nfd", "--selector", "--profile", "3"]),
-            ("dra-selector", ["dra", "--selector", "--profile", "3"]),
-            ("placement-selector", ["placement", "--selector", "--profile", "3"]),
-        ):
+        host = {"nfd": ["--expiry", "2026-09-01T00:00:00Z"], "labels": [],
+                "dra": ["--node", "node-1", "--generation", "7"],
+                "placement": ["--generation", "3"]}
+        for kind, room in (("", 8), ("-full", 0), ("-unsaid", None)):
+            build = self.with_room(room)
+            for name, options in host.items():
+                with self.subTest(name=name, room=room):
+                    self.golden(name + kind, self.export(*options, *ALIAS, name, build))
+        for name in host:
             with self.subTest(name=name):
-                said = self.export(*arguments[1:], *ALIAS, arguments[0], build)
-                self.assertEqual(said, (GOLDEN / name).read_text("utf-8"))
+                self.golden(f"{name}-selector", self.export("--selector", "--profile", "3", *ALIAS,
+                                                            name, build))
+
+    def golden(self, name, said):
+        """Byte for byte. GOLDEN_WRITE=1 in the environment makes them anew."""
+        path = GOLDEN / name
+        if os.environ.get("GOLDEN_WRITE"):
+            path.write_text(said, "utf-8")
+        self.assertEqual(said, path.read_text("utf-8"))
+
+    def with_room(self, room, **members):
+        """The newest build on a host with room for so many; None: it does not say."""
+        document = dict(nic("build-4"), **members)
+        document["models"][NIC].pop("available_instances")
+        if room is not None:
+            document["models"][NIC]["available_instances"] = room
+        return self.put(document)
+
+    def test_a_host_without_room(self):
+        """It says so, and what asks passes it by; one that does not say is taken."""
+        asked = self.expressions(json.loads(self.export("--selector", "--profile", "3", "labels",
+                                                        self.with_room(8))))
+        for name in ("labels", "nfd"):
+            for room, taken in ((0, False), (1, True), (2 ** 63 - 1, True), (None, True)):
+                said = self.export(name, self.with_room(room))
+                self.assertIs(matches(asked, node_labels(said)), taken, (name, room))
+        for room, devices in ((0, 0), (1, 1), (None, 1)):
+            said = json.loads(self.export("--node", "n", "dra", self.with_room(room)))
+            self.assertEqual(len(said["spec"]["devices"]), devices)
+        for room, total in ((0, None), (1, 1), (None, 2 ** 31 - 1), (2 ** 40, 2 ** 31 - 1)):
+            said = json.loads(self.export("placement", self.with_room(room)))
+            inventories = said["inventories"]["inventories"]
+            self.assertEqual([i["total"] for i in inventories.values()], [total] * bool(total))
+
+    def test_what_is_made_already(self):
+        """Who counts what it gave away is told the sum."""
+        made = [instance({"rss": True}), instance({}), instance({}, "a.b/c")]
+        build = self.with_room(3, instances=made)
+        device = json.loads(self.export("--node", "n", "dra", build))["spec"]["devices"][0]
+        self.assertEqual(device["capacity"]["instances"]["value"], "5")
+        said = json.loads(self.export(*ALIAS, "placement", build))["inventories"]["inventories"]
+        self.assertEqual(said, {"CUSTOM_GODWIT_MYNIC": {"total": 5}})
+        self.assertIn("available_instances=3\n", self.export("labels", build))
+        full = self.with_room(0, instances=made)
+        self.assertEqual(json.loads(self.export("--node", "n", "dra", full))["spec"]["devices"], [])
+        most = self.with_room(2 ** 63 - 1, instances=made)
+        device = json.loads(self.export("--node", "n", "dra", most))["spec"]["devices"][0]
+        self.assertEqual(device["capacity"]["instances"]["value"], str(2 ** 63 - 1))
+
+    def test_a_profile_of_the_same_name(self):
+        """Two builds call different things 3: no token of one is the other's."""
+        other = nic("build-4")
+        other["models"][NIC]["profiles"]["3"]["rx-filter-size"] = 65
+        one, other = str(NIC_DOCUMENTS / "build-4.json"), self.put(other)
+        select = ("--selector", "--profile", "3")
+        asked = [self.expressions(json.loads(self.export(*select, "labels", b)))
+                 for b in (one, other)]
+        said = [node_labels(self.export("labels", b)) for b in (one, other)]
+        self.assertEqual([[matches(a, s) for s in said] for a in asked],
+                         [[True, False], [False, True]])
+        asked = [re.search(r"required=(\w+)", self.export(*select, "placement", b)).group(1)
+                 for b in (one, other)]
+        said = [json.loads(self.export("placement", b))["traits"]["traits"] for b in (one, other)]
+        self.assertEqual([[a in s for s in said] for a in asked], [[True, False], [False, True]])
+        asked = [re.search(r'profile_3 == ("\w+")', self.export(*select, "dra", b)).group(1)
+                 for b in (one, other)]
+        said = [json.loads(self.export("--node", "n", "dra", b)) for b in (one, other)]
+        said = [json.dumps(s["spec"]["devices"][0]["attributes"]["profile_3"]) for s in said]
+        self.assertEqual([[a in s for s in said] for a in asked], [[True, False], [False, True]])
+
+    def test_the_fingerprint_is_the_one_that_info_shows(self):
+        """Of an instance, too, and whatever is off does not change it."""
+        build = nic("build-4")
+        settings = build["models"][NIC]["profiles"]["3"]
+        what = self.put(instance(settings, profile="3"))
+        shown = json.loads(run(GODWIT, "info", "--json", what).stdout)["fingerprint"]
+        build["models"][NIC]["profiles"]["3"] = dict(settings, **{"link-speed": "virtual"})
+        for of in (str(NIC_DOCUMENTS / "build-4.json"), self.put(build)):
+            self.assertIn(f"m.mynic.p.3={shown[:16]}\n", self.export(*ALIAS, "labels", of))
+        for select in (("--selector", what), ("--selector", "--profile", "3", self.put(build))):
+            self.assertIn(f"_3_{shown[:16].upper()}\n", self.export(*select[:-1], "placement", select[-1]))
+
+    def test_what_is_not_decided(self):
+        """No token says that it may become anything."""
+        what = self.put(instance({"rss": True}, unset=["link-speed"], profile="3"))
+        for name in ("labels", "nfd", "dra", "placement"):
+            self.assertIn("link-speed is not decided yet",
+                          self.export("--selector", name, what, code=3))
 
     def test_what_is_asked_for_is_what_is_said(self):
         """A selector's tokens are among the host's, and not among those of one that cannot."""
@@ -45,7 +156,7 @@ class Export(Case):
         cannot = set(self.export("labels", str(NIC_DOCUMENTS / "build-1.json")).split())
         asked = json.loads(self.export("--selector", "--profile", "3", "labels",
                                        str(NIC_DOCUMENTS / "build-3.json")))
-        for term in self.expressions(asked):
+        for term in self.expressions(asked)[:-1]:
             token = f"{term['key']}={term['values'][0]}"
             self.assertIn(token, can)
             self.assertNotIn(token, cannot)
@@ -62,7 +173,8 @@ class Export(Case):
         self.assertEqual([(t["key"].split("/")[1], t["operator"], t["values"]) for t in terms], [
             ("m.mynic.rss", "In", ["true"]),
             ("m.mynic.rx-filter-size.min", "Lt", ["49"]),
-            ("m.mynic.rx-filter-size.max", "Gt", ["47"])])
+            ("m.mynic.rx-filter-size.max", "Gt", ["47"]),
+            ("m.mynic.available_instances", "NotIn", ["0"])])
         cel = self.export("--selector", "dra", what)
         self.assertIn(f'.model == "{NIC}"', cel)
         self.assertIn(".rxFilterSizeMin <= 48", cel)
@@ -79,11 +191,19 @@ class Export(Case):
                              (2 ** 63 - 2, [("min", "Lt", [2 ** 63 - 1]),
                                             ("max", "Gt", [2 ** 63 - 3])])):
             what = self.put(instance({"p": value}))
-            terms = self.expressions(json.loads(self.export("--selector", "labels", what)))
+            terms = self.expressions(json.loads(self.export("--selector", "labels", what)))[:-1]
             self.assertEqual([(t["key"].split(".")[-1], t["operator"], t.get("values"))
                               for t in terms],
                              [(suffix, operator, bound and [str(b) for b in bound])
                               for suffix, operator, bound in sides])
+
+    def test_nfd_labels_no_parameters(self):
+        """A directive holds for one line, and each parameter has its own."""
+        build = str(NIC_DOCUMENTS / "build-4.json")
+        labels = node_labels(self.export(*ALIAS, "nfd", build))
+        self.assertEqual({key.split("/")[1] for key in labels},
+                         {"m.mynic.p.1", "m.mynic.p.2", "m.mynic.p.3",
+                          "m.mynic.available_instances"})
 
     def test_node(self):
         """What Kubernetes would not take as a name is refused here."""
@@ -104,6 +224,11 @@ class Export(Case):
         self.assertIn("would both be called profile_a_b",
                       self.export("--node", "n", "dra", build, code=1))
         self.export("labels", build)
+        # Their contents make the traits differ.
+        build = self.build({"p": {"type": "bool", "off": False}}, {"a-b": {}, "a_b": {"p": True}})
+        traits = json.loads(self.export("placement", build))["traits"]["traits"]
+        self.assertEqual(len(set(traits)), 2)
+        self.assertIn("profile_a_b", self.export("--node", "n", "dra", build, code=1))
         build = self.build({"p": {"type": "int", "off": 0, "min": 1, "max": 2}}, {"max": {}})
         self.assertIn("m.", self.export("labels", build, code=1))
         two = self.put({"format": 1, "models": {"a.b/x": {"params": {}, "profiles": {"1": {}}},
@@ -124,6 +249,13 @@ class Export(Case):
                                                          code=1))
         many = self.build({f"p{i}": {"type": "bool", "off": False} for i in range(32)}, {})
         self.assertIn("at most 32", self.export("--node", "n", "dra", many, code=1))
+        # One less, and what is counted of it: model, 30 bools, and its capacity.
+        fits = self.build({f"p{i}": {"type": "bool", "off": False} for i in range(30)}, {},
+                          available_instances=1)
+        device = json.loads(self.export("--node", "n", "dra", fits))["spec"]["devices"][0]
+        self.assertEqual(len(device["attributes"]) + len(device["capacity"]), 32)
+        what = self.put(instance({f"parameter-{i:02}-of-some-length": i for i in range(64)}))
+        self.assertIn("CEL is read up to 10240", self.export("--selector", "dra", what, code=3))
         self.assertIn("at most 64", self.export("--node", "n", "dra", self.build(
             {}, {}, "a.b/" + "x" * 70), code=1))
         negative = self.build({"p": {"type": "int", "off": 0, "min": -1, "max": 2}}, {})
@@ -136,6 +268,9 @@ class Export(Case):
         """What godwit-fs is can be said in each of them."""
         for name in ("nfd", "labels", "dra", "placement"):
             self.assertIn("1", self.export("--node", "n", name, GODWIT_FS))
+        for name in ("labels", "nfd", "dra", "placement"):
+            self.assertIn("GODWIT" if name == "placement" else "godwit",
+                          self.export("--selector", "--profile", "3", name, GODWIT_FS))
         for line in self.export("labels", GODWIT_FS).splitlines():
             key, value = line.split("=")
             self.assertRegex(key, r"^godwit-project\.org/[A-Za-z0-9][\w.-]{0,61}[A-Za-z0-9]$")

@@ -26,8 +26,9 @@ struct gw_check {
  * the report, as cannot-tell. @check->report is the caller's to free. */
 int gw_check_run(struct gw_check *check);
 
-/* SHA-256 of the canonical form, as hexadecimal; "" if it cannot be had. */
+/* SHA-256 of a canonical form, as hexadecimal; of an instance's, "" if it cannot be had. */
 #define GW_FINGERPRINT_LEN 64
+void gw_check_digest(const char *form, size_t len, char text[GW_FINGERPRINT_LEN + 1]);
 void gw_check_fingerprint(const struct gw_compat_instance *instance, const struct gw_model *model,
 			  char text[GW_FINGERPRINT_LEN + 1]);
 

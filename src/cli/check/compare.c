@@ -116,17 +116,22 @@ int gw_check_run(struct gw_check *check)
 	return err ? err : gw_check_ask_checkers(check);
 }
 
+void gw_check_digest(const char *form, size_t len, char text[GW_FINGERPRINT_LEN + 1])
+{
+	unsigned char digest[SHA256_DIGEST_LENGTH];
+
+	SHA256((const unsigned char *)form, len, digest);
+	for (unsigned i = 0; i < sizeof(digest); i++)
+		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+}
+
 void gw_check_fingerprint(const struct gw_compat_instance *instance, const struct gw_model *model,
 			  char text[GW_FINGERPRINT_LEN + 1])
 {
-	unsigned char digest[SHA256_DIGEST_LENGTH];
 	char form[GW_CANONICAL_MAX];
 	int len = gw_compat_fingerprint(instance, model, form, sizeof(form));
 
 	text[0] = 0;
-	if (len < 0)
-		return;
-	SHA256((const unsigned char *)form, (size_t)len, digest);
-	for (unsigned i = 0; i < sizeof(digest); i++)
-		snprintf(text + 2 * i, 3, "%02x", digest[i]);
+	if (len >= 0)
+		gw_check_digest(form, (size_t)len, text);
 }

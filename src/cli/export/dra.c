@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "cli/export/export.h"
 #include "godwit/error.h"
 
@@ -16,6 +17,8 @@
 #define ATTRIBUTES_MAX 32 /* of a device, its capacities among them */
 #define DEVICES_MAX    128
 #define SUBDOMAIN_MAX  253 /* RFC 1123: bytes of an object's name */
+#define CEL_MAX	       (10 * 1024)
+#define CAPACITY       "instances"
 
 /* "rx-filter-size", "max" -> "rxFilterSizeMax"; profiles are "profile_" and their name. */
 static int attribute_name(char name[GW_TOKEN_MAX], const char *alias, const char *param,
@@ -52,7 +55,9 @@ static int attribute_name(char name[GW_TOKEN_MAX], const char *alias, const char
 
 static json_t *value_of(const struct gw_token *token)
 {
-	if (!strcmp(token->value, "true"))
+	if (token->kind == GW_TOKEN_PROFILE)
+		return json_pack("{s:s}", "string", token->value);
+	if (token->kind == GW_TOKEN_FLAG)
 		return json_pack("{s:b}", "bool", 1);
 	return json_pack("{s:I}", "int", (json_int_t)strtoll(token->value, NULL, 10));
 }
@@ -70,19 +75,27 @@ static int check_limits(const struct gw_model *model, size_t attributes)
 	return 0;
 }
 
-static json_t *describe(const struct gw_model *model, const char *alias, int64_t room,
+/* Each claim takes one, whether it says so or not; the scheduler counts. */
+static json_t *capacity(int64_t total)
+{
+	return json_pack("{s:{s:o, s:{s:s, s:[s]}}}", CAPACITY, "value",
+			 json_sprintf("%" PRId64, total), "requestPolicy", "default", "1",
+			 "validValues", "1");
+}
+
+/* Many claims share the device; what does not count them (no capacity) takes any number. */
+static json_t *describe(const struct gw_model *model, const char *alias, int64_t total,
 			const struct gw_tokens *tokens)
 {
 	json_t *attributes = json_object();
-	json_t *device = json_pack("{s:s, s:o}", "name", alias, "attributes", attributes);
+	json_t *device = json_pack("{s:s, s:b, s:o}", "name", alias, "allowMultipleAllocations", 1,
+				   "attributes", attributes);
 
 	json_object_set_new(attributes, "model", json_pack("{s:s}", "string", model->name));
 	for (size_t i = 0; i < tokens->count; i++)
 		json_object_set_new(attributes, tokens->token[i].name, value_of(&tokens->token[i]));
-	if (room >= 0)
-		json_object_set_new(device, "capacity",
-				    json_pack("{s:{s:o}}", "instances", "value",
-					      json_sprintf("%" PRId64, room)));
+	if (total > 0)
+		json_object_set_new(device, "capacity", capacity(total));
 	return device;
 }
 
@@ -95,9 +108,21 @@ static bool is_taken(const json_t *devices, const char *alias)
 	return false;
 }
 
+static int collect(const struct gw_export *export, const struct gw_model *model,
+		   struct gw_tokens *tokens)
+{
+	/* Its place is taken, so that no parameter is called so. */
+	int err = gw_tokens_add(tokens, &(struct gw_token){.name = "model", .of = "the model"});
+
+	if (!err)
+		err = gw_tokens_of_model(export, model, attribute_name, tokens);
+	return err ? err : check_limits(model, tokens->count + 1);
+}
+
+/* Where there is no room there is no device: nothing is to be had of it. */
 static int add_device(const struct gw_export *export, const struct gw_model *model, json_t *devices)
 {
-	int64_t room = gw_compat_implementation_available(export->implementation, model);
+	int64_t total = gw_export_total(export, model);
 	struct gw_tokens tokens = {0};
 	char alias[GW_ALIAS_MAX];
 	int err = gw_export_alias(export, model->name, alias);
@@ -106,16 +131,11 @@ static int add_device(const struct gw_export *export, const struct gw_model *mod
 		err = gw_fail(EEXIST, "model %s and another would both be called %s", model->name,
 			      alias);
 	if (!err)
-		err = gw_tokens_add(&tokens,
-				    &(struct gw_token){.name = "model", .of = "the model"});
-	if (!err)
-		err = gw_tokens_of_model(export, model, attribute_name, &tokens);
-	if (!err)
-		err = check_limits(model, tokens.count + (room >= 0));
-	if (!err) {
+		err = collect(export, model, &tokens);
+	if (!err && total) {
 		struct gw_tokens rest = {.count = tokens.count - 1, .token = tokens.token + 1};
 
-		json_array_append_new(devices, describe(model, alias, room, &rest));
+		json_array_append_new(devices, describe(model, alias, total, &rest));
 	}
 	gw_tokens_free(&tokens);
 	return err;
@@ -185,16 +205,47 @@ static int dra_host(const struct gw_export *export)
 /* -- the request --------------------------------------------------------------------------- */
 
 #define ATTRIBUTES "device.attributes[\"" GW_EXPORT_DOMAIN "\"]"
+#define CAPACITIES "device.capacity[\"" GW_EXPORT_DOMAIN "\"]"
 
 static void print_condition(FILE *out, const struct gw_token *token)
 {
-	size_t len = strlen(token->name);
+	const char *name = token->name;
 
 	/* What a device does not say is an error in CEL, and no match. */
-	fprintf(out, " && \"%s\" in " ATTRIBUTES " && " ATTRIBUTES ".%s", token->name, token->name);
-	if (strcmp(token->value, "true") != 0)
-		fprintf(out, " %s %s",
-			strcmp(token->name + len - 3, "Min") ? ">=" : "<=", token->value);
+	fprintf(out, " && \"%s\" in " ATTRIBUTES " && " ATTRIBUTES ".%s", name, name);
+	if (token->kind == GW_TOKEN_PROFILE)
+		fprintf(out, " == \"%s\"", token->value);
+	else if (token->kind != GW_TOKEN_FLAG)
+		fprintf(out, " %s %s", token->kind == GW_TOKEN_LOWER ? "<=" : ">=", token->value);
+}
+
+/* What is left of the capacity the scheduler itself looks after; here it is that there is any. */
+static void print_expression(FILE *out, const char *model, const struct gw_tokens *tokens)
+{
+	fprintf(out, "device.driver == \"" GW_EXPORT_DOMAIN "\" && " ATTRIBUTES ".model == \"%s\"",
+		model);
+	for (size_t i = 0; i < tokens->count; i++)
+		print_condition(out, &tokens->token[i]);
+	fprintf(out, " && (!(\"" CAPACITY "\" in " CAPACITIES ") || " CAPACITIES "." CAPACITY
+		     ".compareTo(quantity(\"1\")) >= 0)\n");
+}
+
+static int write_expression(const struct gw_export *export, const struct gw_tokens *tokens)
+{
+	GW_AUTO_FREE char *text = NULL;
+	size_t len = 0;
+	FILE *file = open_memstream(&text, &len);
+
+	if (!file)
+		return gw_fail(ENOMEM, "no memory");
+	print_expression(file, gw_compat_instance_model(export->instance), tokens);
+	if (fclose(file))
+		return gw_fail(ENOMEM, "no memory");
+	if (len - 1 > CEL_MAX)
+		return gw_fail(EFBIG, "the expression would have %zu bytes, CEL is read up to %d",
+			       len - 1, CEL_MAX);
+	fputs(text, export->out);
+	return 0;
 }
 
 static int dra_selector(const struct gw_export *export)
@@ -205,15 +256,8 @@ static int dra_selector(const struct gw_export *export)
 	/* A model is an attribute, so that an instance with nothing on can be asked for. */
 	if (err == -EOPNOTSUPP && !gw_compat_instance_param(export->instance, 0, NULL))
 		err = 0;
-	if (!err) {
-		fprintf(export->out,
-			"device.driver == \"" GW_EXPORT_DOMAIN "\" && " ATTRIBUTES
-			".model == \"%s\"",
-			gw_compat_instance_model(export->instance));
-		for (size_t i = 0; i < tokens.count; i++)
-			print_condition(export->out, &tokens.token[i]);
-		fprintf(export->out, "\n");
-	}
+	if (!err)
+		err = write_expression(export, &tokens);
 	gw_tokens_free(&tokens);
 	return err;
 }

@@ -6,13 +6,16 @@
 #include <stdio.h>
 
 #include "base/options.h"
+#include "cli/what/what.h"
 #include "godwit/compat.h"
 
-#define GW_EXPORT_DOMAIN "godwit-project.org"
-#define GW_ALIAS_MAX	 21 /* bytes, its NUL included */
-#define GW_TOKEN_MAX	 256
+#define GW_EXPORT_DOMAIN      "godwit-project.org"
+#define GW_ALIAS_MAX	      21 /* bytes, its NUL included */
+#define GW_TOKEN_MAX	      256
+#define GW_EXPORT_FINGERPRINT 16 /* hexadecimal digits of a fingerprint: the first */
 
 struct gw_export {
+	const struct gw_what *what;
 	const struct gw_compat_implementation *implementation; /* NULL with a selector */
 	const struct gw_compat_instance *instance;	       /* of a selector */
 	const char *profile;		/* of the instance, NULL: it has no name */
@@ -40,15 +43,34 @@ extern const struct gw_export_format gw_export_nfd, gw_export_labels, gw_export_
 /* Short for @model: as the operator says, else the first ten digits of its SHA-256. */
 int gw_export_alias(const struct gw_export *export, const char *model, char alias[GW_ALIAS_MAX]);
 
+/*
+ * Of @model, for a scheduler that itself counts what it gave away: the room that there is, and what
+ * is made already. 0: there is no room. -1: the document does not say, which means that there is.
+ */
+int64_t gw_export_total(const struct gw_export *export, const struct gw_model *model);
+
+enum gw_token_kind {
+	GW_TOKEN_PROFILE, /* its value is a fingerprint: names may be the same by chance */
+	GW_TOKEN_FLAG,	  /* a bool that can be on: "true" */
+	GW_TOKEN_LOWER,
+	GW_TOKEN_UPPER,
+	GW_TOKEN_ROOM,
+};
 struct gw_token {
+	enum gw_token_kind kind;
 	char name[GW_TOKEN_MAX], value[GW_PARAM_VALUE_MAX];
 	char of[GW_TOKEN_MAX]; /* what it was made from, for sentences */
-	bool scalar;	       /* of a parameter, not of a profile */
 };
 struct gw_tokens {
 	size_t count, room;
 	struct gw_token *token;
 };
+/* What an instance is, or @profile of @model makes: digits of the SHA-256 of its canonical form. */
+int gw_export_fingerprint(const struct gw_model *model, const char *profile,
+			  char text[GW_EXPORT_FINGERPRINT + 1]);
+int gw_export_instance_fingerprint(const struct gw_export *export,
+				   char text[GW_EXPORT_FINGERPRINT + 1]);
+
 /* -EEXIST if there is one of that name already: a scheduler could not tell them apart. */
 int gw_tokens_add(struct gw_tokens *tokens, const struct gw_token *token);
 void gw_tokens_free(struct gw_tokens *tokens);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli/export/labels.c - Kubernetes: labels of a node, and the file of Node Feature Discovery. */
 #include <errno.h>
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 #define LABEL_MAX 63	      /* a name without its prefix, and a value */
 #define NFD_MAX	  (64 * 1024) /* Node Feature Discovery reads no bigger file */
+#define ROOM	  "m.%s.available_instances"
 
 static bool is_alnum(char c)
 {
@@ -52,14 +54,34 @@ static int check_values(const struct gw_tokens *tokens)
 	return 0;
 }
 
+/* How many more, where that is said. No parameter is called so: '_' is in none of their names. */
+static int add_room(const struct gw_export *export, const struct gw_model *model,
+		    struct gw_tokens *tokens)
+{
+	int64_t room = gw_compat_implementation_available(export->implementation, model);
+	struct gw_token token = {.kind = GW_TOKEN_ROOM};
+	char alias[GW_ALIAS_MAX];
+	int err = gw_export_alias(export, model->name, alias);
+
+	if (err || room < 0)
+		return err;
+	snprintf(token.of, sizeof(token.of), "available_instances of %s", model->name);
+	snprintf(token.name, sizeof(token.name), ROOM, alias);
+	snprintf(token.value, sizeof(token.value), "%" PRId64, room);
+	return gw_tokens_add(tokens, &token);
+}
+
 static int collect(const struct gw_export *export, struct gw_tokens *tokens)
 {
 	const struct gw_model *model;
 	int err = 0;
 
 	for (unsigned i = 0;
-	     !err && (model = gw_compat_implementation_model(export->implementation, i)); i++)
+	     !err && (model = gw_compat_implementation_model(export->implementation, i)); i++) {
 		err = gw_tokens_of_model(export, model, label_name, tokens);
+		if (!err)
+			err = add_room(export, model, tokens);
+	}
 	return err ? err : check_values(tokens);
 }
 
@@ -79,19 +101,23 @@ static int labels_host(const struct gw_export *export)
 	return err;
 }
 
-/* Profiles become labels; the rest is there for rules (NodeFeatureRule), and no label. */
+/* Profiles and room become labels; the rest is there for rules (NodeFeatureRule), and no label. */
+static bool is_nfd_label(const struct gw_token *token)
+{
+	return token->kind == GW_TOKEN_PROFILE || token->kind == GW_TOKEN_ROOM;
+}
+
+/* +expiry-time holds for all that follows it, +no-label for one line. */
 static void write_nfd(const struct gw_export *export, const struct gw_tokens *tokens, FILE *file)
 {
 	fprintf(file, "# What device back-ends on this host can be (godwit export nfd).\n");
 	if (export->expiry)
 		fprintf(file, "# +expiry-time=%s\n", export->expiry);
-	for (size_t i = 0; i < tokens->count; i++)
-		if (!tokens->token[i].scalar)
-			print(file, &tokens->token[i]);
-	fprintf(file, "# +no-label\n");
-	for (size_t i = 0; i < tokens->count; i++)
-		if (tokens->token[i].scalar)
-			print(file, &tokens->token[i]);
+	for (size_t i = 0; i < tokens->count; i++) {
+		if (!is_nfd_label(&tokens->token[i]))
+			fprintf(file, "# +no-label\n");
+		print(file, &tokens->token[i]);
+	}
 }
 
 static int nfd_host(const struct gw_export *export)
@@ -118,33 +144,54 @@ static int nfd_host(const struct gw_export *export)
 
 /* -- the request --------------------------------------------------------------------------- */
 
-static json_t *exists(const struct gw_token *token)
+static json_t *expression(const char *name, const char *operator, const char * value)
 {
-	return json_pack("{s:o, s:s}", "key", json_sprintf(GW_EXPORT_DOMAIN "/%s", token->name),
-			 "operator", "Exists");
-}
+	json_t *key = json_sprintf(GW_EXPORT_DOMAIN "/%s", name);
 
-static json_t *expression(const struct gw_token *token, const char *operator, long long value)
-{
-	return json_pack("{s:o, s:s, s:[o]}", "key",
-			 json_sprintf(GW_EXPORT_DOMAIN "/%s", token->name), "operator", operator,
-			 "values", json_sprintf("%lld", value));
+	return value ? json_pack("{s:o, s:s, s:[s]}", "key", key, "operator", operator, "values",
+				 value)
+		     : json_pack("{s:o, s:s}", "key", key, "operator", operator);
 }
 
 /* A bound of the host has to be on the right side of the value: Gt and Lt exclude it. Of the last
  * number that there is any bound is on the right side. */
+static json_t *compare(const struct gw_token *token, const char *operator, int64_t last, int step)
+{
+	int64_t value = strtoll(token->value, NULL, 10);
+	char text[GW_PARAM_VALUE_MAX];
+
+	if (value == last)
+		return expression(token->name, "Exists", NULL);
+	snprintf(text, sizeof(text), "%" PRId64, value + step);
+	return expression(token->name, operator, text);
+}
+
 static json_t *expression_of(const struct gw_token *token)
 {
-	size_t len = strlen(token->name);
-	long long value = strtoll(token->value, NULL, 10);
+	switch (token->kind) {
+	case GW_TOKEN_LOWER:
+		return compare(token, "Lt", INT64_MAX, 1);
+	case GW_TOKEN_UPPER:
+		return compare(token, "Gt", INT64_MIN, -1);
+	case GW_TOKEN_ROOM: /* a node without the label has room: NotIn takes it, Gt would not */
+		return expression(token->name, "NotIn", "0");
+	case GW_TOKEN_PROFILE:
+	case GW_TOKEN_FLAG:
+		break;
+	}
+	return expression(token->name, "In", token->value);
+}
 
-	if (!strcmp(token->value, "true"))
-		return json_pack("{s:o, s:s, s:[s]}", "key",
-				 json_sprintf(GW_EXPORT_DOMAIN "/%s", token->name), "operator",
-				 "In", "values", "true");
-	if (!strcmp(token->name + len - 3, "min"))
-		return value == INT64_MAX ? exists(token) : expression(token, "Lt", value + 1);
-	return value == INT64_MIN ? exists(token) : expression(token, "Gt", value - 1);
+static int ask_for_room(const struct gw_export *export, struct gw_tokens *tokens)
+{
+	struct gw_token token = {.kind = GW_TOKEN_ROOM, .of = "room"};
+	char alias[GW_ALIAS_MAX];
+	int err = gw_export_alias(export, gw_compat_instance_model(export->instance), alias);
+
+	if (err)
+		return err;
+	snprintf(token.name, sizeof(token.name), ROOM, alias);
+	return gw_tokens_add(tokens, &token);
 }
 
 static int print_affinity(const struct gw_export *export, const struct gw_tokens *tokens)
@@ -167,6 +214,8 @@ static int labels_selector(const struct gw_export *export)
 	struct gw_tokens tokens = {0};
 	int err = gw_tokens_of_instance(export, label_name, &tokens);
 
+	if (!err)
+		err = ask_for_room(export, &tokens);
 	if (!err)
 		err = print_affinity(export, &tokens);
 	gw_tokens_free(&tokens);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cli/check/check.h"
 #include "cli/export/export.h"
 #include "godwit/error.h"
 
@@ -40,6 +41,67 @@ int gw_export_alias(const struct gw_export *export, const char *model, char alia
 	return 0;
 }
 
+int64_t gw_export_total(const struct gw_export *export, const struct gw_model *model)
+{
+	int64_t room = gw_compat_implementation_available(export->implementation, model);
+	unsigned made = 0;
+
+	for (unsigned i = 0; i < export->what->instance_count; i++)
+		made += !strcmp(gw_compat_instance_model(export->what->instances[i]), model->name);
+	if (room <= 0)
+		return room;
+	return room > INT64_MAX - made ? INT64_MAX : room + made;
+}
+
+/* -- fingerprints -------------------------------------------------------------------------- */
+
+static void shorten(const char *form, int len, char text[GW_EXPORT_FINGERPRINT + 1])
+{
+	char digest[GW_FINGERPRINT_LEN + 1];
+
+	gw_check_digest(form, (size_t)len, digest);
+	snprintf(text, GW_EXPORT_FINGERPRINT + 1, "%.*s", GW_EXPORT_FINGERPRINT, digest);
+}
+
+int gw_export_fingerprint(const struct gw_model *model, const char *profile,
+			  char text[GW_EXPORT_FINGERPRINT + 1])
+{
+	char form[GW_CANONICAL_MAX];
+	struct gw_params *params;
+	int len = 0, err = gw_params_new(&params, model);
+
+	if (err)
+		return err;
+	err = gw_params_apply_profile(params, profile);
+	if (!err)
+		len = gw_params_canonical(params, form, sizeof(form));
+	gw_params_free(params);
+	if (err || len < 0)
+		return err ? err : len;
+	shorten(form, len, text);
+	return 0;
+}
+
+/* Without an implementation nobody knows what is off: what is named is taken to be something. */
+int gw_export_instance_fingerprint(const struct gw_export *export,
+				   char text[GW_EXPORT_FINGERPRINT + 1])
+{
+	const struct gw_what *what = export->what;
+	const struct gw_model *model = NULL;
+	char form[GW_CANONICAL_MAX];
+	int len;
+
+	for (unsigned i = 0; i < what->implementation_count && !model; i++)
+		model = gw_compat_implementation_find(what->implementations[i].implementation,
+						      gw_compat_instance_model(export->instance));
+	len = gw_compat_fingerprint(export->instance, model, form, sizeof(form));
+	if (len >= 0)
+		shorten(form, len, text);
+	return len < 0 ? len : 0;
+}
+
+/* -- tokens -------------------------------------------------------------------------------- */
+
 int gw_tokens_add(struct gw_tokens *tokens, const struct gw_token *token)
 {
 	for (size_t i = 0; i < tokens->count; i++)
@@ -67,34 +129,44 @@ void gw_tokens_free(struct gw_tokens *tokens)
 
 /* What is asked of one token: its name's parts, and its value. */
 struct want {
-	const char *alias, *model, *param, *profile, *suffix;
-	int64_t number; /* with a suffix; else it is "true" */
+	enum gw_token_kind kind;
+	const char *alias, *model, *param, *profile;
+	const char *value;
 };
 
 static int add(struct gw_tokens *tokens, gw_name_fn *name, const struct want *want)
 {
-	struct gw_token token = {.value = "true", .scalar = want->param != NULL};
-	int err = name(token.name, want->alias, want->param, want->profile, want->suffix);
+	static const char *const suffixes[] = {[GW_TOKEN_LOWER] = "min", [GW_TOKEN_UPPER] = "max"};
+	struct gw_token token = {.kind = want->kind};
+	int err = name(token.name, want->alias, want->param, want->profile, suffixes[want->kind]);
 
 	snprintf(token.of, sizeof(token.of), "%s %s of %s", want->param ? "parameter" : "profile",
 		 want->param ? want->param : want->profile, want->model);
 	if (err)
 		return gw_fail_in(err, "%s", token.of);
-	if (want->suffix)
-		snprintf(token.value, sizeof(token.value), "%" PRId64, want->number);
+	snprintf(token.value, sizeof(token.value), "%s", want->value);
 	return gw_tokens_add(tokens, &token);
+}
+
+static int add_flag(struct gw_tokens *tokens, gw_name_fn *name, struct want want)
+{
+	want.kind = GW_TOKEN_FLAG;
+	want.value = "true";
+	return add(tokens, name, &want);
 }
 
 static int add_bounds(struct gw_tokens *tokens, gw_name_fn *name, struct want want, int64_t min,
 		      int64_t max)
 {
+	char text[GW_PARAM_VALUE_MAX];
 	int err;
 
-	want.suffix = "min";
-	want.number = min;
+	want.value = text;
+	want.kind = GW_TOKEN_LOWER;
+	snprintf(text, sizeof(text), "%" PRId64, min);
 	err = add(tokens, name, &want);
-	want.suffix = "max";
-	want.number = max;
+	want.kind = GW_TOKEN_UPPER;
+	snprintf(text, sizeof(text), "%" PRId64, max);
 	return err ? err : add(tokens, name, &want);
 }
 
@@ -105,7 +177,7 @@ static int add_param(struct gw_tokens *tokens, gw_name_fn *name, struct want wan
 	want.param = param->name;
 	switch (param->type) {
 	case GW_PARAM_BOOL:
-		return add(tokens, name, &want);
+		return add_flag(tokens, name, want);
 	case GW_PARAM_INT:
 		return add_bounds(tokens, name, want, param->min, param->max);
 	case GW_PARAM_ENUM:
@@ -114,18 +186,27 @@ static int add_param(struct gw_tokens *tokens, gw_name_fn *name, struct want wan
 	return 0;
 }
 
+static int add_profile(struct gw_tokens *tokens, gw_name_fn *name, struct want want,
+		       const struct gw_model *model, const char *profile)
+{
+	char fingerprint[GW_EXPORT_FINGERPRINT + 1];
+	int err = gw_export_fingerprint(model, profile, fingerprint);
+
+	want.kind = GW_TOKEN_PROFILE;
+	want.profile = profile;
+	want.value = fingerprint;
+	return err ? err : add(tokens, name, &want);
+}
+
 int gw_tokens_of_model(const struct gw_export *export, const struct gw_model *model,
 		       gw_name_fn *name, struct gw_tokens *tokens)
 {
 	char alias[GW_ALIAS_MAX];
-	struct want want = {.alias = alias, .model = model->name};
+	const struct want want = {.alias = alias, .model = model->name};
 	int err = gw_export_alias(export, model->name, alias);
 
-	for (const struct gw_profile *p = model->profiles; p->name && !err; p++) {
-		want.profile = p->name;
-		err = add(tokens, name, &want);
-	}
-	want.profile = NULL;
+	for (const struct gw_profile *p = model->profiles; p->name && !err; p++)
+		err = add_profile(tokens, name, want, model, p->name);
 	for (const struct gw_param *p = model->params; p->name && !err; p++)
 		err = add_param(tokens, name, want, p);
 	return err;
@@ -140,13 +221,25 @@ static int add_value(struct gw_tokens *tokens, gw_name_fn *name, struct want wan
 	if (!strcmp(value, "off"))
 		return 0;
 	if (!strcmp(value, "on"))
-		return add(tokens, name, &want);
+		return add_flag(tokens, name, want);
 	if (*end)
 		return gw_fail(EOPNOTSUPP,
 			       "parameter %s=%s: an enum is known to schedulers by its "
 			       "profile only, and the instance does not name one",
 			       want.param, value);
 	return add_bounds(tokens, name, want, number, number);
+}
+
+static int add_own_profile(const struct gw_export *export, gw_name_fn *name, struct want want,
+			   struct gw_tokens *tokens)
+{
+	char fingerprint[GW_EXPORT_FINGERPRINT + 1];
+	int err = gw_export_instance_fingerprint(export, fingerprint);
+
+	want.kind = GW_TOKEN_PROFILE;
+	want.profile = export->profile;
+	want.value = fingerprint;
+	return err ? err : add(tokens, name, &want);
 }
 
 int gw_tokens_of_instance(const struct gw_export *export, gw_name_fn *name,
@@ -158,10 +251,8 @@ int gw_tokens_of_instance(const struct gw_export *export, gw_name_fn *name,
 	int err = gw_export_alias(export, want.model, alias);
 	const char *value;
 
-	if (!err && export->profile) {
-		want.profile = export->profile;
-		return add(tokens, name, &want);
-	}
+	if (!err && export->profile)
+		return add_own_profile(export, name, want, tokens);
 	for (unsigned i = 0; !err && (want.param = gw_compat_instance_param(instance, i, &value));
 	     i++)
 		err = add_value(tokens, name, want, value);
