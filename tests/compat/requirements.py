@@ -172,14 +172,25 @@ class Requirements(Case):
         self.assertTrue(pathlib.Path(ROOT, "tests/unit/state-hostile.c").exists())
 
     def test_r32_registry(self):
-        """Each model that a program here has has its page, with parameters and records."""
-        for model in self.printed()["models"]:
-            page = pathlib.Path(ROOT, "docs/models", model.split("/")[-1] + ".md")
-            text = page.read_text("utf-8")
+        """Each model that a program here has has its page, with parameters and records, and pages
+        have no other model."""
+        daemons = [path for path in pathlib.Path(GODWIT_FS).parent.glob("godwit-*")
+                   if path.is_file() and os.access(path, os.X_OK)]
+        self.assertGreaterEqual({path.name for path in daemons},
+                                {"godwit-fs", "godwit-null", "godwit-relay"})
+        models = {}
+        for daemon in daemons:
+            models.update(json.loads(run(daemon, "--print-migration-info").stdout)["models"])
+        pages = pathlib.Path(ROOT, "docs/models")
+        for model, described in models.items():
+            text = (pages / (model.split("/")[-1] + ".md")).read_text("utf-8")
             self.assertIn(f"Model `{model}`.", text)
-            for name in self.printed()["models"][model]["params"]:
+            for name in described["params"]:
                 self.assertIn(f"| `{name}` |", text)
-            self.assertIn("## Records of the state", text)
+            self.assertRegex(text, r"(?s)## Records of the state\n.*\n\| `gw_\w+`")
+        told = [name for page in pages.glob("*.md")
+                for name in re.findall(r"^Model `([^`]+)`\.$", page.read_text("utf-8"), re.M)]
+        self.assertEqual(sorted(told), sorted(models))
 
     def test_r33_in_terms_of_the_problem(self):
         """Inodes, names, handles, locks; nothing that only this host's kernel, or this process,

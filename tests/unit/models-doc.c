@@ -1,19 +1,38 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/unit/models-doc.c - the page of a model in docs/models/ and the tables say the same.
+/* tests/unit/models-doc.c - each model that a daemon has has its page in docs/models/, and page and
+ * tables say the same.
  *
- * usage: models-doc PAGE compares; models-doc prints what is to stand between the page's marks. */
+ * usage: models-doc DOCS DAEMON...	asks each daemon for its models, and compares their pages
+ *	  models-doc MODEL		prints what is to stand between the marks of its page */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/fs.h"
 #include "fs/records.h"
+#include "null/null.h"
+#include "relay/relay.h"
 
 #define PAGE_MAX (1024 * 1024)
 #define BEGIN	 "<!-- from the tables: -->\n"
 #define END	 "<!-- end of what is from the tables -->\n"
+
+/* Whose models they are, and how their states look. */
+static const struct gw_layout *const null_layouts[] = {&gw_null_layout, NULL};
+static const struct gw_layout *const relay_layouts[] = {&gw_relay_v1, &gw_relay_conn_v1,
+							&gw_relay_handover_v1, NULL};
+static const struct device {
+	const struct gw_device_ops *ops;
+	const struct gw_layout *const *layouts;
+} devices[] = {
+	{&fs_device_ops, fs_layouts},
+	{&gw_null_ops, null_layouts},
+	{&relay_device_ops, relay_layouts},
+};
 
 static void print_value(FILE *out, const struct gw_param *param, int64_t value)
 {
@@ -94,6 +113,8 @@ static void print_fields(FILE *out, const struct gw_layout *layout)
 	for (const struct gw_field *f = layout->fields; f->name; f++) {
 		fprintf(out, "%s%s%s%s %s", separator, f->key ? "**" : "", f->name,
 			f->key ? "**" : "", field_types[f->type]);
+		if (f->max)
+			fprintf(out, f->type == GW_FIELD_FIXED ? " %zu" : " to %zu", f->max);
 		separator = ", ";
 	}
 }
@@ -101,8 +122,9 @@ static void print_fields(FILE *out, const struct gw_layout *layout)
 static void print_layouts(FILE *out, const struct gw_layout *const *layouts)
 {
 	fprintf(out,
-		"\n## Records of the state\n\nKeys are bold. `state` says for which numbers of "
-		"that parameter a record is written.\n\n"
+		"\n## Records of the state\n\nKeys are bold; `to` is the highest value, or the "
+		"most "
+		"bytes. `state` says for which numbers of that parameter a record is written.\n\n"
 		"| record | type | state | fields |\n| --- | --- | --- | --- |\n");
 	for (; *layouts; layouts++) {
 		const struct gw_layout *layout = *layouts;
@@ -117,34 +139,44 @@ static void print_layouts(FILE *out, const struct gw_layout *const *layouts)
 	}
 }
 
-static char *generate(void)
+/* NULL: no table is known of it. */
+static char *generate(const char *name)
 {
+	const struct gw_model *model = NULL;
+	const struct device *device = NULL;
 	char *text = NULL;
 	size_t len;
-	FILE *out = open_memstream(&text, &len);
+	FILE *out;
 
+	for (size_t i = 0; i < GW_ARRAY_LEN(devices) && !model; i++)
+		for (unsigned k = 0; devices[i].ops->models[k] && !model; k++) {
+			device = &devices[i];
+			if (!strcmp(device->ops->models[k]->name, name))
+				model = device->ops->models[k];
+		}
+	out = model ? open_memstream(&text, &len) : NULL;
 	if (!out)
-		abort();
-	fprintf(out, "\nModel `%s`.\n", fs_model.name);
-	print_params(out, &fs_model);
-	print_profiles(out, &fs_model);
-	print_layouts(out, fs_layouts);
+		return NULL;
+	fprintf(out, "\nModel `%s`.\n", model->name);
+	print_params(out, model);
+	print_profiles(out, model);
+	print_layouts(out, device->layouts);
 	fprintf(out, "\n");
 	fclose(out);
 	return text;
 }
 
+/* NULL with a word at standard error. */
 static char *read_page(const char *path)
 {
-	char *text = calloc(1, PAGE_MAX + 1);
-	FILE *file = fopen(path, "re");
+	GW_AUTO_FREE char *text = calloc(1, PAGE_MAX + 1);
+	GW_AUTO_FCLOSE FILE *file = fopen(path, "re");
 
 	if (!text || !file || !fread(text, 1, PAGE_MAX, file)) {
 		perror(path);
-		exit(1);
+		return NULL;
 	}
-	fclose(file);
-	return text;
+	return gw_take_ptr(text);
 }
 
 /* The first line that differs, for who has to put it right. */
@@ -162,26 +194,76 @@ static void tell_difference(const char *page, const char *table)
 		(int)strcspn(table, "\n"), table);
 }
 
-int main(int argc, char **argv)
+static int compare(const char *path, const char *table)
 {
-	GW_AUTO_FREE char *table = generate(), *page = NULL;
-	char *begin, *end;
+	GW_AUTO_FREE char *page = read_page(path);
+	char *begin = page ? strstr(page, BEGIN) : NULL;
+	char *end = begin ? strstr(begin, END) : NULL;
 
-	if (argc < 2) {
-		fputs(table, stdout);
-		return 0;
-	}
-	page = read_page(argv[1]);
-	begin = strstr(page, BEGIN);
-	end = begin ? strstr(begin, END) : NULL;
 	if (!end) {
-		fprintf(stderr, "%s: it has no marks\n", argv[1]);
+		fprintf(stderr, "%s: it has no marks\n", path);
 		return 1;
 	}
 	*end = 0;
 	begin += strlen(BEGIN);
 	if (!strcmp(begin, table))
 		return 0;
+	fprintf(stderr, "%s:\n", path);
 	tell_difference(begin, table);
 	return 1;
+}
+
+/* "godwit-project.org/virtio-fs" is in virtio-fs.md. */
+static int check_model(const char *docs, const char *name)
+{
+	GW_AUTO_FREE char *table = generate(name), *path = NULL;
+
+	if (!table) {
+		fprintf(stderr, "%s: this test knows no table of it\n", name);
+		return 1;
+	}
+	if (asprintf(&path, "%s/%s.md", docs, strrchr(name, '/') + 1) < 0)
+		abort();
+	return compare(path, table);
+}
+
+static int check_daemon(const char *docs, const char *daemon)
+{
+	GW_AUTO_FREE char *command = NULL;
+	const char *name;
+	json_t *document, *model;
+	int failed = 0;
+	FILE *said;
+
+	if (asprintf(&command, "'%s' --print-migration-info", daemon) < 0)
+		abort();
+	said = popen(command, "re");
+	document = said ? json_loadf(said, 0, NULL) : NULL;
+	if (said)
+		pclose(said);
+	if (!json_object_size(json_object_get(document, "models"))) {
+		fprintf(stderr, "%s: it prints no models\n", daemon);
+		failed = 1;
+	}
+	json_object_foreach(json_object_get(document, "models"), name, model)
+	{
+		failed |= check_model(docs, name);
+	}
+	json_decref(document);
+	return failed;
+}
+
+int main(int argc, char **argv)
+{
+	int failed = argc < 2;
+
+	if (argc == 2) {
+		GW_AUTO_FREE char *table = generate(argv[1]);
+
+		printf("%s", table ? table : "");
+		return !table;
+	}
+	for (int i = 2; i < argc; i++)
+		failed |= check_daemon(argv[1], argv[i]);
+	return failed;
 }
