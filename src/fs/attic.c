@@ -161,13 +161,24 @@ static bool remove_hidden(int dir, const char *name)
 	return false;
 }
 
-/* The lock is ours alone, and still that of this attic. */
-static bool is_abandoned(int fd, int lock)
+static bool is_named(int fd, const char *name, int lock)
 {
 	struct statx held, there;
 
-	return !lock_with(lock, F_WRLCK) && !fs_statx_fd(lock, &held) &&
-	       !fs_statx_at(fd, LOCK, &there) && held.stx_ino == there.stx_ino;
+	return !fs_statx_fd(lock, &held) && !fs_statx_at(fd, name, &there) &&
+	       held.stx_ino == there.stx_ino && held.stx_dev_major == there.stx_dev_major &&
+	       held.stx_dev_minor == there.stx_dev_minor;
+}
+
+bool fs_attic_is_lock(int fd, int lock)
+{
+	return is_named(fd, LOCK, lock) || is_named(fd, SAVED, lock);
+}
+
+/* The lock is ours alone, and still that of this attic. */
+static bool is_abandoned(int fd, int lock)
+{
+	return !lock_with(lock, F_WRLCK) && is_named(fd, LOCK, lock);
 }
 
 /* It is being made, or was when somebody died. */

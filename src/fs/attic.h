@@ -26,6 +26,8 @@ bool fs_attic_is_name(const char *name, size_t len);
 /* A new one in @parent, joined; its name, and *@lock, which is held until it is closed. */
 int fs_attic_make(int parent, char name[FS_ATTIC_NAME_MAX], int *lock);
 int fs_attic_join(int fd, int *lock);
+/* Is @lock the file of such a lock there? */
+bool fs_attic_is_lock(int fd, int lock);
 /* -ENOENT: it was that already, or is no attic. */
 int fs_attic_mark(int fd, bool saved);
 /* Does it hold anything? True as well if that cannot be told. */

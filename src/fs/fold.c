@@ -301,7 +301,7 @@ static void take_kept(struct fold *fold, const struct gw_outliving *outliving)
 	}
 }
 
-static void link_all(struct fold *fold)
+static void link_names(struct fold *fold)
 {
 	for (struct item *item = fold->names.first; item; item = item->next) {
 		struct item *parent = live_inode(fold, item->name.parent);
@@ -314,6 +314,10 @@ static void link_all(struct fold *fold)
 		inode->named = true;
 		parent->held = true;
 	}
+}
+
+static void link_handles(struct fold *fold)
+{
 	for (struct item *item = fold->handles.first; item; item = item->next) {
 		struct item *inode = live_inode(fold, item->handle.inode);
 
@@ -322,8 +326,32 @@ static void link_all(struct fold *fold)
 		if (!item->gone)
 			inode->held = true;
 	}
+}
+
+/* True: one that is gone has a name still, which may be all that holds another one. */
+static bool drop_unheld(struct fold *fold)
+{
+	bool again = false;
+
 	for (struct item *item = fold->inodes.first; item; item = item->next) {
-		item->gone |= item->inode.id != FS_ROOT_ID && !item->inode.lookups && !item->held;
+		bool unheld = !item->gone && item->inode.id != FS_ROOT_ID && !item->inode.lookups &&
+			      !item->held;
+
+		again |= unheld && item->named;
+		item->gone |= unheld;
+		item->named = item->held = false;
+	}
+	return again;
+}
+
+static void link_all(struct fold *fold)
+{
+	do {
+		link_handles(fold);
+		link_names(fold);
+	} while (drop_unheld(fold));
+	link_names(fold);
+	for (struct item *item = fold->inodes.first; item; item = item->next) {
 		if (!item->gone && item->inode.mount < FS_MOUNTS_MAX)
 			fold->mounts[item->inode.mount] = true;
 	}

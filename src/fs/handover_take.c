@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "fs/attic_kept.h"
 #include "fs/handover.h"
 #include "fs/load.h"
 #include "fs/open.h"
@@ -32,7 +33,7 @@ int fs_handed_take_kept(struct fs_loading *loading)
 
 	for (unsigned i = 0; (fd = outliving->kept(outliving->opaque, i, &id)) >= 0; i++) {
 		const struct gw_handed_item item = {.kind = FS_HANDED_INODE, .id = id};
-		int err = gw_handed_add(&loading->handed.all, item, fd);
+		int err = fs_kept_is_attic(id) ? 0 : gw_handed_add(&loading->handed.all, item, fd);
 
 		if (err)
 			return gw_fail(-err, "recovery: no room for what has no name");

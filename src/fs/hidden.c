@@ -11,7 +11,9 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/attic.h"
+#include "fs/attic_kept.h"
 #include "fs/hidden.h"
+#include "fs/journal.h"
 #include "fs/load.h"
 #include "fs/open.h"
 #include "fs/table.h"
@@ -42,6 +44,12 @@ static bool is_on(const struct fs_hidden *hidden)
 	return hidden && hidden->fs->host->orphans == FS_ORPHANS_HIDE;
 }
 
+static void sweep_root(const struct fs_hidden *hidden)
+{
+	if (is_on(hidden) && !hidden->fs->host->readonly)
+		fs_attics_sweep(hidden->fs->root_fd);
+}
+
 int fs_hidden_new(struct fs_hidden **out, struct fs *fs)
 {
 	struct fs_hidden *hidden = calloc(1, sizeof(*hidden));
@@ -50,8 +58,7 @@ int fs_hidden_new(struct fs_hidden **out, struct fs *fs)
 		return gw_fail(ENOMEM, "hidden files: no memory");
 	hidden->fs = fs;
 	pthread_mutex_init(&hidden->lock, NULL);
-	if (is_on(hidden) && !fs->host->readonly)
-		fs_attics_sweep(fs->root_fd);
+	sweep_root(hidden);
 	*out = hidden;
 	return 0;
 }
@@ -125,6 +132,15 @@ static struct fs_inode *know(struct fs_inodes *inodes, struct fs_inode *parent, 
 	return inode;
 }
 
+static bool may_outlive(struct fs_hidden *hidden, const struct fs_inode *dir, int lock)
+{
+	int err = fs_attic_keep(hidden->fs, dir, lock);
+
+	if (err)
+		gw_warn("orphans: nothing is hidden: %s", gw_last_error());
+	return !err;
+}
+
 /* A new one in @top, unless a directory on another mount is above it by now. */
 static struct fs_inode *make_attic(struct fs_hidden *hidden, struct fs_inode *top)
 {
@@ -145,8 +161,12 @@ static struct fs_inode *make_attic(struct fs_hidden *hidden, struct fs_inode *to
 	if (top != inodes->root) /* that was done at the start */
 		fs_attics_sweep(fd.fd);
 	dir = know(inodes, top, name);
-	attic = dir && dir->mount == top->mount ? add_attic(hidden, top, dir) : NULL;
+	attic = dir && dir->mount == top->mount && may_outlive(hidden, dir, lock)
+			? add_attic(hidden, top, dir)
+			: NULL;
 	if (!attic) {
+		if (dir)
+			fs_attic_let_go(hidden->fs, dir, lock);
 		gw_close(&lock);
 		fs_attic_sweep(fd.fd, name);
 		return NULL;
@@ -175,10 +195,11 @@ static struct fs_inode *attic_for(struct fs_hidden *hidden, struct fs_inode *dir
 	return found ? fs_inode_pin(found) : NULL;
 }
 
-static void leave_attic(struct attic *attic)
+static void leave_attic(struct fs_hidden *hidden, struct attic *attic)
 {
 	FS_AUTO_PATHFD struct fs_fd parent = FS_PATHFD_INIT;
 
+	fs_attic_let_go(hidden->fs, attic->dir, attic->lock);
 	gw_close(&attic->lock);
 	fs_inode_unmark(attic->dir, FS_INODE_ATTIC);
 	fs_inode_put(attic->dir);
@@ -194,7 +215,7 @@ void fs_hidden_end(struct fs_hidden *hidden)
 		return;
 	GW_LOCK_SCOPE(&hidden->lock);
 	for (size_t i = 0; i < hidden->count; i++)
-		leave_attic(&hidden->attics[i]);
+		leave_attic(hidden, &hidden->attics[i]);
 	free(hidden->attics);
 	hidden->attics = NULL;
 	hidden->count = hidden->room = 0;
@@ -232,8 +253,8 @@ static void remove_if_closed(struct fs_inode *inode);
 /* It has its name in an attic. A release may have been faster. */
 static void became_hidden(struct fs_hidden *hidden, struct fs_inode *inode)
 {
-	atomic_fetch_add(&hidden->files, 1);
-	atomic_fetch_or(&inode->flags, FS_INODE_HIDDEN);
+	if (!(atomic_fetch_or(&inode->flags, FS_INODE_HIDDEN) & FS_INODE_HIDDEN))
+		atomic_fetch_add(&hidden->files, 1);
 	remove_if_closed(inode);
 }
 
@@ -266,10 +287,12 @@ bool fs_hide_name(struct fs_hidden *hidden, struct fs_inode *parent, int dir, co
 	if (!attic || fs_inode_fd(attic, &fd))
 		return false;
 	name_hidden(inode, hidden_name);
-	if (syscall(SYS_renameat2, dir, name, fd.fd, hidden_name, 0) < 0)
+	fs_journal_name_ahead(attic, hidden_name, inode, false);
+	if (syscall(SYS_renameat2, dir, name, fd.fd, hidden_name, 0) < 0 ||
+	    !was_right(fd.fd, hidden_name, &stx, dir, name)) {
+		fs_journal_name_ahead(attic, hidden_name, inode, true);
 		return false;
-	if (!was_right(fd.fd, hidden_name, &stx, dir, name))
-		return false;
+	}
 	fs_name_found(inodes, inode, attic, hidden_name, strlen(hidden_name), false);
 	fs_name_wrong(inodes, inode, parent, name);
 	became_hidden(hidden, inode);
@@ -296,8 +319,11 @@ void fs_hide_target(struct fs_hidden *hidden, struct fs_hiding *hiding, struct f
 		return;
 	name_hidden(victim->inode, hidden_name);
 	snprintf(path, sizeof(path), "%d", victim->fd.fd);
+	fs_journal_name_ahead(attic, hidden_name, victim->inode, false);
 	if (!linkat(hidden->fs->proc_fd, path, fd.fd, hidden_name, AT_SYMLINK_FOLLOW))
 		hiding->attic = gw_take_ptr(attic);
+	else
+		fs_journal_name_ahead(attic, hidden_name, victim->inode, true);
 }
 
 void fs_hide_target_end(struct fs_hidden *hidden, struct fs_hiding *hiding,
@@ -317,6 +343,7 @@ void fs_hide_target_end(struct fs_hidden *hidden, struct fs_hiding *hiding,
 		became_hidden(hidden, victim->inode);
 	} else if (!fs_inode_fd(attic, &fd)) {
 		unlinkat(fd.fd, name, 0);
+		fs_journal_name_ahead(attic, name, victim->inode, true);
 	}
 }
 
@@ -443,6 +470,20 @@ static int check_hidden(struct fs_inode *inode, struct fs_inode *dir)
 		       (unsigned long long)fs_inode_id(dir));
 }
 
+/* The process before us may have left its own; else it is one more. */
+static int take_lock(struct fs_hidden *hidden, struct attic *attic, int fd)
+{
+	int err;
+
+	attic->lock = fs_attic_kept(hidden->fs, attic->dir, fd);
+	if (attic->lock >= 0)
+		return 0;
+	err = fs_attic_join(fd, &attic->lock);
+	if (!err && fs_attic_keep(hidden->fs, attic->dir, attic->lock))
+		gw_warn("load: %s; what is hidden would not outlive this process", gw_last_error());
+	return err;
+}
+
 /* The lock is held. */
 static int join_attic(struct fs_hidden *hidden, struct fs_inode *dir)
 {
@@ -460,7 +501,7 @@ static int join_attic(struct fs_hidden *hidden, struct fs_inode *dir)
 	memcpy(attic->name, name->bytes, name->len);
 	err = fs_inode_fd(dir, &fd);
 	if (!err)
-		err = fs_attic_join(fd.fd, &attic->lock);
+		err = take_lock(hidden, attic, fd.fd);
 	if (err)
 		gw_warn("load: %s: it cannot be joined: %s; others may take what is in it for "
 			"left behind",
@@ -536,4 +577,26 @@ int fs_hidden_load(struct fs_hidden *hidden, struct fs_loading *loading)
 	for (size_t i = 0; i < loading->staged_count && !err; i++)
 		err = take_over(hidden, fs_staged_at(loading, i));
 	return err;
+}
+
+/* -- processes that die -------------------------------------------------------------------- */
+
+static bool is_joined(void *opaque, uint32_t slot)
+{
+	const struct fs_hidden *hidden = opaque;
+
+	for (size_t i = 0; i < hidden->count; i++) {
+		if (fs_slot_index(&hidden->attics[i].dir->slot) == slot)
+			return true;
+	}
+	return false;
+}
+
+void fs_hidden_outlive(struct fs_hidden *hidden)
+{
+	if (!hidden)
+		return;
+	GW_LOCK_SCOPE(&hidden->lock);
+	if (fs_attics_forsake(hidden->fs, is_joined, hidden))
+		sweep_root(hidden);
 }

@@ -54,6 +54,9 @@ int fs_hidden_save(struct fs_hidden *hidden);
 /* A staged state, good otherwise, is about to become the device's. */
 int fs_hidden_load(struct fs_hidden *hidden, struct fs_loading *loading);
 
+/* Of a process before this one nothing more is wanted than what was loaded (journal.h). */
+void fs_hidden_outlive(struct fs_hidden *hidden);
+
 /* How many there are. */
 uint64_t fs_hidden_count(const struct fs_hidden *hidden);
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/journal.c - what of the device's state a next process needs, told as it changes. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "fs/dir.h"
+#include "fs/hidden.h"
 #include "fs/journal.h"
 #include "godwit/error.h"
 
@@ -62,6 +64,18 @@ void fs_journal_put_name(const struct fs_inodes *inodes, const struct fs_name *n
 	const struct gw_fs_name_v1 record = describe_name(inodes, name);
 
 	gw_journal_put(inodes->journal, &gw_fs_name_v1, gone, &record);
+}
+
+void fs_journal_name_ahead(const struct fs_inode *parent, const char *name,
+			   const struct fs_inode *inode, bool gone)
+{
+	struct gw_journal *journal = fs_table_of(inode)->journal;
+	const struct gw_fs_name_v1 record = {.parent = fs_inode_id(parent),
+					     .name = {name, strlen(name)},
+					     .inode = fs_inode_id(inode)};
+
+	if (journal)
+		gw_journal_put(journal, &gw_fs_name_v1, gone, &record);
 }
 
 /* On this host the file system's own cookies go on being right. */
@@ -145,6 +159,7 @@ int fs_journal_begin(void *dev, const struct gw_outliving *outliving)
 	fs->recovering = false;
 	fs->outliving = *outliving;
 	fs_journal_use(fs);
+	fs_hidden_outlive(fs->hidden);
 	return 0;
 }
 

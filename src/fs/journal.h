@@ -46,6 +46,10 @@ static inline void fs_journal_handle(const struct fs_handles *handles, const str
 		fs_journal_put_handle(handles, open, gone);
 }
 
+/* @inode is about to get @name in @parent, and did not (@gone), if the table is not told of it. */
+void fs_journal_name_ahead(const struct fs_inode *parent, const char *name,
+			   const struct fs_inode *inode, bool gone);
+
 /* @inode may be about to lose its last name: what the guest has open of it is kept, by @fd
  * (borrowed). And it is known by a name after all, or is no more. */
 void fs_journal_keep(struct fs_inode *inode, int fd);
