@@ -4,6 +4,7 @@
 
 usage: shut-in.py [--cold] root|nobody TEST GODWIT-FS [OPTIONS]
 
+TEST may have arguments, separated by blanks, where it is run as root.
 With --cold the host forgets names and inodes between the save and the load of each move.
 """
 import os
@@ -72,7 +73,7 @@ def main():
         print("only root can be shut in like this: run the tests as root")
         return SKIPPED
     if user == "root":
-        return runner([test], [program, *options], nobody=False)
+        return runner(test.split(), [program, *options], nobody=False)
     if run(["unshare", "--user", "true"], [], nobody=True):
         print("ordinary users may not make user namespaces here: allow it by sysctl")
         return SKIPPED
