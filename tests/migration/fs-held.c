@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * tests/migration/fs-held.c - after a load an open file is the way to its inode, until the inode's
+/* tests/migration/fs-held.c - after a load an open file is the way to its inode, until the inode's
  * descriptor is held; then that is, whatever becomes of the names on the host. That is so where
- * files are opened by their names, which is where no device can be: as in the sandbox.
- */
+ * files are opened by their names, which is where no device can be: as in the sandbox. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * tests/migration/guest-reopen.c - how what the guest has open is opened again: by its name where
+/* tests/migration/guest-reopen.c - how what the guest has open is opened again: by its name where
  * no device can be opened, which is where the program is shut in; elsewhere nothing is opened
  * before it is known who it is.
  *

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* common/die_after.h - a program that dies right after a system call that the test names. */
+#ifndef GW_TESTS_DIE_AFTER_H
+#define GW_TESTS_DIE_AFTER_H
+
+#include <stdatomic.h>
+
+/*
+ * die_after.so (LD_PRELOAD) and the test share this through the file that DIE_AFTER names. Set
+ * @call first, then @left: the process that makes the @left-th such call from then on is killed, as
+ * by SIGKILL, when the call is done and nothing else is. @left is 0 then, and whoever comes next
+ * lives. "any" is each of those that die_after.c knows.
+ */
+#define DIE_AFTER "DIE_AFTER"
+
+struct die_after {
+	char call[16];
+	atomic_int left;
+};
+
+#endif

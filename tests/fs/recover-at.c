@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* fs/recover-at.c - the daemon dies right after the system call that does what the guest asked for:
+ * the next process answers, and it is done once. */
+#include "../common/die_after.h"
+#include "../common/fuse_client.h"
+#include "../common/killer.h"
+
+#include <dirent.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+static const char *program, *preload;
+static struct fuse_client guest;
+static struct killer killer;
+static struct die_after *death;
+static char share[40];
+
+/* -- the guest and its daemon -------------------------------------------------------------- */
+
+static void share_death(char path[PATH_MAX])
+{
+	int fd;
+
+	snprintf(path, PATH_MAX, "%s.death", share);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, sizeof(*death)), 0);
+	death = mmap(NULL, sizeof(*death), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_true(death != MAP_FAILED);
+	close(fd);
+}
+
+static int set_up(void **state)
+{
+	static char shared[64];
+	const char *argv[] = {
+		program,	  shared, "--orphans=hide", "--log-level=error", "--sandbox=none",
+		"--seccomp=none", NULL};
+	char path[PATH_MAX];
+
+	(void)state;
+	strcpy(share, "/tmp/gw-at-share.XXXXXX");
+	assert_non_null(mkdtemp(share));
+	share_death(path);
+	snprintf(shared, sizeof(shared), "--shared-dir=%s", share);
+	setenv(DIE_AFTER, path, 1);
+	setenv("LD_PRELOAD", preload, 1);
+	killer_start(&killer, argv);
+	unsetenv("LD_PRELOAD");
+	fuse_start(&guest, &(struct fuse_options){.share = share, .socket = killer.socket});
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char command[PATH_MAX];
+
+	(void)state;
+	fuse_stop(&guest);
+	killer_join(&killer);
+	munmap(death, sizeof(*death));
+	snprintf(command, sizeof(command), "ls -A %s | grep godwit; rm -rf %s %s.death", share,
+		 share, share);
+	return WEXITSTATUS(system(command));
+}
+
+static void die_after(const char *call, int left)
+{
+	strcpy(death->call, call);
+	atomic_store(&death->left, left);
+}
+
+/* It did, and the next one answered. */
+static void assert_died(void)
+{
+	assert_int_equal(atomic_load(&death->left), 0);
+}
+
+static struct fuse_created make(const char *name)
+{
+	struct fuse_created made;
+
+	assert_true(fuse_create(&guest, 0, name, O_RDWR, 0600, &made) >= 0);
+	assert_int_equal(fuse_write(&guest, made.open.fh, 0, name, (uint32_t)strlen(name), 0),
+			 strlen(name));
+	return made;
+}
+
+static void release(const struct fuse_created *file)
+{
+	assert_int_equal(fuse_release(&guest, FUSE_RELEASE, file->open.fh), 0);
+}
+
+static void make_closed(const char *name)
+{
+	struct fuse_created made = make(name);
+
+	release(&made);
+}
+
+static bool is_there(const char *name)
+{
+	return !access(share_path(&guest, name), F_OK);
+}
+
+/* Open, without a name, and with what was written into it. */
+static void assert_unnamed(const struct fuse_created *file, const char *content)
+{
+	struct fuse_attr attr;
+	char text[64] = {0};
+
+	assert_int_equal(fuse_read(&guest, file->open.fh, 0, text, sizeof(text) - 1),
+			 strlen(content));
+	assert_string_equal(text, content);
+	assert_true(fuse_getattr(&guest, file->entry.nodeid, &attr) >= 0);
+	assert_int_equal(attr.nlink, 0);
+}
+
+/* -- names --------------------------------------------------------------------------------- */
+
+static void test_mkdir(void **state)
+{
+	struct fuse_entry_out entry, again;
+
+	(void)state;
+	die_after("mkdirat", 1);
+	assert_true(fuse_mkdir(&guest, 0, "d", 0755, &entry) >= 0);
+	assert_died();
+	assert_true(fuse_lookup(&guest, 0, "d", &again) >= 0);
+	assert_int_equal(again.nodeid, entry.nodeid);
+}
+
+static void test_link(void **state)
+{
+	struct fuse_created file = make("one");
+	const struct fuse_link_in in = {.oldnodeid = file.entry.nodeid};
+	struct fuse_entry_out entry;
+
+	(void)state;
+	die_after("linkat", 1);
+	assert_true(fuse_call(&guest, &(struct fuse_call){.opcode = FUSE_LINK,
+							  .arg = &in,
+							  .arg_len = sizeof(in),
+							  .name = "two",
+							  .answer = &entry,
+							  .room = sizeof(entry)}) >= 0);
+	assert_died();
+	assert_int_equal(entry.nodeid, file.entry.nodeid);
+	assert_int_equal(entry.attr.nlink, 2);
+}
+
+static void test_unlink(void **state)
+{
+	(void)state;
+	make_closed("f");
+	die_after("unlinkat", 1);
+	assert_int_equal(fuse_name(&guest, FUSE_UNLINK, 0, "f"), 0);
+	assert_died();
+	assert_false(is_there("f"));
+}
+
+static void test_rename(void **state)
+{
+	(void)state;
+	make_closed("from");
+	make_closed("to");
+	die_after("renameat2", 1);
+	assert_int_equal(fuse_rename(&guest, 1, "from", 1, "to", 0), 0);
+	assert_died();
+	assert_false(is_there("from"));
+	assert_string_equal(share_content(&guest, "to"), "from");
+}
+
+/* -- data ---------------------------------------------------------------------------------- */
+
+static void test_append(void **state)
+{
+	struct fuse_created file;
+
+	(void)state;
+	assert_true(fuse_create(&guest, 0, "log", O_WRONLY | O_APPEND, 0600, &file) >= 0);
+	for (unsigned i = 0; i < 4; i++) {
+		die_after("pwritev2", 1);
+		assert_int_equal(
+			fuse_write(&guest, file.open.fh, 5 * i, "line\n", 5, O_WRONLY | O_APPEND),
+			5);
+		assert_died();
+	}
+	assert_string_equal(share_content(&guest, "log"), "line\nline\nline\nline\n");
+}
+
+/* -- files that are hidden ----------------------------------------------------------------- */
+
+static void unlink_open(const char *call)
+{
+	struct fuse_created file = make("f");
+
+	die_after(call, 1);
+	assert_int_equal(fuse_name(&guest, FUSE_UNLINK, 0, "f"), 0);
+	assert_died();
+	assert_false(is_there("f"));
+	assert_unnamed(&file, "f");
+	release(&file);
+}
+
+static void test_hide(void **state)
+{
+	(void)state;
+	unlink_open("renameat2");
+}
+
+/* It may be left as it was made, and is nobody's. */
+static void test_make_attic(void **state)
+{
+	(void)state;
+	unlink_open("mkdirat");
+}
+
+static void replace_open(const char *call)
+{
+	struct fuse_created old = make("old"), new = make("new");
+
+	die_after(call, 1);
+	assert_int_equal(fuse_rename(&guest, 1, "new", 1, "old", 0), 0);
+	assert_died();
+	assert_false(is_there("new"));
+	assert_string_equal(share_content(&guest, "old"), "new");
+	assert_unnamed(&old, "old");
+	release(&old);
+	release(&new);
+}
+
+static void test_replace_linked(void **state)
+{
+	(void)state;
+	replace_open("linkat");
+}
+
+static void test_replace_renamed(void **state)
+{
+	(void)state;
+	replace_open("renameat2");
+}
+
+static void test_remove_hidden(void **state)
+{
+	struct fuse_created file = make("f"), other = make("g");
+
+	(void)state;
+	assert_int_equal(fuse_name(&guest, FUSE_UNLINK, 0, "f"), 0);
+	assert_int_equal(fuse_name(&guest, FUSE_UNLINK, 0, "g"), 0);
+	die_after("unlinkat", 1);
+	release(&file);
+	assert_died();
+	assert_unnamed(&other, "g");
+	release(&other);
+}
+
+int main(int argc, char **argv)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(mkdir),	       TEST(link),	    TEST(unlink),     TEST(rename),
+		TEST(append),	       TEST(hide),	    TEST(make_attic), TEST(replace_linked),
+		TEST(replace_renamed), TEST(remove_hidden),
+	};
+
+	if (argc < 3)
+		return 1;
+	program = argv[1];
+	preload = argv[2];
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
