@@ -36,7 +36,7 @@ static void made(const char *call)
 {
 	int error = errno;
 
-	if (shared && atomic_load(&shared->left) > 0 &&
+	if (shared && atomic_load(&shared->left) > 0 && getpid() != shared->spared &&
 	    (!strcmp(shared->call, "any") || !strcmp(shared->call, call)) &&
 	    atomic_fetch_sub(&shared->left, 1) == 1)
 		kill(getpid(), SIGKILL);
