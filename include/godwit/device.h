@@ -95,6 +95,10 @@ struct gw_outliving {
 	/* The @i-th that the process before this one kept: borrowed, and its id; or -1. */
 	int (*kept)(void *opaque, unsigned i, uint64_t *id);
 	void *opaque;
+	/* May that request (struct gw_elem) come again, because the process before this one has not
+	 * answered it? NULL: any may. */
+	bool (*unanswered)(void *opaque, unsigned queue, uint64_t serial);
+	void *unanswered_opaque;
 };
 
 /* Bits of struct gw_device_ops.flags. */

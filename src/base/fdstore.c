@@ -153,6 +153,15 @@ int gw_fdstore_take(struct gw_fdstore *store, const char *name)
 	return -1;
 }
 
+int gw_fdstore_look(const struct gw_fdstore *store, const char *name)
+{
+	for (unsigned i = 0; i < store->count; i++) {
+		if (store->kept[i].fd >= 0 && !strcmp(store->kept[i].name, name))
+			return store->kept[i].fd;
+	}
+	return -1;
+}
+
 bool gw_fdstore_take_any(struct gw_fdstore *store, const char *prefix, unsigned long long *number,
 			 int *fd)
 {

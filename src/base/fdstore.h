@@ -25,6 +25,8 @@ void gw_fdstore_free(struct gw_fdstore *store); /* closes what was not taken; NU
 
 /* What an earlier process left under @name: a descriptor, the caller's from now on, or -1. */
 int gw_fdstore_take(struct gw_fdstore *store, const char *name);
+/* The same, and it stays to be taken: borrowed. */
+int gw_fdstore_look(const struct gw_fdstore *store, const char *name);
 /* Under @prefix and a number: that number, and its descriptor. False: there are no more. */
 bool gw_fdstore_take_any(struct gw_fdstore *store, const char *prefix, unsigned long long *number,
 			 int *fd);

@@ -37,6 +37,7 @@ struct map {
 };
 
 struct fold {
+	struct fs *fs;
 	struct map inodes, names, handles;
 	bool mounts[FS_MOUNTS_MAX];
 	struct gw_fs_session_v1 session;
@@ -264,17 +265,41 @@ static const struct gw_state_handler handlers[] = {
 	{.layout = NULL},
 };
 
-static int apply(void *opaque, const struct gw_journal_record *record)
+static int apply(struct fold *fold, const struct gw_journal_record *record)
 {
-	if (!record->since)
-		return 0;
 	for (const struct gw_state_handler *handler = handlers; handler->layout; handler++) {
 		if (handler->layout != record->layout)
 			continue;
-		return record->deleted ? handler->remove(opaque, record->object)
-				       : handler->put(opaque, record->object);
+		return record->deleted ? handler->remove(fold, record->object)
+				       : handler->put(fold, record->object);
 	}
 	return 0;
+}
+
+static int read_one(void *opaque, const struct gw_journal_record *record)
+{
+	struct fold *fold = opaque;
+	int err = fs_redo_note(fold->fs, record);
+
+	return err || !record->since ? err : apply(fold, record);
+}
+
+static int read_journal(struct fold *fold, const struct gw_outliving *outliving)
+{
+	const struct gw_journal_walk walk = {
+		.layouts = fs_journal_layouts,
+		.unanswered = outliving->unanswered,
+		.unanswered_opaque = outliving->unanswered_opaque,
+		.fn = read_one,
+		.opaque = fold,
+	};
+	int err = fs_redo_begin(fold->fs);
+
+	if (!err)
+		err = gw_journal_walk(outliving->journal, &walk);
+	if (!err)
+		fs_redo_end(fold->fs);
+	return err;
 }
 
 /*
@@ -468,7 +493,7 @@ static int fold_all(struct fold *fold, struct gw_state_reader *reader,
 	int err = gw_state_read(reader, handlers, fold);
 
 	if (!err)
-		err = gw_journal_walk(outliving->journal, fs_journal_layouts, apply, fold);
+		err = read_journal(fold, outliving);
 	if (err)
 		return err;
 	/* A guest that has not begun finds a device that has not, either. */
@@ -482,8 +507,8 @@ static int fold_all(struct fold *fold, struct gw_state_reader *reader,
 int fs_fold(void *dev, struct gw_state_reader *reader, const struct gw_outliving *outliving,
 	    struct gw_state_writer *writer)
 {
-	struct fold fold = {.has_session = false};
 	struct fs *fs = dev;
+	struct fold fold = {.fs = fs};
 	int err = map_init(&fold.inodes);
 
 	fs->outliving = *outliving;
@@ -493,8 +518,6 @@ int fs_fold(void *dev, struct gw_state_reader *reader, const struct gw_outliving
 		err = map_init(&fold.names);
 	if (!err)
 		err = map_init(&fold.handles);
-	if (!err)
-		err = fs_redo_read(fs, outliving->journal);
 	if (!err)
 		err = fold_all(&fold, reader, outliving, writer);
 	map_free(&fold.inodes);

@@ -97,12 +97,12 @@ static int copy_names(struct fact *fact)
 	return 0;
 }
 
-static int note(void *opaque, const struct gw_journal_record *record)
+int fs_redo_note(struct fs *fs, const struct gw_journal_record *record)
 {
-	struct fs_redo *redo = opaque;
+	struct fs_redo *redo = fs->redo;
 	struct fact *fact;
 
-	if (!record->serial ||
+	if (!record->unanswered ||
 	    (record->layout != &gw_fs_intent_v1 && record->layout != &gw_fs_inode_v1 &&
 	     record->layout != &gw_fs_handle_v1))
 		return 0;
@@ -139,18 +139,18 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-int fs_redo_read(struct fs *fs, struct gw_journal *journal)
+int fs_redo_begin(struct fs *fs)
 {
-	struct fs_redo *redo = calloc(1, sizeof(*redo));
-	int err;
+	fs->redo = calloc(1, sizeof(*fs->redo));
+	return fs->redo ? 0 : gw_fail(ENOMEM, "recovery: no memory");
+}
 
-	if (!redo)
-		return gw_fail(ENOMEM, "recovery: no memory");
-	fs->redo = redo;
-	err = gw_journal_walk(journal, fs_journal_layouts, note, redo);
-	if (!err && redo->count)
+void fs_redo_end(struct fs *fs)
+{
+	struct fs_redo *redo = fs->redo;
+
+	if (redo->count)
 		qsort(redo->facts, redo->count, sizeof(*redo->facts), compare);
-	return err;
 }
 
 void fs_redo_free(struct fs_redo *redo)

@@ -24,9 +24,11 @@ extern const struct gw_layout gw_fs_intent_v1;
 /* Layouts of the journal: fs_layouts that are put there, and the intent. */
 extern const struct gw_layout *const fs_journal_layouts[];
 
-/* What the journal says of requests; they come again, with GW_ELEM_AGAIN, while nobody else writes.
- */
-int fs_redo_read(struct fs *fs, struct gw_journal *journal);
+/* What the journal says of requests that were not answered; they come again, with GW_ELEM_AGAIN,
+ * while nobody else writes. Record by record, from begin to end. */
+int fs_redo_begin(struct fs *fs);
+int fs_redo_note(struct fs *fs, const struct gw_journal_record *record);
+void fs_redo_end(struct fs *fs);
 void fs_redo_free(struct fs_redo *redo); /* NULL is allowed */
 
 /* @inode (NULL: not known) has the name that @req takes away. */

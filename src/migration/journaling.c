@@ -14,6 +14,7 @@
 #include "base/thread.h"
 #include "godwit/error.h"
 #include "migration/journaling.h"
+#include "migration/session.h"
 #include "state/journal.h"
 
 /* Names in the store. */
@@ -269,7 +270,7 @@ static int take_or_make(struct gw_journaling *journaling)
 }
 
 int gw_journaling_new(struct gw_journaling **out, const struct gw_device_ops *ops, void *dev,
-		      struct gw_fdstore *store)
+		      struct gw_fdstore *store, const struct gw_unanswered *unanswered)
 {
 	struct gw_journaling *journaling = calloc(1, sizeof(*journaling));
 	int err;
@@ -280,7 +281,13 @@ int gw_journaling_new(struct gw_journaling **out, const struct gw_device_ops *op
 	journaling->dev = dev;
 	journaling->store = store;
 	journaling->outliving = (struct gw_outliving){
-		.keep = keep, .let_go = let_go, .kept = kept, .opaque = journaling};
+		.keep = keep,
+		.let_go = let_go,
+		.kept = kept,
+		.opaque = journaling,
+		.unanswered = unanswered->may_come,
+		.unanswered_opaque = unanswered->opaque,
+	};
 	pthread_mutex_init(&journaling->wishes_lock, NULL);
 	pthread_mutex_init(&journaling->checkpoint_lock, NULL);
 	pthread_cond_init(&journaling->granted, NULL);

@@ -13,8 +13,10 @@
  */
 struct gw_journaling;
 
+struct gw_unanswered; /* session.h */
+/* @unanswered is asked by gw_journaling_fold(). */
 int gw_journaling_new(struct gw_journaling **journaling, const struct gw_device_ops *ops, void *dev,
-		      struct gw_fdstore *store);
+		      struct gw_fdstore *store, const struct gw_unanswered *unanswered);
 /* The thread ends; then the device may end, and then the rest. NULL is allowed. */
 void gw_journaling_stop(struct gw_journaling *journaling);
 void gw_journaling_free(struct gw_journaling *journaling);

@@ -220,10 +220,18 @@ void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
 typedef void gw_preflight_done(void *opaque, int result, const struct gw_report *report);
 int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, void *opaque);
 
+/* Requests (struct gw_elem.serial) that the process before this one may not have answered. */
+struct gw_unanswered {
+	bool (*may_come)(void *opaque, unsigned queue, uint64_t serial);
+	void *opaque;
+};
+
 /* Before anything else: the device's state is what a process before this one left in @store
- * (borrowed), and from now on outlives this one. The loop runs meanwhile. */
+ * (borrowed), and from now on outlives this one. The loop runs meanwhile. @unanswered is asked
+ * until it returns. */
 struct gw_fdstore;
-int gw_session_recover(struct gw_session *session, struct gw_fdstore *store);
+int gw_session_recover(struct gw_session *session, struct gw_fdstore *store,
+		       const struct gw_unanswered *unanswered);
 
 /* May the process end as far as this session goes: nothing frozen, claimed or pending? */
 bool gw_session_may_end(const struct gw_session *session);

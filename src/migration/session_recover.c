@@ -47,14 +47,16 @@ static int load_what_was_left(struct gw_session *session)
 	return err ? err : load(session, fd);
 }
 
-int gw_session_recover(struct gw_session *session, struct gw_fdstore *store)
+int gw_session_recover(struct gw_session *session, struct gw_fdstore *store,
+		       const struct gw_unanswered *unanswered)
 {
 	struct gw_state_header header = {.mode = GW_MODE_STATEFUL};
 	int err;
 
 	if (!session->ops->journal)
 		return 0;
-	err = gw_journaling_new(&session->journaling, session->ops, session->dev, store);
+	err = gw_journaling_new(&session->journaling, session->ops, session->dev, store,
+				unanswered);
 	if (!err)
 		err = load_what_was_left(session);
 	if (!err)

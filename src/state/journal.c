@@ -340,27 +340,43 @@ static bool read_record(const struct gw_journal *journal, uint64_t cell, uint8_t
 	return record.checksum == checksum_of(bytes, *len);
 }
 
-static int hand_out(const uint8_t *bytes, size_t len, const struct gw_layout *layout, bool since,
-		    int (*fn)(void *opaque, const struct gw_journal_record *record), void *opaque)
+static int hand_out(const struct gw_journal_walk *walk, const uint8_t *bytes, size_t len,
+		    struct gw_journal_record *out)
 {
 	uint64_t previous[GW_WIRE_FIELDS_MAX] = {0}, space[GW_JOURNAL_OBJECT_MAX / 8];
 	struct gw_cursor in = {.at = bytes + sizeof(struct record), .end = bytes + len};
-	struct gw_journal_record out = {.layout = layout, .object = space, .since = since};
-	struct record record;
 	enum gw_wire_op op;
-	int err = layout->size > sizeof(space) ? -E2BIG : gw_op_decode(&in, &op);
+	int err = out->layout->size > sizeof(space) ? -E2BIG : gw_op_decode(&in, &op);
 
-	memcpy(&record, bytes, sizeof(record));
+	out->object = space;
 	if (!err)
-		err = gw_object_decode(&in, layout, space, op, previous);
-	out.deleted = record.deleted;
-	out.queue = record.queue;
-	out.serial = record.serial;
-	return err ? gw_fail_in(err, "journal: %s", layout->name) : fn(opaque, &out);
+		err = gw_object_decode(&in, out->layout, space, op, previous);
+	return err ? gw_fail_in(err, "journal: %s", out->layout->name)
+		   : walk->fn(walk->opaque, out);
 }
 
-int gw_journal_walk(struct gw_journal *journal, const struct gw_layout *const *layouts,
-		    int (*fn)(void *opaque, const struct gw_journal_record *record), void *opaque)
+/* A ring that is full of what was answered long ago is gone through quickly. */
+static int maybe_hand_out(const struct gw_journal_walk *walk, const uint8_t *bytes, size_t len,
+			  bool since)
+{
+	const struct record *record = (const void *)bytes;
+	struct gw_journal_record out = {
+		.since = since,
+		.deleted = record->deleted,
+		.queue = record->queue,
+		.serial = record->serial,
+		.unanswered = record->serial && (!walk->unanswered ||
+						 walk->unanswered(walk->unanswered_opaque,
+								  record->queue, record->serial)),
+	};
+
+	if (!since && walk->unanswered && !out.unanswered)
+		return 0;
+	out.layout = layout_of(walk->layouts, record->type);
+	return out.layout ? hand_out(walk, bytes, len, &out) : 0;
+}
+
+int gw_journal_walk(struct gw_journal *journal, const struct gw_journal_walk *walk)
 {
 	const struct slot *slot = newest(journal);
 	uint64_t end = atomic_load(&journal->head->next);
@@ -368,17 +384,14 @@ int gw_journal_walk(struct gw_journal *journal, const struct gw_layout *const *l
 	int err = 0;
 
 	while (cell < end && err >= 0) {
-		const struct gw_layout *layout;
-		uint8_t bytes[RECORD_MAX];
+		_Alignas(struct record) uint8_t bytes[RECORD_MAX];
 		size_t len;
 
 		if (!read_record(journal, cell, bytes, &len)) {
 			cell++; /* reserved by somebody who died, or the rest of an old one */
 			continue;
 		}
-		layout = layout_of(layouts, ((const struct record *)(const void *)bytes)->type);
-		if (layout)
-			err = hand_out(bytes, len, layout, !slot || cell >= slot->from, fn, opaque);
+		err = maybe_hand_out(walk, bytes, len, !slot || cell >= slot->from);
 		cell += (len + CELL - 1) / CELL;
 	}
 	return err < 0 ? err : 0;

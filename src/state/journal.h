@@ -58,10 +58,20 @@ struct gw_journal_record {
 	uint64_t serial;
 	const void *object; /* a C struct of the layout, valid until the next record */
 	bool since;	    /* after the newest checkpoint was begun, so part of the state */
+	bool unanswered;    /* its request may come again */
 };
-/* Each whole record, in its order; also those before the checkpoint, as long as they are there. Of
- * layouts that are not in @layouts (NULL-terminated) none. A negative return ends the walk. */
-int gw_journal_walk(struct gw_journal *journal, const struct gw_layout *const *layouts,
-		    int (*fn)(void *opaque, const struct gw_journal_record *record), void *opaque);
+
+/* Who goes through it. */
+struct gw_journal_walk {
+	const struct gw_layout *const *layouts; /* NULL-terminated; of others there is none */
+	/* Of records before the checkpoint only those of such requests. NULL: all. */
+	bool (*unanswered)(void *opaque, unsigned queue, uint64_t serial);
+	void *unanswered_opaque;
+	/* A negative return ends the walk. */
+	int (*fn)(void *opaque, const struct gw_journal_record *record);
+	void *opaque;
+};
+/* Each whole record, in its order. */
+int gw_journal_walk(struct gw_journal *journal, const struct gw_journal_walk *walk);
 
 #endif

@@ -361,6 +361,7 @@ static int recover(struct gw_backend *backend)
 static int begin_recovery(struct gw_backend *backend)
 {
 	struct gw_fdstore *store = backend->config.fdstore;
+	struct gw_unanswered unanswered = {.may_come = gw_recovery_is_unanswered};
 	int err;
 
 	if (!store)
@@ -372,8 +373,9 @@ static int begin_recovery(struct gw_backend *backend)
 			       "recovery is for one connection at a time, and the stateless "
 			       "mode for two");
 	err = gw_recovery_new(&backend->recovery, store);
+	unanswered.opaque = backend->recovery;
 	if (!err)
-		err = gw_session_recover(backend->seats->session, store);
+		err = gw_session_recover(backend->seats->session, store, &unanswered);
 	if (!err)
 		err = recover(backend);
 	return err ? err : gw_fdstore_tell(store, "READY=1");

@@ -182,7 +182,11 @@ static int go_on(struct gw_recovery *recovery)
 	recovery->pipe[1] = gw_fdstore_take(recovery->store, PIPE_WRITE);
 	if (!err && (recovery->pipe[0] < 0 || recovery->pipe[1] < 0))
 		err = gw_fail(EBADF, "recovery: descriptors are missing");
-	return err ? err : gw_given_take(recovery);
+	if (!err)
+		err = gw_given_take(recovery);
+	if (!err)
+		gw_recovery_read_unanswered(recovery);
+	return err;
 }
 
 int gw_recovery_new(struct gw_recovery **out, struct gw_fdstore *store)
@@ -194,6 +198,7 @@ int gw_recovery_new(struct gw_recovery **out, struct gw_fdstore *store)
 		return gw_fail(ENOMEM, "recovery: no memory");
 	recovery->store = store;
 	recovery->pipe[0] = recovery->pipe[1] = -1;
+	recovery->unanswered_known = true; /* nothing was asked yet */
 	recovery->ledger_fd = gw_fdstore_take(store, LEDGER);
 	err = recovery->ledger_fd < 0 ? begin_anew(recovery) : go_on(recovery);
 	if (err) {
@@ -221,6 +226,7 @@ void gw_recovery_free(struct gw_recovery *recovery)
 	if (!recovery)
 		return;
 	drop_call_fds(recovery);
+	gw_recovery_forget_unanswered(recovery);
 	gw_given_close(recovery);
 	gw_inflight_unref(recovery->inflight);
 	gw_ledger_free(recovery->ledger);

@@ -22,6 +22,10 @@ void gw_recovery_free(struct gw_recovery *recovery); /* NULL is allowed */
 /* The process is about to end, and nobody is to go on. NULL is allowed. */
 void gw_recovery_clear(struct gw_recovery *recovery);
 
+/* May that request (struct gw_elem.serial) come again? @recovery is a struct gw_recovery; before
+ * the replay. */
+bool gw_recovery_is_unanswered(void *recovery, unsigned queue, uint64_t serial);
+
 /* The connection that the process before this one left: the caller's, or -1. */
 int gw_recovery_take_connection(struct gw_recovery *recovery);
 /* A front-end has come, on @fd (borrowed): nothing of one before is remembered. */

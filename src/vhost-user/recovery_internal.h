@@ -15,6 +15,14 @@ struct gw_given {
 	int fd;
 };
 
+#define GW_RECOVERY_QUEUES (GW_VU_VRING_INDEX_MASK + 1)
+
+/* Requests of a queue that may be in flight, by serial, in order. */
+struct gw_unanswered_of {
+	uint64_t *serials;
+	unsigned count;
+};
+
 struct gw_recovery {
 	struct gw_fdstore *store;
 	struct gw_ledger *ledger;
@@ -27,11 +35,13 @@ struct gw_recovery {
 	bool packed;		      /* what it was made for */
 	/* By ring: what the region says counts at the next start, too. Its queue was stopped when
 	 * the process before this one died, which knew what it had parked. */
-	bool left[GW_VU_VRING_INDEX_MASK + 1];
+	bool left[GW_RECOVERY_QUEUES];
 	unsigned given_count, given_room;
 	struct gw_given *given;
 	int call_fds[GW_VU_FDS_MAX]; /* copies of those of the call at hand */
 	unsigned call_fd_count;
+	bool unanswered_known;
+	struct gw_unanswered_of unanswered[GW_RECOVERY_QUEUES];
 };
 
 /*
@@ -67,5 +77,10 @@ void gw_edit_end(struct gw_edit *edit, const struct gw_ledger_answer *answer);
 /* When the next process handles messages of this kind, 1 to GW_RECOVERY_TURNS; 0: never. */
 #define GW_RECOVERY_TURNS 15
 unsigned gw_recovery_turn(uint32_t request);
+
+/* Requests that may come again (recovery_unanswered.c), as the process before this one left them.
+ */
+void gw_recovery_read_unanswered(struct gw_recovery *recovery);
+void gw_recovery_forget_unanswered(struct gw_recovery *recovery);
 
 #endif

@@ -118,6 +118,37 @@ void *gw_inflight_part(struct gw_inflight *inflight, unsigned queue, unsigned nu
 	       queue * part_size(inflight->packed, inflight->queue_size);
 }
 
+_Static_assert(offsetof(struct gw_track_split_desc, inflight) ==
+			       offsetof(struct gw_track_packed_desc, inflight) &&
+		       offsetof(struct gw_track_split_desc, counter) ==
+			       offsetof(struct gw_track_packed_desc, counter) &&
+		       offsetof(struct gw_track_split, desc_num) ==
+			       offsetof(struct gw_track_packed, desc_num),
+	       "one way through both");
+
+/* A serial is one more than the counter under which its request was recorded (track.h). */
+unsigned gw_inflight_serials(const struct gw_inflight *inflight, unsigned queue, uint64_t *serials)
+{
+	const char *part = (const char *)inflight->mapping.start +
+			   queue * part_size(inflight->packed, inflight->queue_size);
+	const struct gw_track_split *head = (const void *)part;
+	size_t first = inflight->packed ? sizeof(struct gw_track_packed) : sizeof(*head);
+	size_t step = inflight->packed ? sizeof(struct gw_track_packed_desc)
+				       : sizeof(struct gw_track_split_desc);
+	unsigned num, count = 0;
+
+	if (queue >= inflight->queues || !__atomic_load_n(&head->version, __ATOMIC_ACQUIRE))
+		return 0;
+	num = __atomic_load_n(&head->desc_num, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; i < GW_MIN(num, inflight->queue_size); i++) {
+		const struct gw_track_split_desc *desc = (const void *)(part + first + i * step);
+
+		if (__atomic_load_n(&desc->inflight, __ATOMIC_ACQUIRE))
+			serials[count++] = __atomic_load_n(&desc->counter, __ATOMIC_ACQUIRE) + 1;
+	}
+	return count;
+}
+
 /* A part of version 0 is begun anew at the next start; that is where both layouts have it. */
 void gw_inflight_forget(struct gw_inflight *inflight, unsigned queue)
 {

@@ -32,4 +32,9 @@ void *gw_inflight_part(struct gw_inflight *inflight, unsigned queue, unsigned nu
 /* Nothing of @queue is in flight any more: its part is as new. While no ring uses it. */
 void gw_inflight_forget(struct gw_inflight *inflight, unsigned queue);
 
+/* The serials (struct gw_elem) of @queue's requests that may be in flight, into room for the
+ * region's queue size: all that are, and perhaps some that were answered last. Before rings are set
+ * up. */
+unsigned gw_inflight_serials(const struct gw_inflight *inflight, unsigned queue, uint64_t *serials);
+
 #endif

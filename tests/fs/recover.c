@@ -25,7 +25,7 @@ struct thing {
 };
 
 static const char *program;
-static unsigned rounds = 25, cached;
+static unsigned rounds = 25, cached, lookups;
 static struct fuse_client guest;
 static struct killer killer;
 static char share[] = "/tmp/gw-recover-share.XXXXXX";
@@ -340,6 +340,15 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* A journal that is full is gone through by each next process. */
+static void fill_journal(void)
+{
+	struct fuse_entry_out entry;
+
+	for (unsigned i = 0; i < lookups; i++)
+		SAYS(0, fuse_lookup(&guest, 0, "cached-0", &entry));
+}
+
 /* Killed, asked, answered: how long that takes, from the kill on. */
 static void measure_pauses(void)
 {
@@ -383,6 +392,7 @@ static void test_by_the_model(void **state)
 		longest_ns = took > longest_ns ? took : longest_ns;
 	}
 	killer_end(&killer);
+	fill_journal();
 	measure_pauses();
 	check_host();
 	for (unsigned i = 0; i < NAMES; i++)
@@ -407,6 +417,8 @@ int main(int argc, char **argv)
 		rounds = (unsigned)atoi(argv[2]);
 	if (argc > 3)
 		cached = (unsigned)atoi(argv[3]);
+	if (argc > 5)
+		lookups = (unsigned)atoi(argv[5]);
 	random_state = argc > 4 ? (unsigned)atoi(argv[4]) : (unsigned)time(NULL);
 	print_message("seed %u\n", random_state);
 	return cmocka_run_group_tests(tests, NULL, NULL);

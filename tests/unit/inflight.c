@@ -18,6 +18,8 @@ static int region_fd;
 static struct gw_track *track;
 static struct gw_track_ring ring;
 static struct vring_packed_desc descs[NUM];
+static uint64_t serials[2 * NUM];
+static unsigned serial_count;
 
 static void set_up(bool packed)
 {
@@ -40,14 +42,30 @@ static void die(void)
 {
 	gw_track_close(track);
 	track = NULL;
+	serial_count = gw_inflight_serials(region, 1, serials);
+	assert_in_range(serial_count, 0, NUM);
+	assert_int_equal(gw_inflight_serials(region, 0, serials + NUM), 0);
 	assert_int_equal(gw_track_open(&track, region, 1, &ring), 0);
+}
+
+/* Known before the ring was set up? */
+static bool had_serial(uint64_t serial)
+{
+	for (unsigned i = 0; i < serial_count; i++)
+		if (serials[i] == serial)
+			return true;
+	return false;
 }
 
 static void expect_found(unsigned count, const uint16_t *entries)
 {
 	assert_int_equal(gw_track_count(track), count);
-	for (unsigned i = 0; i < count; i++)
-		assert_int_equal(gw_track_entry_at(track, i).entry, entries[i]);
+	for (unsigned i = 0; i < count; i++) {
+		const struct gw_track_entry found = gw_track_entry_at(track, i);
+
+		assert_int_equal(found.entry, entries[i]);
+		assert_true(had_serial(found.counter + 1));
+	}
 }
 #define EXPECT_FOUND(...) \
 	expect_found(sizeof((uint16_t[]){__VA_ARGS__}) / 2, (uint16_t[]){__VA_ARGS__})
