@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/build_id.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
 #include "migration/info.h"
@@ -113,10 +114,12 @@ json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *prog
 			       const struct gw_environment *environment)
 {
 	json_t *models = json_object(), *implementation;
+	char build[GW_BUILD_NAME_MAX];
 
+	gw_build_name(version, build);
 	for (const struct gw_model *const *m = ops->models; m && *m; m++)
 		json_object_set_new(models, (*m)->name, info_of_model(*m));
-	implementation = json_pack("{s:s, s:s}", "name", program, "build", version);
+	implementation = json_pack("{s:s, s:s}", "name", program, "build", build);
 	if (boot)
 		json_object_set_new(implementation, "boot", json_string(boot));
 	return json_pack("{s:i, s:o, s:o*, s:o*, s:o}", "format", GW_INFO_FORMAT, "implementation",

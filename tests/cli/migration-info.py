@@ -3,6 +3,8 @@
 """What godwit-fs says it could be, which instance it is told to be, and what it is then."""
 import json
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -48,6 +50,18 @@ class Documents(unittest.TestCase):
         self.assertIs(model["profiles"]["2"]["submounts"], True)
         numbers = list(range(1, model["params"]["state"]["max"] + 1))
         self.assertEqual(model["state"], {"write": numbers, "read": numbers})
+
+    def test_build(self):
+        """The linker's digest of what runs, as others read it out of the file."""
+        readelf = shutil.which("readelf")
+        if not readelf:
+            self.skipTest("there is no readelf (binutils)")
+        notes = subprocess.run([readelf, "-nW", GODWIT_FS], capture_output=True, text=True,
+                               check=True).stdout
+        expected = re.search(r"Build ID: ([0-9a-f]+)", notes).group(1)
+        version = run("--version").stdout.split()[1]
+        info = json.loads(run("--print-migration-info").stdout)
+        self.assertEqual(info["implementation"]["build"], f"{version}-{expected[:16]}")
 
     def test_each_profile_could_be(self):
         """What it prints is what it accepts."""

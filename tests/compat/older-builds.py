@@ -91,5 +91,17 @@ class OlderBuilds(Case):
         self.goes(GODWIT_FS, OLDER, "--profile", "1")
         self.goes(OLDER, GODWIT_FS, "--profile", "1")
 
+    def test_two_builds_can_be_told_apart(self):
+        """Of one version; and one build says the same each time, running or not."""
+        def build(what):
+            shown = json.loads(run(GODWIT, "info", "--json", what).stdout)
+            return shown["implementation"]["build"]
+        one, other = build(GODWIT_FS), build(OLDER)
+        self.assertRegex(one, r"^[0-9.]+-[0-9a-f]{16}$")
+        self.assertEqual(one.split("-")[0], other.split("-")[0])
+        self.assertNotEqual(one, other)
+        with self.daemon(self.share) as control:
+            self.assertEqual(build(control), one)
+
 
 main()
