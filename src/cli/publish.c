@@ -18,6 +18,7 @@
 #include "cli/fleet/hosts.h"
 #include "cli/what/what.h"
 #include "godwit/error.h"
+#include "migration/info.h"
 
 #define TTL_DEFAULT_S 30
 #define TTL_MIN_S     3
@@ -26,11 +27,11 @@
 #define KEEPS_A_TTL 3
 #define RETRY_S	    1
 #define PATH_ROOM   4096
-#define NOT_GIVEN   (~0u)
+#define NUMBER_MAX  64 /* bytes of a file with a number */
 
 struct publish_options {
-	const char *host, *sysfs_root;
-	unsigned ttl, available;
+	const char *host, *sysfs_root, *available;
+	unsigned ttl;
 	bool help;
 };
 
@@ -38,8 +39,8 @@ struct publish_options {
 static const struct gw_option options[] = {
 	{"host", "NAME", "this host's [as the kernel has it]", AT(host), GW_OPTION_STRING,
 	 .max = GW_HOST_NAME_MAX},
-	{"available-instances", "N", "room for so many more of each model", AT(available),
-	 GW_OPTION_NUMBER, .max = INT32_MAX},
+	{"available-instances", "N", "room for N more of each model, or a file with N",
+	 AT(available), GW_OPTION_STRING},
 	{"ttl", "SECONDS", "of etcd: gone so long after this host is [30]", AT(ttl),
 	 GW_OPTION_NUMBER, .min = TTL_MIN_S, .max = TTL_MAX_S},
 	{"sysfs-root", "DIR", "look for mediated devices there [/sys]", AT(sysfs_root),
@@ -61,15 +62,48 @@ struct publishing {
 
 /* -- what is published --------------------------------------------------------------------- */
 
-static void limit_instances(json_t *document, unsigned available)
+/* A number of at most INT32_MAX, and nothing behind it. */
+static bool read_number(const char *text, int64_t *number)
 {
-	const char *name;
-	json_t *model;
+	size_t len = strspn(text, "0123456789");
 
-	json_object_foreach(json_object_get(document, "models"), name, model)
-	{
-		json_object_set_new(model, "available_instances", json_integer(available));
+	*number = len && len <= 10 ? strtoll(text, NULL, 10) : -1;
+	return *number >= 0 && *number <= INT32_MAX && !text[len];
+}
+
+/* What has no '/' is no file, so that a number with a slip in it is found at once. */
+static int check_available(const char *given)
+{
+	int64_t number;
+
+	if (!given || strchr(given, '/') || read_number(given, &number))
+		return 0;
+	return gw_fail(EINVAL,
+		       "option --available-instances: '%.32s', expected a number of at most %d, or "
+		       "the path, with a '/', of a file that has one",
+		       given, INT32_MAX);
+}
+
+/* As the option has it, or the file that it names, which may say something else each time. */
+static int limit_instances(const struct publishing *p, json_t *document)
+{
+	const char *given = p->given->available;
+	GW_AUTO_FREE char *text = NULL;
+	int64_t available;
+	size_t len;
+	int err;
+
+	if (!read_number(given, &available)) {
+		err = gw_what_read_file(&text, &len, given, NUMBER_MAX);
+		if (err)
+			return err;
+		text[strcspn(text, "\n")] = 0;
+		if (!read_number(text, &available))
+			return gw_fail(EINVAL, "%s: '%.32s' is no number of instances", given,
+				       text);
 	}
+	gw_info_set_available(document, available);
+	return 0;
 }
 
 /* NULL with a sentence: it cannot be told what this host is now. */
@@ -81,16 +115,11 @@ static char *read_document(const struct publishing *p)
 
 	if (gw_what_read(&what, p->what, sysfs))
 		return NULL;
-	if (what->implementation_count == 1) {
-		json_t *document = what->implementations[0].document;
-
-		if (p->given->available != NOT_GIVEN)
-			limit_instances(document, p->given->available);
-		text = json_dumps(document, JSON_COMPACT | JSON_SORT_KEYS);
-	} else {
+	if (what->implementation_count != 1)
 		gw_set_error("%s: expected one implementation, here are %u", p->what,
 			     what->implementation_count);
-	}
+	else if (!p->given->available || !limit_instances(p, what->implementations[0].document))
+		text = json_dumps(what->implementations[0].document, JSON_COMPACT | JSON_SORT_KEYS);
 	gw_what_free(what);
 	return text;
 }
@@ -181,12 +210,13 @@ static int publish_round(struct publishing *p)
 	return err;
 }
 
-/* True if somebody wants this to end. */
+/* True if somebody wants this to end. SIGHUP wants it to look now. */
 static bool wait_for(unsigned seconds, const sigset_t *signals)
 {
 	const struct timespec time = {.tv_sec = seconds};
+	int number = sigtimedwait(signals, NULL, &time);
 
-	return sigtimedwait(signals, NULL, &time) > 0;
+	return number > 0 && number != SIGHUP;
 }
 
 static int publish_on(struct publishing *p)
@@ -198,6 +228,7 @@ static int publish_on(struct publishing *p)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	for (;;) {
 		int err = publish_round(p);
@@ -250,7 +281,7 @@ static int publish(struct publishing *p)
 
 int gw_cli_publish(int argc, char **argv)
 {
-	struct publish_options given = {.ttl = TTL_DEFAULT_S, .available = NOT_GIVEN};
+	struct publish_options given = {.ttl = TTL_DEFAULT_S};
 	struct gw_etcd_access access = gw_etcd_access_default;
 	struct publishing publishing = {.given = &given, .access = &access};
 	const struct gw_option_table tables[] = {
@@ -274,6 +305,8 @@ int gw_cli_publish(int argc, char **argv)
 				"directory, or etcd://HOST:PORT/PREFIX (see --help)");
 		return gw_cli_complain("publish", GW_EXIT_USAGE);
 	}
+	if (check_available(given.available))
+		return gw_cli_complain("publish", GW_EXIT_USAGE);
 	publishing.what = argv[first];
 	publishing.where = argv[first + 1];
 	return publish(&publishing);

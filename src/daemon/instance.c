@@ -156,9 +156,10 @@ static int print(json_t *document)
 	return err || fflush(stdout) ? GW_EXIT_FAILED : GW_EXIT_OK;
 }
 
-int gw_instance_print_info(const struct gw_daemon *daemon)
+int gw_instance_print_info(const struct gw_daemon *daemon, unsigned available)
 {
 	struct gw_environment environment = {0};
+	json_t *document;
 	char boot[64] = "";
 	FILE *file = fopen(BOOT_ID, "re");
 
@@ -168,9 +169,12 @@ int gw_instance_print_info(const struct gw_daemon *daemon)
 		fclose(file);
 	if (daemon->environment)
 		daemon->environment(daemon->host, &environment);
-	return print(gw_info_implementation(daemon->ops, daemon->program, GODWIT_VERSION,
-					    *boot ? boot : NULL,
-					    daemon->environment ? &environment : NULL));
+	document = gw_info_implementation(daemon->ops, daemon->program, GODWIT_VERSION,
+					  *boot ? boot : NULL,
+					  daemon->environment ? &environment : NULL);
+	if (available != GW_AVAILABLE_UNKNOWN)
+		gw_info_set_available(document, available);
+	return print(document);
 }
 
 /* At most DOCUMENT_MAX bytes. */

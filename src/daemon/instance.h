@@ -10,7 +10,9 @@
 struct gw_instance_options {
 	const char *model, *profile; /* NULL: not given */
 	struct gw_texts params;	     /* NAME=VALUE, from --m-NAME=VALUE */
+	unsigned available;	     /* for how many more there is room */
 };
+#define GW_AVAILABLE_UNKNOWN (~0u)
 
 /* Takes --m-NAME=VALUE out of @argv, in place; their names are the models' and in no table. */
 int gw_instance_take(struct gw_instance_options *options, int *argc, char **argv);
@@ -25,7 +27,7 @@ int gw_instance_params(const struct gw_daemon *daemon, const struct gw_instance_
 
 /* Both print to standard output and return an exit code: --print-migration-info, and
  * --check-migration, which reads a document from standard input and creates nothing. */
-int gw_instance_print_info(const struct gw_daemon *daemon);
+int gw_instance_print_info(const struct gw_daemon *daemon, unsigned available);
 int gw_instance_check(const struct gw_daemon *daemon);
 
 #endif

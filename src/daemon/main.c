@@ -99,6 +99,8 @@ static const struct gw_option common_options[] = {
 	 GW_OPTION_STRING, .rare = true},
 	{"print-migration-info", NULL, "print models and parameters, as JSON",
 	 AT(print_migration_info), GW_OPTION_FLAG, .rare = true},
+	{"available-instances", "N", "print that this host takes N more of each",
+	 AT(instance.available), GW_OPTION_NUMBER, .max = INT_MAX, .rare = true},
 	{"check-migration", NULL, "could an instance be as standard input says?",
 	 AT(check_migration), GW_OPTION_FLAG, .rare = true},
 	{"print-capabilities", NULL, "print what this program can do, as JSON",
@@ -121,6 +123,18 @@ static bool asks_for(const char *option, int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], option))
 			return true;
+	return false;
+}
+
+/* Whatever else the line says, or lacks, a document is printed; but none that has room only because
+ * the word about it was not understood. */
+static bool hides_room(const struct common *common, int argc, char **argv)
+{
+	static const char option[] = "--available-instances";
+
+	for (int i = 1; i < argc; i++)
+		if (!strncmp(argv[i], option, strlen(option)))
+			return common->instance.available == GW_AVAILABLE_UNKNOWN;
 	return false;
 }
 
@@ -362,7 +376,8 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 {
 	static const struct gw_option none[] = {{NULL}};
-	struct common common = {.fd = NO_FD, .log_level = GW_LOG_INFO};
+	struct common common = {
+		.fd = NO_FD, .log_level = GW_LOG_INFO, .instance.available = GW_AVAILABLE_UNKNOWN};
 	const struct gw_option_table tables[] = {
 		{"device", daemon->options ? daemon->options : none, daemon->host},
 		{"daemon", common_options, &common},
@@ -384,9 +399,9 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 		err = gw_instance_take(&common.instance, &count, arguments);
 	if (!err)
 		err = gw_options_parse(&line, count, arguments, NULL);
-	/* Whatever else the line says, or lacks. */
-	if (asks_for("--print-migration-info", argc, argv))
-		return gw_instance_print_info(daemon);
+	if (asks_for("--print-migration-info", argc, argv) &&
+	    !(err && hides_room(&common, argc, argv)))
+		return gw_instance_print_info(daemon, common.instance.available);
 	if (err)
 		return complain(daemon, GW_EXIT_USAGE);
 	if (common.help || common.help_all)

@@ -128,6 +128,17 @@ json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *prog
 			 environment ? words_of(environment->requires) : NULL, "models", models);
 }
 
+void gw_info_set_available(json_t *implementation, int64_t available)
+{
+	const char *name;
+	json_t *model;
+
+	json_object_foreach(json_object_get(implementation, "models"), name, model)
+	{
+		json_object_set_new(model, "available_instances", json_integer(available));
+	}
+}
+
 /* Names are for people; NULL while something is open, or if no profile is just that. */
 static const char *profile_of(const struct gw_params *params)
 {

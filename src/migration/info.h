@@ -16,6 +16,8 @@
 json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *program,
 			       const char *version, const char *boot,
 			       const struct gw_environment *environment);
+/* There is room for so many more instances of each model in it. */
+void gw_info_set_available(json_t *implementation, int64_t available);
 /* What one instance is: format, model, the params that are set and not off; in "unset" the names of
  * those that a load may still decide; the name of the profile that is the same, if there is one. */
 json_t *gw_info_instance(const struct gw_params *params, const struct gw_environment *environment);

@@ -81,6 +81,11 @@ class Server:
             return base64.b64encode(text.encode()).decode()
         self.post("/v3/kv/put", {"key": encode(key), "value": encode(value)})
 
+    def lease(self, key):
+        """Under which one a key is."""
+        answer = self.post("/v3/kv/range", {"key": base64.b64encode(key.encode()).decode()})
+        return answer["kvs"][0]["lease"]
+
     def stop(self):
         self.process.kill()
         self.process.wait()
@@ -167,6 +172,27 @@ class Leases(Fleet):
         wait_until(lambda: json.loads(self.find().stdout)["rejected"] == [], "withdrawn")
         fleet.write(self.document, fleet.implementation())
         wait_until(lambda: self.found() == ["one"], "found again")
+
+    def test_room_changes_under_one_lease(self):
+        """SIGHUP makes it look now; what is no number any more is withdrawn."""
+        room = os.path.join(self.top, "room")
+        fleet.write(room, "1\n")
+        process = self.publish("one", "--ttl", "300", "--available-instances", room)
+        wait_until(lambda: self.found() == ["one"], "found")
+        lease = self.server.lease("/fleet/a/hosts/one/info")
+        for text, found in (("0\n", []), ("5\n", ["one"])):
+            fleet.write(room, text)
+            process.send_signal(signal.SIGHUP)
+            wait_until(lambda: self.found() == found, f"room {text}")  # pylint: disable=W0640
+            self.assertEqual(self.server.lease("/fleet/a/hosts/one/info"), lease)
+        fleet.write(room, "some\n")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.found() == [] and not json.loads(self.find().stdout)["rejected"],
+                   "withdrawn")
+        fleet.write(room, "1\n")
+        wait_until(lambda: self.found() == ["one"], "found again")
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0)
 
     def test_etcd_away(self):
         process = self.publish("one", "--ttl", "3")

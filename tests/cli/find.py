@@ -203,6 +203,35 @@ class Publish(Directory):
         self.assertEqual(ran.returncode, 0)
         self.assertEqual(self.find_json()["rejected"][0]["reasons"][0]["code"], "no-capacity")
 
+    def test_room_in_a_file(self):
+        document, room = os.path.join(self.top, "nicd.json"), os.path.join(self.top, "room")
+        fleet.write(document, fleet.implementation())
+        for text, found in (("2\n", 1), ("0", 0), ("2147483647\n", 1)):
+            fleet.write(room, text)
+            ran = self.publish("--host", "n", "--available-instances", room, document, self.hosts)
+            self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+            self.assertEqual(len(self.find_json()["found"]), found)
+        for text in ("", "\n", "-1", "2 3", "many", "2147483648", "9" * 70):
+            fleet.write(room, text)
+            ran = self.publish("--host", "n", "--available-instances", room, document, self.hosts)
+            self.assertEqual((ran.returncode, ran.stderr.count("\n")), (1, 1), text)
+            self.assertIn(room, ran.stderr)
+        self.assertEqual(len(self.find_json()["found"]), 1)  # the last one that was known
+
+    def test_a_program_says_room(self):
+        """Of a program the option is its own word; it stays when it is published."""
+        fleet.write(self.source, {"format": 1, "model": "godwit-project.org/virtio-fs",
+                                  "params": {}})
+        for room, found in (("0", 0), ("3", 1)):
+            ran = self.publish("--host", "n", f"{GODWIT_FS} --available-instances {room}",
+                               self.hosts)
+            self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+            self.assertEqual(len(self.find_json()["found"]), found)
+        check = fleet.run(GODWIT, "check", "--json", "--from", self.source, "--to",
+                          f"{GODWIT_FS} --available-instances=0")
+        self.assertEqual(check.returncode, 1, check.stderr)
+        self.assertEqual(json.loads(check.stdout)["reasons"][0]["code"], "no-capacity")
+
     def test_program(self):
         ran = self.publish("--host", "n", GODWIT_FS, self.hosts)
         self.assertEqual((ran.returncode, ran.stderr), (0, ""))
@@ -219,7 +248,12 @@ class Publish(Directory):
                                 (("--host", "x", self.source, self.hosts), 1),
                                 (("--host", "x", "/nonexistent", self.hosts), 1),
                                 (("--host", "x", document, "/nonexistent"), 1),
-                                (("--host", "x", "--ttl", "1", document, self.hosts), 2)):
+                                (("--host", "x", "--ttl", "1", document, self.hosts), 2),
+                                (("--available-instances", "-1", document, self.hosts), 2),
+                                (("--available-instances", "", document, self.hosts), 2),
+                                (("--available-instances", "2147483648", document, self.hosts), 2),
+                                (("--host", "x", "--available-instances", "/nonexistent", document,
+                                  self.hosts), 1)):
             ran = self.publish(*arguments)
             self.assertEqual(ran.returncode, code, (arguments, ran.stderr))
             self.assertEqual(ran.stderr.count("\n"), 1)

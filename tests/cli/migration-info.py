@@ -51,6 +51,22 @@ class Documents(unittest.TestCase):
         numbers = list(range(1, model["params"]["state"]["max"] + 1))
         self.assertEqual(model["state"], {"write": numbers, "read": numbers})
 
+    def test_room(self):
+        """As it is told; and nothing is said to have room because the word was not understood."""
+        model = json.loads(run("--print-migration-info").stdout)["models"][MODEL]
+        self.assertNotIn("available_instances", model)
+        for given, room in ((["--available-instances", "3"], 3), (["--available-instances=0"], 0)):
+            ran = run("--print-migration-info", *given)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+            said = json.loads(ran.stdout)["models"][MODEL]
+            self.assertEqual(said, dict(model, available_instances=room))
+        for wrong in (["--available-instances=many"], ["--available-instances", "-1"],
+                      ["--available-instances"], ["--nothing", "--available-instances=0"],
+                      ["--available-instances=99999999999"]):
+            ran = run("--print-migration-info", *wrong)
+            self.assertEqual((ran.returncode, ran.stdout), (2, ""), wrong)
+            self.assertEqual(ran.stderr.count("\n"), 1)
+
     def test_build(self):
         """The linker's digest of what runs, as others read it out of the file."""
         readelf = shutil.which("readelf")
