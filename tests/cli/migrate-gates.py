@@ -64,6 +64,12 @@ def other_type(pair):
     fs(pair, "destination")["type"] = "vhost-user-blk-pci"
 
 
+def needs_more(model):
+    """A parameter that every instance has to state."""
+    model["params"]["more"] = {"type": "int", "min": 1, "max": 3}
+    model["profiles"]["1"]["more"] = 2
+
+
 def add_device(pair, side, **device):
     getattr(pair, side).devices.append({"properties": {}, **device})
 
@@ -125,7 +131,11 @@ DOCUMENTS = {
     "param-unknown": lambda b: b.info["models"]["example.org/fs"]["params"].pop("queues"),
     "value-not-allowed":
         lambda b: b.info["models"]["example.org/fs"]["params"]["queues"].update(max=1),
+    "param-required": lambda b: needs_more(b.info["models"]["example.org/fs"]),
     "param-differs": lambda b: b.info["instances"][0].update(params={"queues": 4}, unset=["xattr"]),
+    "state-format-unreadable":
+        lambda b: b.info["models"]["example.org/fs"]["state"].update(read=[2]),
+    "no-capacity": lambda b: b.info["models"]["example.org/fs"].update(available_instances=0),
 }
 BINDING = {"source-state", "destination-not-waiting", "migration-running", "migration-blocked",
            "no-return-path", "no-uri", "device-missing", "migration-none"}
@@ -212,6 +222,17 @@ class Gates(unittest.TestCase):
         del fs(pair)["vhost"]
         self.assertEqual(pair.report("--dry-run")["exit"], 0)
 
+    def test_nobody_is_connected(self):
+        """A back-end of which that can be said is not the one that the QEMU has."""
+        for side, more in (("source", {"cannot-tell"}), ("destination", set())):
+            with self.subTest(side=side):
+                pair = self.pair()
+                pair.backends[side].session["connected"] = False
+                report = pair.report("--dry-run")
+                self.assertEqual(report["exit"], 3)
+                self.assertEqual({one["code"] for one in report["findings"]},
+                                 {"session-unknown"} | more)
+
     def test_no_uri(self):
         pair = self.pair()
         port = pair.destination.listen_tcp()
@@ -244,7 +265,8 @@ class Gates(unittest.TestCase):
                 ("device-missing",
                  lambda p: add_device(p, "destination", id="more", type="vhost-user-fs-pci"),
                  "the destination (vhost-user-fs"),
-                ("device-differs", lambda p: fs(p)["properties"].update(addr="03.0"), "addr is"),
+                ("device-differs", lambda p: fs(p)["properties"].update(addr=3 << 3 | 1),
+                 "addr is 03.1 at the source, 02.0 at the destination"),
                 ("queues-differ", lambda p: fs(p)["properties"].update({"queue-size": 64}),
                  "queue-size is 64")):
             with self.subTest(gate=code):

@@ -289,7 +289,7 @@ class Pair:
     def fs(self, side):
         device = {"id": "share", "type": "vhost-user-fs-pci", "socket": f"{self.dir}/{side}.fs",
                   "properties": {"num-request-queues": 2, "queue-size": 128, "tag": "t",
-                                 "addr": "02.0"}}
+                                 "addr": 2 << 3}}
         if side == "source":
             device["vhost"] = {"features": {"dev-features": ["VHOST_F_LOG_ALL: Logging"]},
                                "protocol-features": {"protocols": copy.copy(PROTOCOLS)}}

@@ -48,20 +48,19 @@ static bool is_fresh(const json_t *session)
 }
 
 /*
- * A process that serves both sides (stateless mode) has two: the guest is in the source's. With
- * more of them nobody can say which is meant.
+ * One that nobody is connected to is not the device's. A process that serves both sides (stateless
+ * mode) has two: the guest is in the source's. With more of them nobody can say which is meant.
  */
 const json_t *mg_backend_session(const struct mg_backend *backend)
 {
 	const json_t *sessions = json_object_get(backend->status, "sessions"), *found = NULL;
+	bool several = json_array_size(sessions) > 1;
 
-	if (json_array_size(sessions) == 1)
-		return json_array_get(sessions, 0);
 	for (size_t i = 0; i < json_array_size(sessions); i++) {
 		const json_t *session = json_array_get(sessions, i);
 
 		if (!is_connected(session) ||
-		    is_fresh(session) != (backend->side == MG_DESTINATION))
+		    (several && is_fresh(session) != (backend->side == MG_DESTINATION)))
 			continue;
 		if (found)
 			return NULL;

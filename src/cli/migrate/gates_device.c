@@ -7,6 +7,8 @@
 #include "cli/migrate/gates.h"
 #include "vhost-user/wire.h"
 
+#define VALUE_MAX 64
+
 void mg_gate_vfio_user(const struct mg_view *view)
 {
 	if (view->device->kind == MG_VFIO_USER)
@@ -28,19 +30,32 @@ static bool is_about_queues(const char *property)
 	return strstr(property, "queue") != NULL;
 }
 
+/* A place on the PCI bus QEMU takes as "04.0", and gives back as a number. */
+static void format(const char *property, const json_t *value, char text[VALUE_MAX])
+{
+	GW_AUTO_FREE char *dumped = NULL;
+	unsigned place = (unsigned)json_integer_value(value);
+
+	if (!strcmp(property, "addr") && json_is_integer(value)) {
+		snprintf(text, VALUE_MAX, "%02x.%x", place >> 3 & 0x1f, place & 7);
+		return;
+	}
+	dumped = json_dumps(value, JSON_ENCODE_ANY);
+	snprintf(text, VALUE_MAX, "%s", dumped ? dumped : "nothing");
+}
+
 static void compare(const struct mg_view *view, const char *property)
 {
-	json_t *here = json_object_get(view->device->properties, property);
-	json_t *there = json_object_get(view->peer->properties, property);
-	GW_AUTO_FREE char *here_text = NULL;
-	GW_AUTO_FREE char *there_text = NULL;
+	const json_t *here = json_object_get(view->device->properties, property);
+	const json_t *there = json_object_get(view->peer->properties, property);
+	char here_text[VALUE_MAX], there_text[VALUE_MAX];
 
 	if (here && there && json_equal(here, there))
 		return;
-	here_text = json_dumps(here, JSON_ENCODE_ANY);
-	there_text = json_dumps(there, JSON_ENCODE_ANY);
-	mg_found(view, MG_REFUSED, "%s is %.64s at the source, %.64s at the destination", property,
-		 here_text ? here_text : "nothing", there_text ? there_text : "nothing");
+	format(property, here, here_text);
+	format(property, there, there_text);
+	mg_found(view, MG_REFUSED, "%s is %s at the source, %s at the destination", property,
+		 here_text, there_text);
 }
 
 static void compare_all(const struct mg_view *view, bool queues)
