@@ -76,16 +76,20 @@ static int check_required(const struct comparison *c)
 	return err;
 }
 
-/* What nobody decided yet may become anything. */
+/* What nobody decided yet may become anything: all of it at once, since it is one cause. */
 static int check_unset(const struct comparison *c)
 {
-	int err = 0;
+	char names[GW_PARAMS_MAX * (GW_PARAM_NAME_MAX + 2)] = "";
+	size_t len = 0;
 
-	for (unsigned i = 0; i < c->source->unset_count && !err; i++)
-		err = gw_compat_report_add(c->report, GW_CANNOT_TELL, c->source->unset[i],
-					   "parameter %s: %s has not decided it yet",
-					   c->source->unset[i], c->source->name);
-	return err;
+	if (!c->source->unset_count)
+		return 0;
+	for (unsigned i = 0; i < c->source->unset_count && len < sizeof(names); i++)
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", i ? ", " : "",
+					c->source->unset[i]);
+	return gw_compat_report_add(c->report, GW_CANNOT_TELL, c->source->model,
+				    "%s has not decided these parameters yet: %s", c->source->name,
+				    names);
 }
 
 /* -- layouts of the state ------------------------------------------------------------------ */

@@ -7,8 +7,21 @@
 
 #define CELL 64
 
+static bool is_unset(const struct gw_compat_instance *instance, const char *name)
+{
+	const char *known;
+
+	for (unsigned i = 0; (known = gw_compat_instance_unset(instance, i)); i++)
+		if (!strcmp(known, name))
+			return true;
+	return false;
+}
+
+/* What is not decided has one reason for all of it. */
 static const char *code_for(const struct gw_check *check, const char *subject)
 {
+	if (is_unset(check->source, subject))
+		return gw_refusal_name(GW_CANNOT_TELL);
 	for (unsigned i = 0; i < gw_compat_report_count(check->report); i++) {
 		const struct gw_compat_reason *reason = gw_compat_report_reason(check->report, i);
 
@@ -26,16 +39,6 @@ static const char *value_in(const struct gw_compat_instance *instance, const cha
 		if (!strcmp(known, name))
 			return value;
 	return NULL;
-}
-
-static bool is_unset(const struct gw_compat_instance *instance, const char *name)
-{
-	const char *known;
-
-	for (unsigned i = 0; (known = gw_compat_instance_unset(instance, i)); i++)
-		if (!strcmp(known, name))
-			return true;
-	return false;
 }
 
 /* What the source has; in @text where only the destination knows what absence means. */
