@@ -195,7 +195,7 @@ class Shapes(Base):
             self.run_all(qemu, commands, ["--dry-run", "--json"])
 
     def test_back_end(self):
-        commands = ("query-status", "query-migration-info", "preflight")
+        commands = ("query-status", "query-migration-info", "check-migration", "preflight")
         for backend in self.pair.backends.values():
             self.run_all(backend, commands, ["--dry-run"])
 

@@ -296,6 +296,46 @@ class Gates(unittest.TestCase):
         pair.backends["destination"].info["format"] = 2
         self.assertEqual(pair.report()["exit"], 3)
 
+    def test_destination_has_a_word(self):
+        """Which values go together it alone knows; it is asked with all that the source is."""
+        pair = self.pair()
+        asked = []
+        def refuse(arguments):
+            asked.append(arguments["document"])
+            return {"compatible": False, "reasons": [{"code": "combination-refused",
+                                                      "text": "not both\x1b"}]}
+        pair.backends["destination"].answers["check-migration"] = refuse
+        self.closed(pair, "combination-refused", REFUSED, "not both?")
+        self.assertEqual(asked[0]["params"], {"queues": 2})
+        self.assertEqual(pair.backends["source"].asked("check-migration"), [])
+
+    def test_destination_has_no_word(self):
+        pair = self.pair()
+        def unknown(_):
+            raise Refusal("not found", "CommandNotFound")
+        def busy(_):
+            raise Refusal("not now")
+        pair.backends["destination"].answers["check-migration"] = unknown
+        report = pair.report("--dry-run")
+        self.assertEqual(report["exit"], 0)
+        self.assertIn("share: its back-end cannot say before", report["notes"][0])
+        pair.backends["destination"].answers["check-migration"] = busy
+        self.closed(pair, "cannot-tell", CANNOT_TELL, "not now")
+
+    def test_undecided_source(self):
+        """The guest has not used it yet: it is what its program makes of it then, or saves."""
+        pair = self.pair()
+        source, destination = (pair.backends[side] for side in ("source", "destination"))
+        source.info["instances"][0].update(params={}, unset=["xattr", "queues"])
+        source.info["models"]["example.org/fs"]["profiles"]["1"] = {"queues": 4}
+        self.assertEqual(pair.report("--dry-run")["exit"], 0)
+        self.assertEqual(destination.asked("check-migration")[0]["document"]["params"],
+                         {"queues": 4})
+        destination.info["instances"][0].update(params={"queues": 2}, unset=["xattr"])
+        self.closed(pair, "param-differs", REFUSED, "queues")
+        source.info["models"]["example.org/fs"].pop("default")
+        self.closed(pair, "cannot-tell", CANNOT_TELL, "not decided these parameters yet: xattr, queues")
+
     def test_checkers(self):
         """The operator's own programs get what both sides said of the device."""
         pair = self.pair()

@@ -163,6 +163,9 @@ class Backend(Peer):
     def command_query_migration_info(self, _):
         return self.info
 
+    def command_check_migration(self, _):
+        return {"compatible": True, "reasons": []}
+
     def command_preflight(self, _):
         return {"sessions": [self.preflight]}
 

@@ -42,7 +42,8 @@ class Scenario:
     codes: tuple[str, ...] = field(default_factory=tuple)
 
 
-SCENARIOS: dict[str, list[Scenario]] = {}
+SCENARIOS: dict[str, list[Scenario]] = {}  # by what they close
+ALL: list[Scenario] = []
 
 
 def closes(*codes: str, last: bool = False) -> Callable[[Callable[[Bench], None]], Callable[[Bench], None]]:
@@ -50,6 +51,7 @@ def closes(*codes: str, last: bool = False) -> Callable[[Callable[[Bench], None]
 
     def add(run: Callable[[Bench], None]) -> Callable[[Bench], None]:
         scenario = Scenario(run.__name__, run, last, codes)
+        ALL.append(scenario)
         for code in codes:
             SCENARIOS.setdefault(code, []).append(scenario)
         return run
@@ -58,8 +60,7 @@ def closes(*codes: str, last: bool = False) -> Callable[[Callable[[Bench], None]
 
 
 def all_scenarios() -> list[Scenario]:
-    unique = {one.name: one for scenarios in SCENARIOS.values() for one in scenarios}
-    return sorted(unique.values(), key=lambda one: one.last)
+    return sorted(ALL, key=lambda one: one.last)
 
 
 @closes("source-state")
@@ -95,6 +96,18 @@ def moved(bench: Bench) -> None:
     expect("the file", there.inode_number(node), (bench.share / "file").stat().st_ino)
     bench.closed("source-state", "'postmigrate'", *plan,
                  also=("destination-not-waiting", "device-state"))
+
+
+@closes()
+def unused(bench: Bench) -> None:
+    """A share that the guest has not mounted yet is no obstacle: nothing is decided, and that is
+    what it is at the destination, too."""
+    source, target = (start(fs(bench.daemon().socket)) for start in (bench.machine, bench.waits))
+    exit_code, report = bench.ask(source=source, target=target)
+    expect("unused", (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
+    driver = target.driver(SLOT)
+    driver.start()
+    expect("its root", driver.inode_number(1), bench.share.stat().st_ino)
 
 
 @closes("destination-not-waiting")

@@ -84,17 +84,17 @@ FAILURES = (Wrong, DaemonError, OSError, TimeoutError, qemu.QemuError, subproces
 
 
 def run(bench: Bench, scenario: Scenario) -> bool:
-    start = time.monotonic()
+    start, name = time.monotonic(), " ".join((scenario.name, *scenario.codes))
     try:
         with bench.scenario():
             scenario.run(bench)
         if not scenario.last:
             bench.opens()
     except FAILURES as err:
-        print(f"{scenario.name} ({', '.join(scenario.codes)}): FAILED: {err}")
+        print(f"{name}: FAILED: {err}")
         bench.show_logs()
         return False
-    print(f"{scenario.name} ({', '.join(scenario.codes)}): {time.monotonic() - start:.2f} s", flush=True)
+    print(f"{name}: {time.monotonic() - start:.2f} s", flush=True)
     return True
 
 

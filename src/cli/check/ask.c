@@ -100,15 +100,23 @@ static int ask(const struct gw_check *check, const char *document)
 	return err;
 }
 
-/* One that waits has been started, and says the same. */
-static int ask_socket(const struct gw_check *check, json_t *document)
+static int ask_control_socket(const char *path, json_t *document, json_t **verdict)
 {
-	json_t *arguments = json_pack("{s:O}", "document", document), *verdict = NULL;
-	GW_AUTO_FREE char *text = NULL;
-	int err = gw_cli_ask_about(check->to_name, "check-migration", arguments, GW_WHAT_SECONDS,
-				   &verdict);
+	json_t *arguments = json_pack("{s:O}", "document", document);
+	int err = gw_cli_ask_about(path, "check-migration", arguments, GW_WHAT_SECONDS, verdict);
 
 	json_decref(arguments);
+	return err;
+}
+
+/* One that waits has been started, and says the same. */
+static int ask_waiting(const struct gw_check *check, json_t *document)
+{
+	GW_AUTO_FREE char *text = NULL;
+	json_t *verdict = NULL;
+	int err = check->ask ? check->ask(check->opaque, document, &verdict)
+			     : ask_control_socket(check->to_name, document, &verdict);
+
 	if (err)
 		return cannot_tell(check, gw_last_error());
 	if (!json_is_true(json_object_get(verdict, "compatible")))
@@ -123,15 +131,16 @@ int gw_check_ask(const struct gw_check *check)
 	json_t *document;
 	int err = 0;
 
-	/* What documents refuse needs no second word. */
+	/* What documents refuse needs no second word; of what is not decided there is none. */
 	if ((!check->to->command && !check->to->answers) ||
+	    gw_compat_instance_unset(check->source, 0) ||
 	    gw_compat_report_verdict(check->report) == GW_INCOMPATIBLE)
 		return 0;
 	document = gw_compat_instance_json(check->source);
 	if (!document)
 		return gw_fail(ENOMEM, "no memory");
 	if (check->to->answers) {
-		err = ask_socket(check, document);
+		err = ask_waiting(check, document);
 	} else {
 		text = json_dumps(document, JSON_COMPACT);
 		err = text ? ask(check, text) : gw_fail(ENOMEM, "no memory");

@@ -15,6 +15,10 @@ struct gw_check {
 	const struct gw_what *to;
 	const char *to_name;
 	const char *checkers; /* directory of executables; one that does not exist has none */
+	/* check-migration of one that waits, where there is a connection; NULL: @to_name is its
+	 * control socket. @document is borrowed, *@verdict a new reference. */
+	int (*ask)(void *opaque, json_t *document, json_t **verdict);
+	void *opaque;
 
 	/* The best of what @to has; NULL: it is an instance, and no implementation. */
 	const struct gw_what_implementation *implementation;
@@ -32,7 +36,7 @@ void gw_check_digest(const char *form, size_t len, char text[GW_FINGERPRINT_LEN 
 void gw_check_fingerprint(const struct gw_compat_instance *instance, const struct gw_model *model,
 			  char text[GW_FINGERPRINT_LEN + 1]);
 
-/* ask.c: the destination's own --check-migration, where @to is a program. */
+/* ask.c: the destination's own --check-migration, where @to is a program or waits. */
 int gw_check_ask(const struct gw_check *check);
 /* checkers.c: executables that get both documents. */
 int gw_check_ask_checkers(const struct gw_check *check);

@@ -22,13 +22,48 @@ static json_t *instance_of(const struct mg_backend *backend)
 	return NULL;
 }
 
+/* Of a model of its own: the parameters that an instance has if nobody decides. */
+static const json_t *default_profile(const json_t *info, const json_t *instance)
+{
+	const char *model = json_string_value(json_object_get(instance, "model"));
+	const json_t *about = json_object_get(json_object_get(info, "models"), model ? model : "");
+	const char *name = json_string_value(json_object_get(about, "default"));
+
+	return json_object_get(json_object_get(about, "profiles"), name ? name : "");
+}
+
+/*
+ * A device that the guest has not used yet is not decided. Where it comes from nobody else decides
+ * any more: used or saved, it becomes its program's default profile (docs/lifecycle.md). NULL: no
+ * memory, or there is none.
+ */
+static json_t *decided(const json_t *info, const json_t *instance)
+{
+	const json_t *profile = default_profile(info, instance);
+	const json_t *unset = json_object_get(instance, "unset");
+	json_t *copy = json_deep_copy(instance), *params = json_object_get(copy, "params");
+
+	if (!json_is_object(profile) || !json_is_object(params))
+		return copy;
+	for (size_t i = 0; i < json_array_size(unset); i++) {
+		const char *name = json_string_value(json_array_get(unset, i));
+		json_t *value = json_object_get(profile, name ? name : "");
+
+		if (value)
+			json_object_set(params, name, value);
+	}
+	json_object_set_new(copy, "unset", json_array());
+	return copy;
+}
+
 static int read_source(struct gw_what *what, const struct mg_backend *backend)
 {
-	json_t *instance = instance_of(backend);
+	json_t *instance = decided(backend->info, instance_of(backend));
+	int err = instance ? gw_what_add_document(what, source_name, instance)
+			   : gw_fail(ENODATA, "%s tells of no instance", source_name);
 
-	if (!instance)
-		return gw_fail(ENODATA, "%s tells of no instance", source_name);
-	return gw_what_add_document(what, source_name, instance);
+	json_decref(instance);
+	return err;
 }
 
 /* What it could be, and what is made there already for this device alone. */
@@ -41,7 +76,24 @@ static int read_destination(struct gw_what *what, const struct mg_backend *backe
 	json_object_set_new(document, "instances", made);
 	err = gw_what_add_document(what, destination_name, document);
 	json_decref(document);
+	what->answers = true;
 	return err;
+}
+
+/* Which values go together no document says. A back-end that knows no such question says at the
+ * load. */
+static int ask_destination(void *opaque, json_t *document, json_t **verdict)
+{
+	const struct mg_view *view = opaque;
+	int err = mg_qmp_execute(view->peer->backend.talk, "check-migration",
+				 json_pack("{s:O}", "document", document), verdict);
+
+	if (err != -EOPNOTSUPP)
+		return err;
+	mg_note(view->move, "%s: its back-end cannot say before whether it could be that",
+		view->device->label);
+	*verdict = json_pack("{s:b}", "compatible", true);
+	return 0;
 }
 
 static void tell_reasons(const struct mg_view *view, const struct gw_compat_report *report)
@@ -61,7 +113,9 @@ static int check(const struct mg_view *view, const struct gw_what *from, const s
 	struct gw_check check = {.source = gw_what_instance(from, source_name),
 				 .to = to,
 				 .to_name = destination_name,
-				 .checkers = view->move->checkers};
+				 .checkers = view->move->checkers,
+				 .ask = ask_destination,
+				 .opaque = (void *)view};
 	int err = check.source ? gw_check_run(&check) : -ENODATA;
 
 	if (!err)
