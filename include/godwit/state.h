@@ -195,6 +195,21 @@ struct gw_foreign_format {
 int gw_state_read_foreign(struct gw_state_reader *reader, const struct gw_foreign_format **format,
 			  struct gw_bytes *bytes);
 
+/*
+ * For a front-end that keeps a big state in memory on its own host: a memfd with room for @bytes,
+ * in huge pages where the kernel makes them (Linux 6.1), so that to fill it and to read it is a
+ * copy each and little else. Making that takes long (some 3 s a GiB): before the guest stops.
+ * Returns the descriptor, or -errno (-EINVAL: 0 bytes, or more than there can be). A longer state
+ * is no error, just slower. Any thread.
+ */
+int gw_state_memory_new(uint64_t bytes);
+/*
+ * The back-end has saved into it from its beginning, and CHECK_DEVICE_STATE was answered: it ends
+ * where the back-end stopped writing, and nobody can change it any more, so that a destination
+ * reads it where it lies. -ENODATA: the descriptor's offset says that nothing was written.
+ */
+int gw_state_memory_seal(int fd);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

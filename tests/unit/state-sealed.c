@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -163,6 +164,58 @@ static const struct gw_state_handler handlers[] = {
 	{0},
 };
 
+static void made_ready(void **state)
+{
+	size_t len;
+	GW_AUTO_FREE uint8_t *bytes = sample(&len, NULL);
+	GW_AUTO_FD int fd = gw_state_memory_new(3 * len);
+	struct sample_result result;
+	struct stat st;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(gw_state_memory_seal(fd), -ENODATA);
+	assert_int_equal(sample_write(fd, NULL, 1), 0);
+	assert_int_equal(gw_state_memory_seal(fd), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, len); /* the rest of what was made ready is gone */
+	assert_int_equal(write(fd, "", 1), -1);
+	lseek(fd, 0, SEEK_SET);
+	assert_true(is_mapped(fd));
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(sample_read(fd, NULL, &result), 0);
+	assert_true(sample_is_right(&result, 1));
+}
+
+/* More than was asked for is no failure. */
+static void made_ready_and_too_short(void **state)
+{
+	size_t len;
+	GW_AUTO_FREE uint8_t *bytes = sample(&len, NULL);
+	GW_AUTO_FREE char *filling = calloc(1, 3 * 1024 * 1024);
+	GW_AUTO_FD int fd = gw_state_memory_new(1);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(write(fd, filling, 3 * 1024 * 1024), 3 * 1024 * 1024);
+	assert_int_equal(write(fd, bytes, len), len);
+	assert_int_equal(gw_state_memory_seal(fd), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_int_equal(st.st_size, 3 * 1024 * 1024 + len);
+}
+
+static void cannot_be_made(void **state)
+{
+	GW_AUTO_FD int plain = sample_fd("x", 1);
+
+	(void)state;
+	assert_int_equal(gw_state_memory_new(0), -EINVAL);
+	assert_int_equal(gw_state_memory_new(UINT64_MAX), -EINVAL);
+	lseek(plain, 1, SEEK_SET);
+	assert_true(gw_state_memory_seal(plain) < 0); /* not a memfd, or one that takes no seals */
+	assert_int_equal(gw_state_memory_seal(-1), -EBADF);
+}
+
 /* Not sealed against growing: what was appended meanwhile is noticed at the end. */
 static void grown_meanwhile(void **state)
 {
@@ -218,6 +271,9 @@ int main(void)
 		cmocka_unit_test(from_its_place),
 		cmocka_unit_test(damaged),
 		cmocka_unit_test(too_long),
+		cmocka_unit_test(made_ready),
+		cmocka_unit_test(made_ready_and_too_short),
+		cmocka_unit_test(cannot_be_made),
 		cmocka_unit_test(grown_meanwhile),
 		cmocka_unit_test(cancelled),
 	};

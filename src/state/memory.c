@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* state/memory.c - memory for a big state, made ready before a guest stands still for it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/bigpage.h"
+#include "base/checked.h"
+#include "base/cleanup.h"
+#include "godwit/error.h"
+#include "godwit/state.h"
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1; before that an error, which is no matter */
+#endif
+
+/*
+ * Most of what a big state costs in memory of small pages is not the copying: each page has to be
+ * found on writing, and mapped on reading. The kernel makes no huge ones of a memfd by itself where
+ * shmem_enabled says `never`, as it does by default, but does when it is asked for these very ones.
+ */
+static void make_huge(int fd, size_t len)
+{
+	void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (map == MAP_FAILED)
+		return;
+	madvise(map, len, MADV_COLLAPSE);
+	munmap(map, len);
+}
+
+int gw_state_memory_new(uint64_t bytes)
+{
+	GW_AUTO_FD int fd = memfd_create("godwit-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	uint64_t len;
+
+	if (fd < 0)
+		return gw_fail(errno, "memory for a state: %s", strerror(errno));
+	if (!bytes || bytes > INT64_MAX - GW_BIG_PAGE)
+		return gw_fail(EINVAL, "memory for a state: %llu bytes, 1 to 2^63 are possible",
+			       (unsigned long long)bytes);
+	len = gw_round_up(bytes, GW_BIG_PAGE);
+	if (fallocate(fd, 0, 0, (off_t)len) < 0)
+		return gw_fail(errno, "memory for a state of %llu bytes: %s",
+			       (unsigned long long)bytes, strerror(errno));
+	make_huge(fd, len);
+	return gw_take_fd(&fd);
+}
+
+int gw_state_memory_seal(int fd)
+{
+	off_t len = lseek(fd, 0, SEEK_CUR);
+
+	if (len <= 0)
+		return gw_fail(len ? errno : ENODATA, "memory for a state: %s",
+			       len ? strerror(errno) : "nothing was written at its offset");
+	if (ftruncate(fd, len) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		return gw_fail(errno, "memory for a state: it cannot be sealed: %s",
+			       strerror(errno));
+	return 0;
+}
