@@ -92,6 +92,9 @@ gw_compat_implementation_find(const struct gw_compat_implementation *implementat
 /* What the host has ("cap:dac_read_search"); NULL behind the last one. */
 const char *gw_compat_implementation_provides(const struct gw_compat_implementation *implementation,
 					      unsigned i);
+/* What any instance that is made there would require; NULL behind the last one. */
+const char *gw_compat_implementation_requires(const struct gw_compat_implementation *implementation,
+					      unsigned i);
 /* How many more instances of @model it has room for, -1 if the document does not say. */
 int64_t gw_compat_implementation_available(const struct gw_compat_implementation *implementation,
 					   const struct gw_model *model);

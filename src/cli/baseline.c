@@ -29,12 +29,17 @@ static const struct gw_option options[] = {
 	{NULL},
 };
 
-/* All implementations that were named, and what they were read as. */
+/* What was named, each a host, and all implementations that they have. */
 struct fleet {
 	unsigned what_count, count;
 	struct gw_what **whats;
-	const struct gw_compat_implementation **implementations;
+	struct gw_hosted *implementations;
 };
+
+static const char *name_of(const struct fleet *fleet, unsigned i)
+{
+	return gw_compat_implementation_name(fleet->implementations[i].implementation);
+}
 
 /* -- as text ------------------------------------------------------------------------------- */
 
@@ -52,7 +57,8 @@ static void print_refusals(const struct gw_candidate *candidate, unsigned count)
 	for (unsigned i = 0; i < count; i++) {
 		const struct gw_compat_report *report = candidate->reports[i];
 
-		for (unsigned k = 0; k < gw_compat_report_count(report); k++) {
+		for (unsigned k = 0; candidate->refuses[i] && k < gw_compat_report_count(report);
+		     k++) {
 			const struct gw_compat_reason *reason = gw_compat_report_reason(report, k);
 
 			if (reason->code == GW_NO_CAPACITY)
@@ -78,8 +84,7 @@ static void print_text(const struct fleet *fleet, const struct gw_baseline *base
 		const struct gw_candidate *candidate = &baseline->candidates[i];
 
 		printf("  given up: profile %s of ", candidate->profile);
-		gw_cli_print_text(
-			gw_compat_implementation_name(fleet->implementations[candidate->owner]));
+		gw_cli_print_text(name_of(fleet, candidate->owner));
 		printf(":");
 		print_params(candidate->instance);
 		print_refusals(candidate, baseline->implementation_count);
@@ -91,9 +96,8 @@ static void print_text(const struct fleet *fleet, const struct gw_baseline *base
 static json_t *describe(const struct fleet *fleet, const struct gw_candidate *candidate)
 {
 	return json_pack("{s:s, s:o, s:o}", "profile", candidate->profile, "of",
-			 gw_control_text(gw_compat_implementation_name(
-				 fleet->implementations[candidate->owner])),
-			 "instance", gw_compat_instance_json(candidate->instance));
+			 gw_control_text(name_of(fleet, candidate->owner)), "instance",
+			 gw_compat_instance_json(candidate->instance));
 }
 
 static json_t *describe_refusals(const struct fleet *fleet, const struct gw_candidate *candidate)
@@ -103,12 +107,10 @@ static json_t *describe_refusals(const struct fleet *fleet, const struct gw_cand
 	for (unsigned i = 0; i < fleet->count; i++) {
 		json_t *report;
 
-		if (!gw_compat_report_count(candidate->reports[i]))
+		if (!candidate->refuses[i])
 			continue;
 		report = gw_compat_report_json(candidate->reports[i]);
-		json_object_set_new(
-			report, "for",
-			gw_control_text(gw_compat_implementation_name(fleet->implementations[i])));
+		json_object_set_new(report, "for", gw_control_text(name_of(fleet, i)));
 		json_array_append_new(list, report);
 	}
 	return list;
@@ -147,7 +149,8 @@ static int take(struct fleet *fleet, const char *name, const struct baseline_opt
 	if (!what->implementation_count)
 		return gw_fail(EINVAL, "%s: it is an instance, and no implementation", name);
 	for (unsigned i = 0; i < what->implementation_count; i++)
-		fleet->implementations[fleet->count++] = what->implementations[i].implementation;
+		fleet->implementations[fleet->count++] = (struct gw_hosted){
+			what->implementations[i].implementation, fleet->what_count - 1};
 	return 0;
 }
 
@@ -171,8 +174,7 @@ static int run(char **names, unsigned count, const struct baseline_options *give
 {
 	struct fleet fleet = {
 		.whats = calloc(count, sizeof(struct gw_what *)),
-		.implementations = calloc((size_t)count * GW_WHATS_MAX,
-					  sizeof(struct gw_compat_implementation *)),
+		.implementations = calloc((size_t)count * GW_WHATS_MAX, sizeof(struct gw_hosted)),
 	};
 	int err = fleet.whats && fleet.implementations ? 0 : gw_fail(ENOMEM, "no memory");
 	int code;

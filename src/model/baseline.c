@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* model/baseline.c - the largest profile that all of a set of implementations can run. */
+/* model/baseline.c - the largest profile that all of a set of hosts can run. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,34 +8,97 @@
 #include "base/cleanup.h"
 #include "godwit/error.h"
 #include "model/baseline.h"
+#include "model/compat.h"
 
 struct making {
 	struct gw_baseline *baseline;
-	const struct gw_compat_implementation *const *implementations;
+	const struct gw_hosted *all;
+	unsigned count;
 	const char *model;
+	/* What instances of any of them require: it has to be wherever one may go. */
+	unsigned word_count;
+	const char *words[GW_REQUIRES_MAX];
+	char prerequisites[GW_REQUIRES_MAX * GW_REQUIRE_MAX]; /* the same as one text */
 };
 
-/* The one model that all have, as far as the first one knows. */
+static bool has_model(const struct gw_hosted *hosted, const char *model)
+{
+	return gw_compat_implementation_find(hosted->implementation, model) != NULL;
+}
+
+static bool every_host_has(const struct making *making, const char *model)
+{
+	unsigned hosts = 0; /* that have it, of those that were looked at */
+
+	for (unsigned i = 0; i < making->count && hosts >= making->all[i].host; i++)
+		if (hosts == making->all[i].host && has_model(&making->all[i], model))
+			hosts++;
+	return making->count && hosts > making->all[making->count - 1].host;
+}
+
+static int take_model(struct making *making, const char *model)
+{
+	if (making->model && strcmp(making->model, model) != 0)
+		return gw_fail(EINVAL, "baseline: they have more than one model in common, and "
+				       "none is told to be meant");
+	making->model = model;
+	return 0;
+}
+
+/* The one model that all have: the first host has it among others. */
 static int choose_model(struct making *making)
 {
-	const struct gw_compat_implementation *const *all = making->implementations;
-	unsigned count = making->baseline->implementation_count;
 	const struct gw_model *model;
+	int err = 0;
 
-	for (unsigned i = 0;
-	     count && !making->model && (model = gw_compat_implementation_model(all[0], i)); i++) {
-		unsigned k = 1;
+	if (making->model)
+		return 0;
+	for (unsigned i = 0; i < making->count && !making->all[i].host; i++)
+		for (unsigned k = 0;
+		     !err &&
+		     (model = gw_compat_implementation_model(making->all[i].implementation, k));
+		     k++)
+			if (every_host_has(making, model->name))
+				err = take_model(making, model->name);
+	if (!err && !making->model)
+		err = gw_fail(EINVAL, "baseline: they have no model in common");
+	return err;
+}
 
-		while (k < count && gw_compat_implementation_find(all[k], model->name))
-			k++;
-		if (k < count)
+/* -- what is required ---------------------------------------------------------------------- */
+
+static int add_word(struct making *making, const char *word)
+{
+	for (unsigned i = 0; i < making->word_count; i++)
+		if (!strcmp(making->words[i], word))
+			return 0;
+	if (making->word_count == GW_REQUIRES_MAX)
+		return gw_fail(E2BIG,
+			       "baseline: their instances would require more than %d different "
+			       "things, %s among them",
+			       GW_REQUIRES_MAX, word);
+	making->words[making->word_count++] = word;
+	return 0;
+}
+
+static int collect_requires(struct making *making)
+{
+	size_t len = 0;
+	int err = 0;
+
+	for (unsigned i = 0; i < making->count && !err; i++) {
+		const struct gw_compat_implementation *of = making->all[i].implementation;
+
+		if (!has_model(&making->all[i], making->model))
 			continue;
-		if (making->model)
-			return gw_fail(EINVAL, "baseline: they have more than one model in common, "
-					       "and none is told to be meant");
-		making->model = model->name;
+		for (unsigned k = 0; k < of->require_count && !err; k++)
+			err = add_word(making, of->requires[k]);
 	}
-	return making->model ? 0 : gw_fail(EINVAL, "baseline: they have no model in common");
+	for (unsigned i = 0; i < making->word_count && !err; i++)
+		len += (size_t)snprintf(making->prerequisites + len,
+					sizeof(making->prerequisites) - len, "%s ",
+					making->words[i]);
+	return err;
 }
 
 /* -- all profiles, each assignment once ---------------------------------------------------- */
@@ -66,10 +129,12 @@ static int add_candidate(struct making *making, unsigned owner, const char *prof
 	candidate->form = strdup(form);
 	candidate->reports =
 		calloc(baseline->implementation_count, sizeof(struct gw_compat_report *));
-	if (!candidate->form || !candidate->reports)
+	candidate->refuses = calloc(baseline->implementation_count, sizeof(bool));
+	if (!candidate->form || !candidate->reports || !candidate->refuses)
 		return gw_fail(ENOMEM, "baseline: no memory");
 	snprintf(name, sizeof(name), "profile %s", profile);
-	return gw_compat_instance_canonical(&candidate->instance, name, form, strlen(form), NULL);
+	return gw_compat_instance_canonical(&candidate->instance, name, form, strlen(form),
+					    making->prerequisites);
 }
 
 static int add_profile(struct making *making, unsigned owner, const struct gw_model *model,
@@ -94,9 +159,9 @@ static int add_all(struct making *making)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < making->baseline->implementation_count && !err; i++) {
+	for (unsigned i = 0; i < making->count && !err; i++) {
 		const struct gw_model *model =
-			gw_compat_implementation_find(making->implementations[i], making->model);
+			gw_compat_implementation_find(making->all[i].implementation, making->model);
 
 		for (const struct gw_profile *p = model ? model->profiles : NULL;
 		     p && p->name && !err; p++)
@@ -116,17 +181,45 @@ static bool accepts(const struct gw_compat_report *report)
 	return true;
 }
 
+/* A host refuses where each of its implementations does; those that are of another model have no
+ * say, unless all are. */
+static void judge_host(const struct making *making, struct gw_candidate *candidate, unsigned first,
+		       unsigned end)
+{
+	bool refuses = true, has = false;
+
+	for (unsigned i = first; i < end; i++) {
+		refuses &= !accepts(candidate->reports[i]);
+		has |= has_model(&making->all[i], making->model);
+	}
+	for (unsigned i = first; i < end; i++)
+		candidate->refuses[i] =
+			refuses && (!has || has_model(&making->all[i], making->model));
+	candidate->refused |= refuses;
+}
+
+static void judge(const struct making *making, struct gw_candidate *candidate)
+{
+	for (unsigned i = 0, end; i < making->count; i = end) {
+		for (end = i + 1;
+		     end < making->count && making->all[end].host == making->all[i].host;)
+			end++;
+		judge_host(making, candidate, i, end);
+	}
+}
+
 static int ask_all(const struct making *making, struct gw_candidate *candidate)
 {
 	int err = 0;
 
-	for (unsigned i = 0; i < making->baseline->implementation_count && !err; i++) {
+	for (unsigned i = 0; i < making->count && !err; i++) {
 		err = gw_compat_report_new(&candidate->reports[i]);
 		if (!err)
-			err = gw_compat_check(candidate->instance, making->implementations[i],
+			err = gw_compat_check(candidate->instance, making->all[i].implementation,
 					      candidate->reports[i]);
-		candidate->refused += !err && !accepts(candidate->reports[i]);
 	}
+	if (!err)
+		judge(making, candidate);
 	return err;
 }
 
@@ -172,18 +265,20 @@ static int by_size(const void *a, const void *b)
 	return 0;
 }
 
-int gw_baseline_new(struct gw_baseline **out,
-		    const struct gw_compat_implementation *const *implementations, unsigned count,
-		    const char *model)
+int gw_baseline_new(struct gw_baseline **out, const struct gw_hosted *implementations,
+		    unsigned count, const char *model)
 {
 	struct gw_baseline *baseline = calloc(1, sizeof(*baseline));
-	struct making making = {baseline, implementations, model};
+	struct making making = {
+		.baseline = baseline, .all = implementations, .count = count, .model = model};
 	int err;
 
 	if (!baseline)
 		return gw_fail(ENOMEM, "baseline: no memory");
 	baseline->implementation_count = count;
 	err = choose_model(&making);
+	if (!err)
+		err = collect_requires(&making);
 	if (!err)
 		err = add_all(&making);
 	for (unsigned i = 0; i < baseline->count && !err; i++)
@@ -204,6 +299,7 @@ static void free_candidate(const struct gw_baseline *baseline, struct gw_candida
 	for (unsigned i = 0; candidate->reports && i < baseline->implementation_count; i++)
 		gw_compat_report_free(candidate->reports[i]);
 	free(candidate->reports);
+	free(candidate->refuses);
 	gw_compat_instance_free(candidate->instance);
 	free(candidate->form);
 }

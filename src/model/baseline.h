@@ -12,14 +12,22 @@ struct gw_candidate {
 	char *form;	/* canonical */
 	struct gw_compat_instance *instance;
 	struct gw_compat_report **reports; /* of each implementation: may it be one there? */
-	unsigned refused;		   /* how many of them say anything but yes */
+	bool *refuses;			   /* of each implementation: no one of its host says yes */
+	bool refused;			   /* by some host */
+};
+
+/* An implementation, and which of the hosts, numbered from 0, has it. They come host by host. */
+struct gw_hosted {
+	const struct gw_compat_implementation *implementation;
+	unsigned host;
 };
 
 /*
  * Every profile of @model in any of the implementations, each assignment once, the largest first:
  * the one with most parameters that are not off, then the one with the greater values by the order
- * of their names. The first that nobody refuses is the baseline. Room is not asked for. The order
- * of the implementations makes no difference but for whose names are given.
+ * of their names. The first that every host can run, by one of its implementations, is the
+ * baseline; what instances of any of them would require has to be wherever they may go. Room is not
+ * asked for. The order of hosts makes no difference but for whose names are given.
  */
 struct gw_baseline {
 	unsigned count, implementation_count;
@@ -28,9 +36,8 @@ struct gw_baseline {
 
 /* NULL @model: the one that they have; -EINVAL with a sentence if there are several or none.
  * @implementations must outlive it. */
-int gw_baseline_new(struct gw_baseline **baseline,
-		    const struct gw_compat_implementation *const *implementations, unsigned count,
-		    const char *model);
+int gw_baseline_new(struct gw_baseline **baseline, const struct gw_hosted *implementations,
+		    unsigned count, const char *model);
 void gw_baseline_free(struct gw_baseline *baseline);
 
 /* Its index; -1: there is none. */

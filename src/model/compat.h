@@ -50,7 +50,9 @@ struct gw_compat_implementation {
 	bool says_provides;
 	unsigned provide_count;
 	const char *provides[GW_REQUIRES_MAX];
-	struct gw_memory *memory; /* all that belongs to models */
+	unsigned require_count;
+	const char *requires[GW_REQUIRES_MAX]; /* of any instance that is made here */
+	struct gw_memory *memory;	       /* all that belongs to models */
 };
 
 /* NULL if it has none of that name. */

@@ -386,20 +386,21 @@ static int read_program(struct reading *reading, const json_t *json)
 	return 0;
 }
 
-static int read_provides(struct reading *reading, const json_t *json)
+/* What the host has, or what any instance that is made here would need. */
+static int read_words(struct reading *reading, const char *member,
+		      const char *words[GW_REQUIRES_MAX], unsigned *count)
 {
-	struct gw_compat_implementation *to = reading->to;
+	const json_t *json = json_object_get(reading->to->root, member);
 
 	if (json && (!json_is_array(json) || json_array_size(json) > GW_REQUIRES_MAX))
-		return wrong(reading, "provides", "an array of at most 16 words");
-	to->says_provides = json != NULL;
+		return wrong(reading, member, "an array of at most 16 words");
 	for (size_t i = 0; i < json_array_size(json); i++) {
 		const json_t *item = json_array_get(json, i);
 
 		if (!json_is_string(item) ||
 		    !gw_syntax_prerequisite(json_string_value(item), json_string_length(item)))
-			return wrong(reading, "provides", "an array of short words without spaces");
-		to->provides[to->provide_count++] = json_string_value(item);
+			return wrong(reading, member, "an array of short words without spaces");
+		words[(*count)++] = json_string_value(item);
 	}
 	return 0;
 }
@@ -409,8 +410,11 @@ static int read_all(struct gw_compat_implementation *to)
 	struct reading reading = {.to = to, .place = {.document = to->name}};
 	int err = read_program(&reading, json_object_get(to->root, "implementation"));
 
+	to->says_provides = json_object_get(to->root, "provides") != NULL;
 	if (!err)
-		err = read_provides(&reading, json_object_get(to->root, "provides"));
+		err = read_words(&reading, "provides", to->provides, &to->provide_count);
+	if (!err)
+		err = read_words(&reading, "requires", to->requires, &to->require_count);
 	return err ? err : read_models(&reading, json_object_get(to->root, "models"));
 }
 
@@ -463,57 +467,4 @@ void gw_compat_implementation_free(struct gw_compat_implementation *implementati
 	json_decref(implementation->root);
 	free(implementation->name);
 	free(implementation);
-}
-
-/* -- asked --------------------------------------------------------------------------------- */
-
-const char *gw_compat_implementation_name(const struct gw_compat_implementation *implementation)
-{
-	return implementation->name;
-}
-
-const char *gw_compat_implementation_program(const struct gw_compat_implementation *implementation,
-					     const char *member)
-{
-	const json_t *program = json_object_get(implementation->root, "implementation");
-
-	return json_string_value(json_object_get(program, member));
-}
-
-const struct gw_model *
-gw_compat_implementation_model(const struct gw_compat_implementation *implementation, unsigned i)
-{
-	return i < implementation->count ? &implementation->models[i].model : NULL;
-}
-
-const struct gw_compat_model *
-gw_compat_model_find(const struct gw_compat_implementation *implementation, const char *name)
-{
-	for (unsigned i = 0; i < implementation->count; i++)
-		if (!strcmp(implementation->models[i].model.name, name))
-			return &implementation->models[i];
-	return NULL;
-}
-
-const struct gw_model *
-gw_compat_implementation_find(const struct gw_compat_implementation *implementation,
-			      const char *model)
-{
-	const struct gw_compat_model *found = gw_compat_model_find(implementation, model);
-
-	return found ? &found->model : NULL;
-}
-
-const char *gw_compat_implementation_provides(const struct gw_compat_implementation *implementation,
-					      unsigned i)
-{
-	return i < implementation->provide_count ? implementation->provides[i] : NULL;
-}
-
-int64_t gw_compat_implementation_available(const struct gw_compat_implementation *implementation,
-					   const struct gw_model *model)
-{
-	const struct gw_compat_model *found = gw_compat_model_find(implementation, model->name);
-
-	return found ? found->available : -1;
 }

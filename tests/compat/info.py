@@ -192,6 +192,63 @@ class Mdev(Case):
         self.goes(nic("instance-filter-16"), path)
         self.stays(nic("instance-filter-48"), path, "param-differs:rx-filter-size")
 
+    def test_what_is_needed_beside_the_model(self):
+        """Equal driver versions, say: in words, for a type and for a device."""
+        at = "class/mdev_bus/0000:00:02.0/mdev_supported_types/nic-64/migration"
+        self.device({"rss": "on"})
+        self.attribute(f"bus/mdev/devices/{UUID}/migration/requires", "driver:550 cap:net_admin")
+        self.attribute(f"{at}/provides", "cap:net_admin driver:550")
+        self.attribute(f"{at}/requires", "driver:550")
+        shown = json.loads(run(GODWIT, "info", "--json", "--sysfs-root", self.root,
+                               "0000:00:02.0").stdout.splitlines()[0])
+        self.assertEqual((shown["provides"], shown["requires"]),
+                         (["cap:net_admin", "driver:550"], ["driver:550"]))
+        here = ("--sysfs-root", self.root)
+        self.assertEqual(self.codes(UUID, nic("build-3"), *here),
+                         ["cannot-tell:driver:550", "cannot-tell:cap:net_admin"])
+        self.goes(UUID, dict(nic("build-3"), provides=["driver:550", "cap:net_admin"]), *here)
+        self.assertEqual(self.codes(UUID, dict(nic("build-3"), provides=["driver:560"]), *here),
+                         ["prerequisite-missing:driver:550", "prerequisite-missing:cap:net_admin"])
+        self.attribute(f"{at}/provides", "driver:560")
+        self.assertEqual(self.codes(instance({}, requires=["driver:550"]), "0000:00:02.0", *here),
+                         ["cannot-tell:driver:550"])  # nic-var does not say
+        self.attribute(f"{at}/requires", "/".join("x" * 100))
+        self.assertIn("nic-64: member 'requires'", self.unknown(instance({}), "0000:00:02.0", *here))
+
+    def test_baseline_of_parents(self):
+        """A host can run what one of its types can; types are not hosts of their own."""
+        def baseline(*whats):
+            ran = run(GODWIT, "baseline", "--json", "--sysfs-root", self.root,
+                      *map(self.put, whats))
+            return json.loads(ran.stdout)
+        chosen = baseline("0000:00:02.0", nic("build-3"))["baseline"]
+        self.assertEqual(chosen["instance"]["params"], {"rss": True, "rx-filter-size": 64})
+        # nic-64 cannot, nic-var can.
+        larger = nic("build-4")
+        larger["models"][NIC]["profiles"]["3"]["rx-filter-size"] = 128
+        said = baseline("0000:00:02.0", larger)
+        self.assertEqual(said["baseline"]["instance"]["params"]["rx-filter-size"], 128)
+        self.assertEqual(said["given_up"], [])
+        # None of them can: both say why, and the document that can does not.
+        larger["models"][NIC]["params"]["rx-filter-size"]["max"] = 200
+        larger["models"][NIC]["profiles"]["3"]["rx-filter-size"] = 200
+        said = baseline("0000:00:02.0", larger)
+        self.assertEqual([r["for"].split("/")[-1] for r in said["given_up"][0]["refused"]],
+                         ["nic-64", "nic-var"])
+        self.assertEqual(said["baseline"]["instance"]["params"]["rx-filter-size"], 64)
+        # Another model beside it is no reason.
+        self.type("gpu", 1, 1, {"1": {"rss": "on"}})
+        self.attribute("class/mdev_bus/0000:00:02.0/mdev_supported_types/gpu/migration/model",
+                       "vendor-b.example/gpu")
+        again = baseline("0000:00:02.0", larger)
+        self.assertEqual(again["baseline"]["instance"], said["baseline"]["instance"])
+        self.assertEqual(again["given_up"][0]["refused"], said["given_up"][0]["refused"])
+        # Unless that is asked for, and the other has none.
+        ran = run(GODWIT, "baseline", "--sysfs-root", self.root, "--model", "vendor-b.example/gpu",
+                  "0000:00:02.0", self.put(larger))
+        self.assertEqual(ran.returncode, 1)
+        self.assertIn("model-unknown", ran.stdout)
+
     def test_nothing_there(self):
         self.attribute("class/mdev_bus/0000:00:03.0/mdev_supported_types/other/name", "other")
         for what in ("0000:00:03.0", "0000:00:04.0"):

@@ -6,7 +6,7 @@ import json
 import os
 import tempfile
 
-from common import FS, GODWIT, GODWIT_FS, Case, instance, main, run
+from common import FS, GODWIT, GODWIT_FS, Case, instance, main, nic, run
 
 
 class Prerequisites(Case):
@@ -138,6 +138,52 @@ class Prerequisites(Case):
         for arguments in (["--share-id", "vm1"], ["--migration-identity=same-tree"]):
             ran = self.load(state, self.there, *arguments)
             self.assertEqual(ran.returncode, 0, ran.stderr + self.log.read_text("utf-8"))
+
+    def baseline(self, *hosts):
+        """Exit code, the answer, and what is against what was given up."""
+        ran = run(GODWIT, "baseline", "--json", *map(self.put, hosts))
+        if not ran.stdout:
+            self.assertEqual(ran.stderr.count("\n"), 1)
+            return ran.returncode, ran.stderr, []
+        said = json.loads(ran.stdout)
+        codes = {f"{r['code']}:{r['subject']}" for given in said["given_up"]
+                 for report in given["refused"] for r in report["reasons"]}
+        return ran.returncode, said["baseline"], sorted(codes)
+
+    def test_baseline(self):
+        """Instances of each host have to find on every other what they would require."""
+        def host(requires, provides=None):
+            return dict(nic("build-3"), requires=requires,
+                        **({} if provides is None else {"provides": provides}))
+        code, chosen, _ = self.baseline(host(["a:1"], ["a:1"]), host(["b:2"], ["b:2", "a:1"]),
+                                        host([], ["a:any", "b:2"]))
+        self.assertEqual((code, chosen), (1, None))
+        for hosts, expected in (
+            ((host(["a:1"], ["a:1"]), host(["a:1"], ["a:1", "b:1"])), (0, [])),
+            ((host(["a:1"], ["a:1"]), host([], ["a:any"])), (0, [])),
+            ((host(["a:1"], ["a:1"]), host(["a:2"], ["a:2"])),
+             (1, ["prerequisite-missing:a:1", "prerequisite-missing:a:2"])),
+            ((host(["a:1"], ["a:1"]), host([])), (1, ["cannot-tell:a:1"])),
+            ((host([]), host([])), (0, [])),
+        ):
+            code, chosen, codes = self.baseline(*hosts)
+            self.assertEqual((code, codes), expected)
+            self.assertEqual((chosen or {}).get("profile"), None if code else "3")
+        many = [host([f"a:{i}" for i in range(first, first + 9)]) for first in (0, 9)]
+        code, sentence, _ = self.baseline(*many)
+        self.assertEqual(code, 1)
+        self.assertIn("more than 16 different things, a:16 among them", sentence)
+
+    def test_baseline_of_directories(self):
+        one, other = (f"{GODWIT_FS} --shared-dir {d}" for d in (self.here, self.there))
+        self.assertEqual(self.baseline(GODWIT_FS, GODWIT_FS)[0], 0)
+        self.assertEqual(self.baseline(one, one)[0], 0)
+        self.assertEqual(self.baseline(one, other)[0], 1)
+
+    def test_requires_that_are_none(self):
+        for wrong in (7, "a:b", [7], ["a b"], [""], ["x" * 200], ["a:1"] * 17, {"a": "b"}):
+            document = dict(nic("build-3"), requires=wrong)
+            self.assertIn("member 'requires' is not", self.unknown(instance({}), document))
 
 
 main()

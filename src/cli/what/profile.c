@@ -9,7 +9,7 @@
 
 struct found {
 	const struct gw_model *model;
-	const json_t *document; /* of the implementation that has it */
+	const struct gw_compat_implementation *implementation; /* that has it */
 };
 
 static bool find_model(const struct gw_what *what, const char *model, struct found *found)
@@ -24,34 +24,24 @@ static bool find_model(const struct gw_what *what, const char *model, struct fou
 		     k++) {
 			if (model && strcmp(m->name, model) != 0)
 				continue;
-			*found = (struct found){m, of->document};
+			*found = (struct found){m, of->implementation};
 			count++;
 		}
 	}
 	return count == 1;
 }
 
-/* What any instance of it would require, as words; a document that does not say has none. */
-static int write_requires(const char *name, const json_t *document, char *text, size_t size)
+/* What any instance of it would require, as words; there is room for as many as may be. */
+static void write_requires(const struct gw_compat_implementation *implementation,
+			   char text[GW_REQUIRES_MAX * GW_REQUIRE_MAX])
 {
-	const json_t *list = json_object_get(document, "requires");
+	const char *word;
 	size_t len = 0;
 
 	text[0] = 0;
-	if (list && !json_is_array(list))
-		return gw_fail(EBADMSG, "%s: member 'requires' is not an array", name);
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *word = json_string_value(json_array_get(list, i));
-
-		if (!word)
-			return gw_fail(EBADMSG, "%s: member 'requires' is not an array of words",
-				       name);
-		len += (size_t)snprintf(text + len, size - len, "%s ", word);
-		if (len >= size)
-			return gw_fail(EFBIG, "%s: member 'requires' has more than %zu bytes", name,
-				       size - 1);
-	}
-	return 0;
+	for (unsigned i = 0; (word = gw_compat_implementation_requires(implementation, i)); i++)
+		len += (size_t)snprintf(text + len, GW_REQUIRES_MAX * GW_REQUIRE_MAX - len, "%s ",
+					word);
 }
 
 static int write_form(const struct gw_model *model, const char *profile, char *form, size_t size,
@@ -85,9 +75,7 @@ int gw_what_take_profile(struct gw_what *what, const char *name, const char *mod
 	err = write_form(found.model, profile, form, sizeof(form), &len);
 	if (err)
 		return gw_fail_in(err, "%s", name);
-	err = write_requires(name, found.document, requires, sizeof(requires));
-	if (err)
-		return err;
+	write_requires(found.implementation, requires);
 	while (what->instance_count)
 		gw_compat_instance_free(what->instances[--what->instance_count]);
 	err = gw_compat_instance_canonical(&what->instances[0], name, form, len, requires);

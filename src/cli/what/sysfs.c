@@ -20,9 +20,10 @@
  *
  *	type	available_instances
  *		migration/model, migration/default, migration/state_read ("1 2")
+ *		migration/provides, migration/requires (words: what is needed beside the model)
  *		migration/params/PARAM/{type,off,min,max,values}
  *		migration/profiles/PROFILE/PARAM
- *	device	migration/model, migration/params/PARAM
+ *	device	migration/model, migration/params/PARAM, migration/requires
  */
 #define ATTRIBUTE_MAX 4096 /* a page, as in sysfs */
 #define TYPES	      "mdev_supported_types"
@@ -230,8 +231,10 @@ static int add_type(struct gw_what *what, const char *name, const struct place *
 	if (!described)
 		return -EIO;
 	snprintf(title, sizeof(title), "%.1024s/%.256s", name, strrchr(type->path, '/') + 1);
-	document = json_pack("{s:i, s:{s:s}, s:{s:o}}", "format", GW_DOCUMENT_FORMAT,
-			     "implementation", "name", title, "models", model, described);
+	document = json_pack("{s:i, s:{s:s}, s:o*, s:o*, s:{s:o}}", "format", GW_DOCUMENT_FORMAT,
+			     "implementation", "name", title, "provides",
+			     read_list(&migration, "provides", "word"), "requires",
+			     read_list(&migration, "requires", "word"), "models", model, described);
 	err = document ? gw_what_add_document(what, title, document)
 		       : gw_fail(EBADMSG, "%s: its migration/model is no text", title);
 	json_decref(document);
@@ -284,7 +287,7 @@ static int read_device(struct gw_what *what, const char *name, const struct plac
 {
 	const struct place lower = below(device, "migration"), *migration = &lower;
 	const struct place type = below(device, "mdev_type");
-	char model[ATTRIBUTE_MAX], form[GW_CANONICAL_MAX];
+	char model[ATTRIBUTE_MAX], requires[ATTRIBUTE_MAX] = "", form[GW_CANONICAL_MAX];
 	int len, err;
 
 	what->kind = "mdev device";
@@ -299,7 +302,8 @@ static int read_device(struct gw_what *what, const char *name, const struct plac
 	if (len >= GW_CANONICAL_MAX)
 		return gw_fail(EFBIG, "%s: its parameters have more than %d bytes", name,
 			       GW_CANONICAL_MAX);
-	err = gw_compat_instance_canonical(&what->instances[0], name, form, (size_t)len, NULL);
+	read_attribute(migration, "requires", requires);
+	err = gw_compat_instance_canonical(&what->instances[0], name, form, (size_t)len, requires);
 	what->instance_count += !err;
 	return err ? err : add_type(what, name, &type, true);
 }
