@@ -95,6 +95,7 @@ int fs_adopt_check_ways(struct fs_loading *loading)
 static int check_session(struct fs_loading *loading)
 {
 	const struct gw_fs_session_v1 *session = &loading->session;
+	int err;
 
 	if (!loading->has_session || !loading->has_root)
 		return gw_fail(EINVAL, "load: the state has no %s",
@@ -106,12 +107,8 @@ static int check_session(struct fs_loading *loading)
 	loading->inodes->numbers.next = session->next_number;
 	if (!session->initialised)
 		return 0;
-	if (session->max_write > FS_MAX_WRITE || session->max_pages > FS_MAX_PAGES)
-		return gw_fail(EINVAL,
-			       "load: requests of %u bytes and %u pages were agreed on, at most "
-			       "%u and %u are possible here",
-			       session->max_write, session->max_pages, FS_MAX_WRITE, FS_MAX_PAGES);
-	return fs_session_check(loading->fs, session->flags, session->minor);
+	err = fs_session_check(loading->fs, session);
+	return err ? gw_fail_in(err, "load") : 0;
 }
 
 /* Without the right root nothing would be right. Before INIT the guest has seen none. */

@@ -70,6 +70,9 @@ struct fs_policy {
 	bool lock_wait;		/* and are waited for */
 	bool notification;	/* there is a notification queue (notify.h) */
 	bool killpriv;		/* set-id bits are taken away here, when the guest says so */
+	/* What INIT offers at most; 0: the operator says nothing. */
+	unsigned fuse_minor;
+	unsigned max_write; /* bytes, of a request's data */
 };
 
 #define FS_POLICY_UNSET                                                               \

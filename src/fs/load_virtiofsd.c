@@ -82,9 +82,10 @@ const struct gw_foreign_format fs_foreign_formats[] = {
  * Four options are told of. The rest is what this device agrees on with a guest that offers
  * everything, as Linux does: with the same options that is what virtiofsd agrees on.
  */
-#define FLAGS_ACL	(FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT)
-#define FLAGS_TOLD	(FUSE_WRITEBACK_CACHE | FLAGS_ACL | FUSE_CREATE_SUPP_GROUP | FUSE_SUBMOUNTS)
-#define VIRTIOFSD_MINOR 38
+#define FLAGS_ACL	    (FUSE_POSIX_ACL | FUSE_DONT_MASK | FUSE_SETXATTR_EXT)
+#define FLAGS_TOLD	    (FUSE_WRITEBACK_CACHE | FLAGS_ACL | FUSE_CREATE_SUPP_GROUP | FUSE_SUBMOUNTS)
+#define VIRTIOFSD_MINOR	    38
+#define VIRTIOFSD_MAX_WRITE (1024 * 1024)
 
 static uint64_t agreed(const struct takeover *takeover)
 {
@@ -101,13 +102,12 @@ static uint64_t agreed(const struct takeover *takeover)
 static int stage_session(struct takeover *takeover)
 {
 	const struct fs_virtiofsd *state = &takeover->state;
-	const uint32_t minor = GW_MIN(VIRTIOFSD_MINOR, FUSE_KERNEL_MINOR_VERSION);
 	struct gw_fs_session_v1 session = {
 		.initialised = state->inode_count, /* the root comes with INIT */
-		.minor = minor,
+		.minor = VIRTIOFSD_MINOR,
 		.flags = agreed(takeover),
-		.max_write = FS_MAX_WRITE,
-		.max_pages = FS_MAX_PAGES,
+		.max_write = VIRTIOFSD_MAX_WRITE,
+		.max_pages = VIRTIOFSD_MAX_WRITE / FS_PAGE,
 		.inode_generation = FS_SLOTS_GENERATION_MAX,
 		.handle_generation = FS_SLOTS_GENERATION_MAX,
 	};

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/model.c - the device model of virtio-fs, and what its parameters make of an instance. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "fs/model.h"
+#include "fs/offers.h"
+#include "fs/session.h"
 #include "fs/xattrmap.h"
 #include "godwit/error.h"
 
@@ -12,6 +15,13 @@
 static const char *const cache_values[] = {"auto", "always", "never", "metadata", NULL};
 /* As enum fs_negotiation. */
 static const char *const negotiation_values[] = {"never", "auto", "always", NULL};
+
+/* What there was when the first states were written, which do not say so: absence means this, for
+ * ever, whatever a build can do besides. */
+#define FUSE_MINOR_1 45
+#define MAX_WRITE_1  (1024 * 1024)
+/* What profiles turn on came up to it: less would not go with them. */
+#define FUSE_MINOR_LEAST 36
 
 /*
  * What the guest sees, and what the state's layout depends on. The tag is not here: only the
@@ -68,6 +78,19 @@ static const struct gw_param params[] = {
 	 .doc = "Mounts inside the share are mounts in the guest, with device numbers of their "
 		"own.",
 	 .type = GW_PARAM_BOOL},
+	{.name = "fuse-minor",
+	 .doc = "The newest FUSE that the guest is offered: 7.N, with the INIT flags that came up "
+		"to it.",
+	 .type = GW_PARAM_INT,
+	 .off = FUSE_MINOR_1,
+	 .min = FUSE_MINOR_LEAST,
+	 .max = FUSE_KERNEL_MINOR_VERSION},
+	{.name = "max-write",
+	 .doc = "Bytes of data that a request may have, as the guest is told at INIT.",
+	 .type = GW_PARAM_INT,
+	 .off = MAX_WRITE_1,
+	 .min = FS_MAX_WRITE_MIN,
+	 .max = FS_MAX_WRITE_MAX},
 	{.name = "xattr-map",
 	 .doc = "Which rules map names of extended attributes: a digest of them, 0 for none.",
 	 .type = GW_PARAM_INT,
@@ -80,24 +103,22 @@ static const struct gw_param params[] = {
 };
 
 static const struct gw_setting profile_1[] = {
-	{"state", 1},
-	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{"state", 1},	    {"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{"fuse-minor", 45}, {"max-write", 1048576},
 	{NULL, 0},
 };
 
 static const struct gw_setting profile_2[] = {
-	{"state", 1},
-	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
-	{"submounts", 1},
-	{NULL, 0},
+	{"state", 1},		{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{"submounts", 1},	{"fuse-minor", 45},
+	{"max-write", 1048576}, {NULL, 0},
 };
 
 /* State 2: locks move. */
 static const struct gw_setting profile_3[] = {
-	{"state", 2},
-	{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
-	{"submounts", 1},
-	{NULL, 0},
+	{"state", 2},		{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{"submounts", 1},	{"fuse-minor", 45},
+	{"max-write", 1048576}, {NULL, 0},
 };
 
 static const struct gw_profile profiles[] = {
@@ -106,6 +127,22 @@ static const struct gw_profile profiles[] = {
 	{.name = "3", .settings = profile_3},
 	{.name = NULL},
 };
+
+/* Flags that a parameter asks for have to be of the FUSE that is offered. */
+static int check_offers(const struct gw_params *set)
+{
+	const int64_t minor = gw_params_get(set, "fuse-minor", FUSE_KERNEL_MINOR_VERSION);
+	const struct fs_offer *offer;
+
+	for (unsigned i = 0; (offer = fs_offer_at(i)); i++) {
+		if (offer->param && offer->since > minor && gw_params_get(set, offer->param, 0))
+			return gw_fail(EINVAL,
+				       "parameter %s: %s came with FUSE 7.%u, and parameter "
+				       "fuse-minor is %" PRId64,
+				       offer->param, offer->name, offer->since, minor);
+	}
+	return 0;
+}
 
 /* What is unset may still become what fits. */
 int fs_model_check(const struct gw_model *model, const struct gw_params *set)
@@ -122,7 +159,7 @@ int fs_model_check(const struct gw_model *model, const struct gw_params *set)
 	if (gw_params_get(set, "lock-wait", false) && !gw_params_get(set, "posix-lock", true) &&
 	    !gw_params_get(set, "flock", true))
 		return gw_fail(EINVAL, "parameter lock-wait: neither posix-lock nor flock is on");
-	return 0;
+	return check_offers(set);
 }
 
 const struct gw_model fs_model = {
@@ -132,17 +169,23 @@ const struct gw_model fs_model = {
 	.default_profile = "3",
 };
 
-/* Parameters that are members of struct fs_policy. */
+/* Parameters that are members of struct fs_policy, and what they are where the operator says
+ * nothing. */
+enum kind {
+	SWITCH, /* a bool, false */
+	WORD,	/* an int, FS_UNSET */
+	LIMIT,	/* unsigned, 0 */
+};
+
 static const struct setting {
 	const char *param;
 	size_t offset;
-	bool word; /* an int, FS_UNSET where the operator says nothing; else a bool, false for that
-		    */
+	enum kind kind;
 } settings[] = {
-	{"cache", offsetof(struct fs_policy, cache), .word = true},
-	{"posix-acl", offsetof(struct fs_policy, posix_acl), .word = true},
-	{"security-label", offsetof(struct fs_policy, security_label), .word = true},
-	{"submounts", offsetof(struct fs_policy, submounts), .word = true},
+	{"cache", offsetof(struct fs_policy, cache), WORD},
+	{"posix-acl", offsetof(struct fs_policy, posix_acl), WORD},
+	{"security-label", offsetof(struct fs_policy, security_label), WORD},
+	{"submounts", offsetof(struct fs_policy, submounts), WORD},
 	{"xattr", offsetof(struct fs_policy, xattr)},
 	{"writeback", offsetof(struct fs_policy, writeback)},
 	{"direct-io", offsetof(struct fs_policy, direct_io)},
@@ -152,23 +195,41 @@ static const struct setting {
 	{"lock-wait", offsetof(struct fs_policy, lock_wait)},
 	{"killpriv-v2", offsetof(struct fs_policy, killpriv)},
 	{"notification-queue", offsetof(struct fs_policy, notification)},
+	{"fuse-minor", offsetof(struct fs_policy, fuse_minor), LIMIT},
+	{"max-write", offsetof(struct fs_policy, max_write), LIMIT},
 };
 
 static int64_t setting_get(const struct setting *setting, const struct fs_policy *policy)
 {
-	const char *at = (const char *)policy + setting->offset;
+	const void *at = (const char *)policy + setting->offset;
 
-	return setting->word ? *(const int *)(const void *)at : *(const bool *)at;
+	switch (setting->kind) {
+	case WORD:
+		return *(const int *)at;
+	case LIMIT:
+		return *(const unsigned *)at;
+	case SWITCH:
+		break;
+	}
+	return *(const bool *)at;
 }
 
 static void setting_put(const struct setting *setting, struct fs_policy *policy, int64_t value)
 {
-	char *at = (char *)policy + setting->offset;
+	void *at = (char *)policy + setting->offset;
 
-	if (setting->word)
-		*(int *)(void *)at = (int)value;
+	if (setting->kind == WORD)
+		*(int *)at = (int)value;
+	else if (setting->kind == LIMIT)
+		*(unsigned *)at = (unsigned)value;
 	else
 		*(bool *)at = value;
+}
+
+/* A switch that is not given may be one that is off. */
+static bool is_said(const struct setting *setting, int64_t value)
+{
+	return value != (setting->kind == WORD ? FS_UNSET : 0);
 }
 
 static int64_t off_of(const char *name)
@@ -185,7 +246,7 @@ void fs_policy_apply(struct fs *fs)
 	for (size_t i = 0; i < GW_ARRAY_LEN(settings); i++) {
 		int64_t own = setting_get(&settings[i], &fs->host->policy);
 
-		if (own == FS_UNSET)
+		if (!is_said(&settings[i], own))
 			own = off_of(settings[i].param);
 		setting_put(&settings[i], &fs->policy,
 			    gw_params_get(fs->params, settings[i].param, own));
@@ -261,7 +322,7 @@ int fs_host_params(const struct fs_host *host, struct gw_params *set)
 	for (size_t i = 0; i < GW_ARRAY_LEN(settings) && !err; i++) {
 		int64_t value = setting_get(&settings[i], &host->policy);
 
-		if (value != FS_UNSET && (value || settings[i].word))
+		if (is_said(&settings[i], value))
 			err = gw_params_set(set, settings[i].param, value, NULL);
 	}
 	if (!err)

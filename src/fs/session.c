@@ -6,6 +6,7 @@
 #include "fs/handle.h"
 #include "fs/hidden.h"
 #include "fs/locks.h"
+#include "fs/offers.h"
 #include "fs/ops.h"
 #include "fs/session.h"
 #include "fs/waits.h"
@@ -14,121 +15,78 @@
 /* As many requests at once as the rings hold: the guest's default of 12 would starve read-ahead. */
 #define MAX_BACKGROUND	     UINT16_MAX
 #define CONGESTION_THRESHOLD (UINT16_MAX / 4 * 3)
-/* Without FUSE_MAX_PAGES a request has 32 pages. */
-#define COMPAT_MAX_PAGES 32
+/* Without FUSE_MAX_PAGES. */
+#define COMPAT_MAX_PAGES (FS_MAX_WRITE_MIN / FS_PAGE)
 
-/* When the device takes a flag that the guest offers. */
-typedef bool when_fn(const struct fs *fs);
-
-static bool always(const struct fs *fs)
+static uint32_t max_pages(const struct fs *fs)
 {
-	(void)fs;
-	return true;
+	return fs->policy.max_write / FS_PAGE;
 }
 
-/* Without a cache the guest could not keep what it brings. */
-static bool readdirplus(const struct fs *fs)
+static bool is_offered(const struct fs *fs, const struct fs_offer *offer)
 {
-	return fs->policy.cache != FS_CACHE_NEVER && !fs->host->no_readdirplus;
+	return offer->since <= fs->policy.fuse_minor && (!offer->when || offer->when(fs));
 }
-
-static bool writeback(const struct fs *fs)
-{
-	return fs->policy.writeback;
-}
-
-static bool direct_mmap(const struct fs *fs)
-{
-	return fs->policy.mmap;
-}
-
-static bool killpriv(const struct fs *fs)
-{
-	return fs->policy.killpriv;
-}
-
-static bool posix_acl(const struct fs *fs)
-{
-	return fs->policy.posix_acl > FS_NEVER;
-}
-
-static bool security_label(const struct fs *fs)
-{
-	return fs->policy.security_label > FS_NEVER;
-}
-
-static bool posix_locks(const struct fs *fs)
-{
-	return fs->policy.posix_lock;
-}
-
-static bool flock_locks(const struct fs *fs)
-{
-	return fs->policy.flock;
-}
-
-static bool submounts(const struct fs *fs)
-{
-	return fs->policy.submounts > 0;
-}
-
-/*
- * Deliberately absent: EXPORT_SUPPORT, since LOOKUP of "." and ".." passes no filter here;
- * HANDLE_KILLPRIV, whose second version says for whom set-id bits go.
- */
-static const struct {
-	uint64_t bit;
-	when_fn *when;
-} flags_taken[] = {
-	{FUSE_ASYNC_READ, always},
-	{FUSE_POSIX_LOCKS, posix_locks},
-	{FUSE_ATOMIC_O_TRUNC, always},
-	{FUSE_BIG_WRITES, always},
-	{FUSE_AUTO_INVAL_DATA, always},
-	{FUSE_DO_READDIRPLUS, readdirplus},
-	{FUSE_READDIRPLUS_AUTO, readdirplus},
-	{FUSE_ASYNC_DIO, always},
-	{FUSE_FLOCK_LOCKS, flock_locks},
-	{FUSE_HAS_IOCTL_DIR, always},
-	{FUSE_WRITEBACK_CACHE, writeback},
-	{FUSE_PARALLEL_DIROPS, always},
-	{FUSE_MAX_PAGES, always},
-	{FUSE_DONT_MASK, posix_acl},
-	{FUSE_POSIX_ACL, posix_acl},
-	{FUSE_SETXATTR_EXT, posix_acl},
-	{FUSE_SUBMOUNTS, submounts},
-	{FUSE_HANDLE_KILLPRIV_V2, killpriv},
-	{FUSE_INIT_EXT, always},
-	{FUSE_SECURITY_CTX, security_label},
-	{FUSE_CREATE_SUPP_GROUP, always},
-	{FUSE_DIRECT_IO_ALLOW_MMAP, direct_mmap},
-};
 
 uint64_t fs_session_flags(const struct fs *fs)
 {
+	const struct fs_offer *offer;
 	uint64_t flags = 0;
 
-	for (size_t i = 0; i < GW_ARRAY_LEN(flags_taken); i++) {
-		if (flags_taken[i].when(fs))
-			flags |= flags_taken[i].bit;
+	for (unsigned i = 0; (offer = fs_offer_at(i)); i++) {
+		if (is_offered(fs, offer))
+			flags |= offer->bit;
 	}
 	return flags;
 }
 
-int fs_session_check(const struct fs *fs, uint64_t flags, uint32_t minor)
+static int check_flag(const struct fs *fs, const struct fs_offer *offer)
 {
-	uint64_t known = 0;
-
-	(void)fs;
-	for (size_t i = 0; i < GW_ARRAY_LEN(flags_taken); i++)
-		known |= flags_taken[i].bit;
-	if (flags & ~known)
-		return gw_fail(EINVAL, "session: FUSE flags %#llx are not supported here",
-			       (unsigned long long)(flags & ~known));
-	if (minor < FS_MINOR_MIN || minor > FUSE_KERNEL_MINOR_VERSION)
-		return gw_fail(EINVAL, "session: FUSE 7.%u, supported are 7.%d to 7.%d", minor,
-			       FS_MINOR_MIN, FUSE_KERNEL_MINOR_VERSION);
+	if (offer->since > fs->policy.fuse_minor)
+		return gw_fail(EINVAL,
+			       "parameter fuse-minor: the guest was offered %s, of FUSE 7.%u, this "
+			       "instance has 7.%u",
+			       offer->name, offer->since, fs->policy.fuse_minor);
+	if (offer->param && !offer->when(fs))
+		return gw_fail(EINVAL,
+			       "parameter %s: the guest was offered %s, which this instance does "
+			       "not have",
+			       offer->param, offer->name);
 	return 0;
+}
+
+static int check_flags(const struct fs *fs, uint64_t flags)
+{
+	const struct fs_offer *offer;
+	int err = 0;
+
+	for (unsigned i = 0; !err && (offer = fs_offer_at(i)); i++) {
+		if (flags & offer->bit)
+			err = check_flag(fs, offer);
+		flags &= ~offer->bit;
+	}
+	if (!err && flags)
+		return gw_fail(EINVAL, "session: FUSE flags %#llx are not supported here",
+			       (unsigned long long)flags);
+	return err;
+}
+
+int fs_session_check(const struct fs *fs, const struct gw_fs_session_v1 *session)
+{
+	const struct fs_policy *policy = &fs->policy;
+
+	if (session->minor < FS_MINOR_MIN || session->minor > policy->fuse_minor)
+		return gw_fail(EINVAL,
+			       "parameter fuse-minor: the guest's session is FUSE 7.%u, this "
+			       "instance has 7.%d to 7.%u",
+			       session->minor, FS_MINOR_MIN, policy->fuse_minor);
+	if (session->max_write > policy->max_write || session->max_pages > max_pages(fs))
+		return gw_fail(EINVAL,
+			       "parameter max-write: the guest's requests may have %u bytes and %u "
+			       "pages, this instance's %u and %u",
+			       session->max_write, session->max_pages, policy->max_write,
+			       max_pages(fs));
+	return check_flags(fs, session->flags);
 }
 
 void fs_session_end(struct fs *fs)
@@ -173,9 +131,9 @@ static void agree(struct fs *fs, const struct fuse_init_in *in)
 	struct fs_session *session = &fs->session;
 
 	session->flags = common_flags(fs, in);
-	session->minor = GW_MIN(in->minor, (uint32_t)FUSE_KERNEL_MINOR_VERSION);
-	session->max_write = FS_MAX_WRITE;
-	session->max_pages = session->flags & FUSE_MAX_PAGES ? FS_MAX_PAGES : COMPAT_MAX_PAGES;
+	session->minor = GW_MIN(in->minor, fs->policy.fuse_minor);
+	session->max_write = fs->policy.max_write;
+	session->max_pages = session->flags & FUSE_MAX_PAGES ? max_pages(fs) : COMPAT_MAX_PAGES;
 	session->max_readahead = in->max_readahead;
 	session->initialised = true;
 	fs_journal_put_session(fs);
@@ -186,7 +144,7 @@ static int reply_init(struct fs_request *req)
 	const struct fs_session *session = &req->fs->session;
 	struct fuse_init_out out = {
 		.major = FUSE_KERNEL_VERSION,
-		.minor = FUSE_KERNEL_MINOR_VERSION,
+		.minor = req->fs->policy.fuse_minor,
 		.max_readahead = session->max_readahead,
 		.flags = (uint32_t)session->flags,
 		.max_background = MAX_BACKGROUND,
@@ -206,7 +164,7 @@ int fs_op_init(struct fs_request *req)
 	int ret;
 	struct fuse_init_out newer = {
 		.major = FUSE_KERNEL_VERSION,
-		.minor = FUSE_KERNEL_MINOR_VERSION,
+		.minor = req->fs->policy.fuse_minor,
 	};
 
 	if (in->major > FUSE_KERNEL_VERSION) /* the guest asks again with our major */

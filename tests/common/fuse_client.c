@@ -62,6 +62,10 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--security-label=%s", negotiation[host->policy.security_label]);
 	if (host->policy.submounts != FS_UNSET)
 		ADD("--%sannounce-submounts", host->policy.submounts ? "" : "no-");
+	if (host->policy.fuse_minor)
+		ADD("--m-fuse-minor=%u", host->policy.fuse_minor);
+	if (host->policy.max_write)
+		ADD("--m-max-write=%u", host->policy.max_write);
 	if (host->policy.writeback)
 		ADD("--writeback");
 	if (host->policy.direct_io)

@@ -43,6 +43,28 @@ static void test_flags(void **state)
 	assert_int_equal(client.init.max_readahead, 128 * 1024);
 }
 
+/* Parameters cap it, and flags that came later stay away. */
+static void test_parameters(void **state)
+{
+	(void)state;
+	fuse_stop(&client);
+	fuse_start(&client, &(struct fuse_options){.no_init = true,
+						   .policy.fuse_minor = 37,
+						   .policy.max_write = 256 << 10});
+	share_file(&client, "file", "x");
+	assert_true(fuse_init(&client, 7, 45, ALL) > 0);
+	assert_int_equal(client.init.minor, 37);
+	assert_true(agreed() & FUSE_INIT_EXT);
+	assert_false(agreed() & FUSE_CREATE_SUPP_GROUP);
+	assert_int_equal(client.init.max_write, 256 << 10);
+	assert_int_equal(client.init.max_pages, 64);
+	/* One page more than 32 is what FUSE_MAX_PAGES says. */
+	assert_true(fuse_init(&client, 7, 31, FUSE_ASYNC_READ) > 0);
+	assert_int_equal(client.init.max_pages, 32);
+	assert_true(fuse_init(&client, 8, 0, ALL) > 0);
+	assert_int_equal(client.init.minor, 37);
+}
+
 /* Nothing that the guest did not offer; the second word only if it says that it has one. */
 static void test_offers(void **state)
 {
@@ -109,6 +131,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_flags, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_parameters, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_offers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_versions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_short_init, setup, teardown),

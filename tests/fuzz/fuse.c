@@ -99,6 +99,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	elem.queue = queues[setting.queue & 1];
 	fs.session.initialised = setting.session & 1;
 	host.readonly = setting.session & 2;
+	fs.policy.fuse_minor = FUSE_KERNEL_MINOR_VERSION;
 	fs.policy.xattr = setting.session & 4;
 	fs.session.flags = setting.session & 8 ? fs_session_flags(&fs) : 0;
 	req.fs = &fs;

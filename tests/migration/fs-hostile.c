@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "fs/fuse_wire.h"
 #include "fs/records.h"
 #include "fs/slots.h"
 #include "move.h"
@@ -400,6 +401,11 @@ static void no_requests_too_long(void)
 	PUT(gw_fs_session_v1, .initialised = true, .minor = 39, .max_write = UINT32_MAX);
 }
 
+static void no_flag_without_its_parameter(void)
+{
+	PUT(gw_fs_session_v1, .initialised = true, .minor = 39, .flags = FUSE_WRITEBACK_CACHE);
+}
+
 static void open_file(void)
 {
 	inode(7, DT_REG);
@@ -575,6 +581,7 @@ static void (*const hostile[])(void) = {
 	no_generation_at_its_end,
 	no_strange_session,
 	no_session_of_another_age,
+	no_flag_without_its_parameter,
 };
 
 static void (*now)(void);

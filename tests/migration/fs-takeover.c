@@ -21,6 +21,11 @@ static int set_up(void **state)
 {
 	(void)state;
 	share_open(&share, 64);
+	/* What the instance has by the parameters that are adopted, whichever of them a state tells
+	 * of. */
+	share.fs.policy.writeback = true;
+	share.fs.policy.submounts = true;
+	share.fs.policy.posix_acl = FS_AUTO;
 	share_file(&share, "hello", "hello, guest");
 	share_mkdir(&share, "dir");
 	share_mkdir(&share, "dir/inner");

@@ -89,7 +89,7 @@ int move_load(struct share *to, int stream)
 
 void move_twin(struct share *to, const struct share *from)
 {
-	*to = (struct share){.host = from->host};
+	*to = (struct share){.host = from->host, .fs.policy = from->fs.policy};
 	memcpy(to->path, from->path, sizeof(to->path));
 	to->host.shared_dir = to->path;
 	share_reopen(to);

@@ -7,12 +7,12 @@
  */
 #include "../common/fuse_client.h"
 #include "../common/operator.h"
+#include "../common/said.h"
 
 #include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/xattr.h>
 
 #include "base/checked.h"
@@ -323,6 +323,20 @@ static void after_notification(const struct row *row)
 	fuse_node(&to, 0, "file"); /* on the queue after it */
 }
 
+/* INIT is asked once more at the destination, and answered likewise, for each row. */
+static void before_minor(const struct row *row)
+{
+	(void)row;
+	assert_int_equal(from.init.minor, 38);
+}
+
+static void before_max_write(const struct row *row)
+{
+	(void)row;
+	assert_int_equal(from.init.max_write, 128 << 10);
+	assert_int_equal(from.init.max_pages, 32);
+}
+
 static void after_xattrmap(const struct row *row)
 {
 	OK(set_xattr(&to, "file", "trusted.gw", FUSE_COMPAT_SETXATTR_IN_SIZE));
@@ -368,6 +382,9 @@ static const struct row rows[] = {
 	/* Unlike the profile that would be taken otherwise. */
 	{"submounts", "--no-announce-submounts", "--announce-submounts", NULL, NULL, NULL,
 	 .flag_not = FUSE_SUBMOUNTS},
+	{"fuse-minor", "--m-fuse-minor=38", "--m-fuse-minor=40", "38", before_minor, NULL,
+	 .flag = FUSE_CREATE_SUPP_GROUP, .flag_not = FUSE_DIRECT_IO_ALLOW_MMAP},
+	{"max-write", "--m-max-write=131072", "--m-max-write=262144", "131072", before_max_write},
 	{"xattr-map", XATTRMAP, "--xattrmap=:map::user.other.:", NULL, NULL, after_xattrmap,
 	 .always_told = true},
 	{"id-map", "--translate-uid=host:100000:0:10", "--translate-uid=host:200000:0:10", NULL,
@@ -418,40 +435,6 @@ static int save(void)
 	assert_true(stream >= 0);
 	fuse_save(&from, stream);
 	return stream;
-}
-
-/* What a program says while it tries. */
-static char said[8192];
-static int own_stderr = -1, heard = -1;
-
-static void listen_to_it(void)
-{
-	heard = memfd_create("said", MFD_CLOEXEC);
-	own_stderr = dup(STDERR_FILENO);
-	assert_true(heard >= 0 && own_stderr >= 0);
-	dup2(heard, STDERR_FILENO);
-}
-
-static void listen_no_more(void)
-{
-	ssize_t len = pread(heard, said, sizeof(said) - 1, 0);
-
-	said[len > 0 ? len : 0] = 0;
-	dup2(own_stderr, STDERR_FILENO);
-	close(own_stderr);
-	close(heard);
-	own_stderr = heard = -1;
-}
-
-/* Where the test failed meanwhile. */
-static int tear_down(void **state)
-{
-	(void)state;
-	if (heard >= 0) {
-		listen_no_more();
-		fprintf(stderr, "%s", said);
-	}
-	return 0;
 }
 
 static int load_and_listen(const struct row *row, int stream)
@@ -650,6 +633,31 @@ static void test_the_rest_of_the_session(void **state)
 	fuse_stop(&from);
 }
 
+/* An instance that nobody told anything offers what the profile has: who was told less does not
+ * take it over, be the guest's own session as old as it may. */
+static void test_less_than_was_offered(void **state)
+{
+	static const struct row rows_of_it[] = {
+		{.param = "fuse-minor", .given = "", .differs = "--m-fuse-minor=44"},
+		{.param = "max-write", .given = "", .differs = "--m-max-write=524288"},
+		{.param = "fuse-minor", .given = "", .differs = "--m-fuse-minor=38"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < GW_ARRAY_LEN(rows_of_it); i++) {
+		const struct row *row = &rows_of_it[i];
+		int stream;
+
+		start(row);
+		OK(fuse_init(&from, 7, 31, FUSE_ASYNC_READ));
+		assert_int_equal(from.init.minor, FUSE_KERNEL_MINOR_VERSION);
+		stream = save();
+		expect_refusal(row, stream);
+		close(stream);
+		fuse_stop(&from);
+	}
+}
+
 /* What the daemon really used of the flags of an open: O_APPEND is the guest's with a cache that is
  * written back, O_DIRECT is not allowed, O_WRONLY was made O_RDWR. */
 static void test_effective_open_flags(void **state)
@@ -680,9 +688,10 @@ static void test_effective_open_flags(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(test_each_parameter, tear_down),
-		cmocka_unit_test_teardown(test_the_rest_of_the_session, tear_down),
-		cmocka_unit_test_teardown(test_effective_open_flags, tear_down),
+		cmocka_unit_test_teardown(test_each_parameter, said_tear_down),
+		cmocka_unit_test_teardown(test_the_rest_of_the_session, said_tear_down),
+		cmocka_unit_test_teardown(test_less_than_was_offered, said_tear_down),
+		cmocka_unit_test_teardown(test_effective_open_flags, said_tear_down),
 	};
 
 	if (argc != 2) {

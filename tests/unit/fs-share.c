@@ -13,11 +13,14 @@
 #include "fs/hidden.h"
 #include "fs/locks.h"
 #include "fs/root.h"
+#include "fs/session.h"
 
 void share_reopen(struct share *share)
 {
 	share->fs.host = &share->host;
 	share->fs.handover_peer = -1;
+	share->fs.policy.fuse_minor = FUSE_KERNEL_MINOR_VERSION;
+	share->fs.policy.max_write = FS_MAX_WRITE_MAX;
 	assert_int_equal(fs_root_open(&share->fs), 0);
 	assert_int_equal(fs_inodes_new(&share->fs.inodes, &share->fs), 0);
 	assert_int_equal(fs_handles_new(&share->fs.handles, &share->fs), 0);

@@ -13,7 +13,10 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/fs.h"
+#include "fs/model.h"
+#include "fs/offers.h"
 #include "fs/records.h"
+#include "fs/session.h"
 #include "null/null.h"
 #include "relay/relay.h"
 
@@ -100,6 +103,39 @@ static void print_profiles(FILE *out, const struct gw_model *model)
 	}
 }
 
+/* What an instance of @profile offers. */
+static uint64_t flags_of(const char *profile)
+{
+	static const struct fs_host host = {.policy = FS_POLICY_UNSET};
+	struct fs fs = {.host = &host};
+	struct gw_params *params;
+
+	if (gw_params_new(&params, &fs_model) || gw_params_apply_profile(params, profile))
+		abort();
+	fs.params = params;
+	fs_policy_apply(&fs);
+	gw_params_free(params);
+	return fs_session_flags(&fs);
+}
+
+static void print_offers(FILE *out)
+{
+	const struct fs_offer *offer;
+
+	fprintf(out, "\n## Flags of FUSE INIT\n\n| flag | of FUSE | parameter | profiles |\n"
+		     "| --- | --- | --- | --- |\n");
+	for (unsigned i = 0; (offer = fs_offer_at(i)); i++) {
+		fprintf(out, offer->since > FS_MINOR_MIN ? "| `%s` | 7.%u |" : "| `%s` | |",
+			offer->name, offer->since);
+		fprintf(out, offer->param ? " `%s` |" : " |", offer->param);
+		for (const struct gw_profile *p = fs_model.profiles; p->name; p++) {
+			if (flags_of(p->name) & offer->bit)
+				fprintf(out, " `%s`", p->name);
+		}
+		fprintf(out, " |\n");
+	}
+}
+
 static const char *const field_types[] = {
 	[GW_FIELD_U8] = "u8",	  [GW_FIELD_U16] = "u16",     [GW_FIELD_U32] = "u32",
 	[GW_FIELD_U64] = "u64",	  [GW_FIELD_I64] = "i64",     [GW_FIELD_DELTA] = "u64",
@@ -160,6 +196,8 @@ static char *generate(const char *name)
 	fprintf(out, "\nModel `%s`.\n", model->name);
 	print_params(out, model);
 	print_profiles(out, model);
+	if (model == &fs_model)
+		print_offers(out);
 	print_layouts(out, device->layouts);
 	fprintf(out, "\n");
 	fclose(out);
