@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* tests/compat/later.c - virtio-fs as it will be when there is more of FUSE to offer: a later
+ * minor, and a flag that older ones have, too, and that the build of today does not take. The
+ * program that src/daemon/godwit-fs.c makes with it, and with later-offers.c, is a later build. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "later.h"
+#include "fs/fs.h"
+
+static struct gw_param params[GW_PARAMS_MAX + 1];
+static struct gw_profile profiles[8];
+static struct gw_model model;
+static const struct gw_model *const models[] = {&model, NULL};
+struct gw_device_ops later_ops;
+
+/* As a later build has to be made: what is released stays, and what is new has a parameter. */
+static const struct gw_setting newest[] = {
+	{"state", 2},	       {"num-request-queues", 4}, {"submounts", 1}, {"max-write", 1048576},
+	{"fuse-minor", LATER}, {"later-symlinks", true},  {NULL, 0},
+};
+
+static void add_params(void)
+{
+	unsigned count = 0;
+
+	for (const struct gw_param *p = fs_model.params; p->name; p++) {
+		params[count] = *p;
+		if (!strcmp(p->name, "fuse-minor"))
+			params[count].max = LATER;
+		count++;
+	}
+	params[count] = (struct gw_param){.name = "later-symlinks",
+					  .doc = "The guest may cache where symbolic links lead.",
+					  .type = GW_PARAM_BOOL};
+}
+
+__attribute__((constructor)) static void make(void)
+{
+	unsigned count = 0;
+
+	add_params();
+	for (const struct gw_profile *p = fs_model.profiles; p->name; p++) {
+		if (count + 2 >= sizeof(profiles) / sizeof(profiles[0]))
+			abort();
+		profiles[count++] = *p;
+	}
+	profiles[count] = (struct gw_profile){.name = "later", .settings = newest};
+	model = (struct gw_model){.name = fs_model.name,
+				  .params = params,
+				  .profiles = profiles,
+				  .default_profile = "later"};
+	later_ops = fs_device_ops;
+	later_ops.models = models;
+}
