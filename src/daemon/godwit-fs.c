@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -264,11 +265,14 @@ static int open_watch(struct fs_daemon *fs)
 	return fd < 0 ? fd : 0;
 }
 
-static int name_backing(struct fs_daemon *fs)
+static int look_at_share(struct fs_daemon *fs)
 {
 	int err = fs_backing_name(fs->backing, fs->host.shared_dir, fs->share_id);
+	struct statvfs st;
 
 	fs->host.backing = err ? NULL : fs->backing;
+	fs->host.unwritable =
+		!statvfs(fs->host.shared_dir, &st) && st.f_flag & (unsigned long)ST_RDONLY;
 	return err;
 }
 
@@ -291,7 +295,7 @@ static void environment(void *opaque, struct gw_environment *environment)
 	struct fs_daemon *fs = opaque;
 
 	if (fs->host.shared_dir)
-		name_backing(fs);
+		look_at_share(fs);
 	fs_host_environment(&fs->host, fs->host.shared_dir && can_open_handles(fs), environment);
 }
 
@@ -306,7 +310,7 @@ static int prepare(void *opaque)
 	fs->sandbox.readonly = fs->host.readonly;
 	fs->sandbox.no_handles = fs->host.handles == FS_HANDLES_NEVER;
 	if (!err)
-		err = name_backing(fs);
+		err = look_at_share(fs);
 	if (!err && fs->watch)
 		err = open_watch(fs);
 	return err ? err : set_nofile(fs->nofile);

@@ -253,22 +253,38 @@ void fs_policy_apply(struct fs *fs)
 	}
 }
 
-#define CAP_HANDLES "cap:dac_read_search"
-#define BACKING_ANY "shared-backing:any"
+#define CAP_HANDLES  "cap:dac_read_search"
+#define ACCESS_WRITE "access:write"
+#define BACKING_ANY  "shared-backing:any"
+
+static void add_word(char text[GW_ENVIRONMENT_MAX], const char *word)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, GW_ENVIRONMENT_MAX - len, "%s%s", len ? " " : "", word);
+}
 
 /* Only in mode file-handles do states come with nothing else to find an inode by. A share that may
- * be a copy takes states of any. */
+ * be a copy takes states of any. A guest that could write has no use of a share where it may not;
+ * the other way round nothing is lost. */
 void fs_host_environment(const struct fs_host *host, bool handles,
 			 struct gw_environment *environment)
 {
+	const bool writes = !host->readonly && !host->unwritable;
 	const char *backing = host->backing ? host->backing : "shared-backing:unknown";
 
-	snprintf(environment->requires, sizeof(environment->requires), "%s%s",
-		 host->migration_mode == FS_MIGRATION_HANDLES ? CAP_HANDLES " " : "",
-		 host->backing ? backing : "");
-	snprintf(environment->provides, sizeof(environment->provides), "%s%s",
-		 handles ? CAP_HANDLES " " : "",
-		 host->same == FS_SAME_TREE ? BACKING_ANY : backing);
+	*environment = (struct gw_environment){0};
+	if (host->migration_mode == FS_MIGRATION_HANDLES)
+		add_word(environment->requires, CAP_HANDLES);
+	if (host->backing)
+		add_word(environment->requires, backing);
+	if (handles)
+		add_word(environment->provides, CAP_HANDLES);
+	add_word(environment->provides, host->same == FS_SAME_TREE ? BACKING_ANY : backing);
+	if (writes) {
+		add_word(environment->requires, ACCESS_WRITE);
+		add_word(environment->provides, ACCESS_WRITE);
+	}
 }
 
 /* Rules cannot be taken over from a digest of them, so this is never left open. */

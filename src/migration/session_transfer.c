@@ -200,7 +200,7 @@ static struct gw_session *find_offer(const struct gw_session *session,
 static int check_word(const struct gw_session *session, const char *what,
 		      const struct gw_words *provided)
 {
-	const char *provides = provided->count ? provided->word[0] : "nothing";
+	const char *provides = "nothing of the kind";
 
 	switch (gw_prerequisite_find(what, provided->word, provided->count)) {
 	case GW_PROVIDED:

@@ -293,6 +293,12 @@ class Gates(unittest.TestCase):
                 self.assertEqual(report["exit"], 1, report)
                 self.assertEqual({one["code"] for one in report["findings"]}, {code})
         pair = self.pair()
+        pair.backends["source"].info["instances"][0]["requires"] = ["access:write"]
+        pair.backends["destination"].info["provides"] = ["cap:x"]
+        self.closed(pair, "prerequisite-missing", REFUSED, "access:write")
+        pair.backends["destination"].info["provides"] = ["access:write"]
+        self.assertEqual(pair.report()["outcome"], "moved")
+        pair = self.pair()
         pair.backends["destination"].info["format"] = 2
         self.assertEqual(pair.report()["exit"], 3)
 

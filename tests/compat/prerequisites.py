@@ -8,6 +8,9 @@ import tempfile
 
 from common import FS, GODWIT, GODWIT_FS, Case, instance, main, nic, run
 
+WRITE = "access:write"
+MISSING = f"prerequisite-missing:{WRITE}"
+
 
 class Prerequisites(Case):
     def setUp(self):
@@ -115,6 +118,77 @@ class Prerequisites(Case):
             told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
             self.assertEqual(told["requires"][0], "cap:dac_read_search")
 
+    def words(self, *arguments):
+        """What it requires, and provides, of access."""
+        ran = run(*arguments, "--print-migration-info")
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        return [[word for word in json.loads(ran.stdout)[of] if word.startswith("access:")]
+                for of in ("requires", "provides")]
+
+    def test_access(self):
+        """A guest that could write does not go where it may not; from there to here it does."""
+        here = f"{GODWIT_FS} --shared-dir {self.here}"
+        self.assertEqual(self.words(*here.split()), [[WRITE], [WRITE]])
+        self.assertEqual(self.words(*here.split(), "--readonly"), [[], []])
+        for source, destination, reasons in ((here, here, []), (here, f"{here} --readonly", [MISSING]),
+                                             (f"{here} --readonly", f"{here} --readonly", []),
+                                             (f"{here} --readonly", here, [])):
+            self.assertEqual(self.codes(source, destination, "--profile", "3"), reasons)
+            if reasons:
+                self.assertEqual(self.report["verdict"], "incompatible")
+
+    def test_access_of_instances(self):
+        """The same of one that runs, of its saved state, and at the load."""
+        for source in [], ["--readonly"]:
+            state = str(self.directory / "state")
+            with self.daemon(self.here, "--reconnect", "--migration-profile", "3",
+                             *source) as control:
+                ran = run(GODWIT, "save", "--socket", control.removesuffix(".control"), "--output",
+                          state)
+                self.assertEqual(ran.returncode, 0, ran.stderr)
+                for destination in "", " --readonly":
+                    there = f"{GODWIT_FS} --shared-dir {self.here}{destination}"
+                    reasons = [MISSING] if destination and not source else []
+                    for what in control, state:
+                        self.assertEqual(self.codes(what, there), reasons)
+                told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
+                self.assertEqual(WRITE in told["requires"], not source)
+            for destination in [], ["--readonly"]:
+                ran = self.load(state, self.here, *destination)
+                log = self.log.read_text("utf-8")
+                if destination and not source:
+                    self.assertEqual(ran.returncode, 1)
+                    self.assertIn(f"prerequisite-missing: the source requires {WRITE}, device "
+                                  "virtio-fs has nothing of the kind", log)
+                else:
+                    self.assertEqual(ran.returncode, 0, ran.stderr + log)
+
+    def test_access_found(self):
+        """Of two hosts the one where it may write."""
+        hosts = self.directory / "hosts"
+        hosts.mkdir()
+        for name, option in ("may", "--xattr"), ("may-not", "--readonly"):
+            ran = run(GODWIT_FS, "--shared-dir", str(self.here), option, "--print-migration-info")
+            (hosts / f"{name}.json").write_text(ran.stdout, encoding="utf-8")
+        ran = run(GODWIT, "find", "--json", "--from", self.put(instance({}, FS, requires=[WRITE])),
+                  str(hosts))
+        self.assertEqual(ran.returncode, 0, ran.stderr)
+        found = json.loads(ran.stdout)
+        self.assertEqual([host["host"] for host in found["found"]], ["may"])
+        self.assertEqual([(host["host"], [reason["code"] for reason in host["reasons"]])
+                          for host in found["rejected"]],
+                         [("may-not", ["prerequisite-missing"])])
+
+    def test_access_of_the_mount(self):
+        """A share on a file system that is mounted read-only is one where nobody may write."""
+        program = (f"mount --bind {self.here} {self.here} && "
+                   f"mount -o remount,bind,ro {self.here} && exec \"$@\"")
+        command = ["unshare", "--mount", "sh", "-ec", program, "sh", GODWIT_FS, "--shared-dir",
+                   str(self.here)]
+        if run(*command[:-3], "true").returncode:
+            self.skipTest("needs to mount something: run it as root")
+        self.assertEqual(self.words(*command), [[], []])
+
     def load(self, state, share, *arguments):
         with self.daemon(share, "--reconnect", *arguments) as control:
             return run(GODWIT, "load", "--socket", control.removesuffix(".control"), state)
@@ -130,7 +204,8 @@ class Prerequisites(Case):
         saved = json.loads(run(GODWIT, "info", "--json", state).stdout)
         self.assertEqual(saved["requires"], told["requires"])
         self.assertEqual(saved["requires"],
-                         self.provides("--shared-dir", str(self.there), "--share-id", "vm1"))
+                         self.provides("--shared-dir", str(self.there), "--share-id", "vm1") +
+                         [WRITE])
         ran = self.load(state, self.there, "--share-id", "vm2")
         self.assertEqual(ran.returncode, 1)
         log = self.log.read_text(encoding="utf-8")
