@@ -499,6 +499,7 @@ static int fold_all(struct fold *fold, struct gw_state_reader *reader,
 	/* A guest that has not begun finds a device that has not, either. */
 	if (!fold->has_session || !fold->session.initialised)
 		return -ENODATA;
+	gw_journal_number(outliving->journal, GW_JOURNAL_RECOVERIES, 1);
 	take_kept(fold, outliving);
 	link_all(fold);
 	return write_all(fold, writer);

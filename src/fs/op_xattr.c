@@ -8,6 +8,7 @@
 #include "fs/acl.h"
 #include "fs/open.h"
 #include "fs/ops.h"
+#include "fs/redo.h"
 #include "fs/xattrmap.h"
 
 /*
@@ -63,6 +64,8 @@ int fs_op_setxattr(struct fs_request *req)
 	ret = target_get(req, &target);
 	if (ret < 0)
 		return ret;
+	if (in->flags & XATTR_CREATE && fs_redo_attribute_made(req, target.path, target.name))
+		return 0;
 	if (setxattr(target.path, target.name, req->blob, in->size, (int)in->flags) < 0)
 		return -errno;
 	if (in->setxattr_flags & FUSE_SETXATTR_ACL_KILL_SGID && fs_acl_is_name(req->name))
@@ -77,6 +80,8 @@ int fs_op_removexattr(struct fs_request *req)
 
 	if (ret < 0)
 		return ret;
+	if (fs_redo_attribute_gone(req, target.path, target.name))
+		return 0;
 	return removexattr(target.path, target.name) < 0 ? -errno : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
+#include <sys/xattr.h>
 #include <time.h>
 
 #include "base/checked.h"
@@ -62,7 +63,6 @@ struct fact {
 struct fs_redo {
 	struct fact *facts; /* by queue and serial, in the order of the journal */
 	size_t count, room;
-	_Atomic uint64_t undecided;
 };
 
 /*
@@ -220,7 +220,7 @@ static const struct gw_fs_intent_v1 *intent_of(const struct fs_request *req)
 
 static bool undecided(const struct fs_request *req, const char *what, bool as)
 {
-	uint64_t count = atomic_fetch_add(&req->fs->redo->undecided, 1) + 1;
+	uint64_t count = gw_journal_number(req->fs->outliving.journal, GW_JOURNAL_UNDECIDED, 1);
 
 	gw_warn("recovery: request %llu of queue %u may have been carried out, %s; taken as %s "
 		"(%llu such cases)",
@@ -358,6 +358,34 @@ bool fs_redo_linked(const struct fs_request *req, int dir, const char *name, int
 		return false;
 	return there.stx_ino == here.stx_ino && there.stx_dev_major == here.stx_dev_major &&
 	       there.stx_dev_minor == here.stx_dev_minor;
+}
+
+/* What an attribute was before tells what is answered again: @there now, before by @intent. */
+static bool attribute_changed(const struct fs_request *req, const char *path, const char *name,
+			      bool there)
+{
+	const struct gw_fs_intent_v1 *before = intent_of(req);
+	struct gw_fs_intent_v1 intent = {.size = 0};
+	bool is_there;
+
+	if (!req->fs->outliving.journal)
+		return false;
+	is_there = getxattr(path, name, NULL, 0) >= 0;
+	if (before)
+		return is_there == there && before->size != is_there;
+	intent.size = is_there;
+	intend(req, &intent);
+	return false;
+}
+
+bool fs_redo_attribute_made(const struct fs_request *req, const char *path, const char *name)
+{
+	return attribute_changed(req, path, name, true);
+}
+
+bool fs_redo_attribute_gone(const struct fs_request *req, const char *path, const char *name)
+{
+	return attribute_changed(req, path, name, false);
 }
 
 /* Is the guest's @len bytes at @offset of the request what the file has at @at? */

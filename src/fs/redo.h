@@ -14,7 +14,7 @@ struct fs_redo;
 struct gw_fs_intent_v1 {
 	uint32_t op;
 	uint64_t ino, btime; /* of who has the name that is to go away */
-	uint64_t size;	     /* of the file that is appended to */
+	uint64_t size;	     /* of the file that is appended to; an attribute: 1 if it is there */
 	uint64_t ns;	     /* CLOCK_REALTIME */
 	/* Of a rename: which name, and which it is to be. */
 	uint64_t from, to;
@@ -52,6 +52,10 @@ bool fs_redo_gone(const struct fs_request *req, int dir, const char *name);
 bool fs_redo_moved(const struct fs_request *req, const struct fs_at *to, const char *name);
 /* @name in @dir is one of what @fd refers to. */
 bool fs_redo_linked(const struct fs_request *req, int dir, const char *name, int fd);
+/* The attribute @name (on the host) of @path was made, or removed; notes whether it is there
+ * otherwise. */
+bool fs_redo_attribute_made(const struct fs_request *req, const char *path, const char *name);
+bool fs_redo_attribute_gone(const struct fs_request *req, const char *path, const char *name);
 /* How many of the @len bytes from byte @offset of the request on were appended; notes how long the
  * file is otherwise. */
 size_t fs_redo_appended(const struct fs_request *req, const struct fs_handle *handle, size_t offset,

@@ -13,6 +13,7 @@
 #include "fs/report.h"
 #include "fs/table.h"
 #include "fs/watch.h"
+#include "state/journal.h"
 
 /*
  * One table for both: what a status shows and what is measured over time. Counters that other parts
@@ -90,6 +91,24 @@ static uint64_t count_hidden(const struct fs *fs)
 	return fs_hidden_count(fs->hidden);
 }
 
+/* Of this process and those that it goes on for. */
+static uint64_t number_of(const struct fs *fs, enum gw_journal_number number)
+{
+	struct gw_journal *journal = fs->outliving.journal;
+
+	return journal ? gw_journal_number(journal, number, 0) : 0;
+}
+
+static uint64_t count_recoveries(const struct fs *fs)
+{
+	return number_of(fs, GW_JOURNAL_RECOVERIES);
+}
+
+static uint64_t count_undecided(const struct fs *fs)
+{
+	return number_of(fs, GW_JOURNAL_UNDECIDED);
+}
+
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
 	{"inode_bytes", {"godwit_fs_inode_bytes", "Memory that these take."}, count_bytes},
@@ -120,6 +139,14 @@ static const struct number numbers[] = {
 	{"stale",
 	 {"godwit_fs_stale_inodes", "Inodes that were not found where they moved from."},
 	 count_stale},
+	{"recoveries",
+	 {"godwit_fs_recoveries_total", "Times at which a process went on where one had died.",
+	  true},
+	 count_recoveries},
+	{"undecided",
+	 {"godwit_fs_undecided_requests_total",
+	  "Requests of which that process could not tell whether they had been carried out.", true},
+	 count_undecided},
 };
 
 /* -- requests ------------------------------------------------------------------------------ */

@@ -51,7 +51,9 @@ struct head {
 	_Atomic uint64_t next; /* the first cell that nobody has reserved */
 	_Atomic uint64_t tail; /* cells before it are not needed any more */
 	struct slot slots[GW_JOURNAL_SLOTS];
+	_Atomic uint64_t numbers[GW_JOURNAL_NUMBERS];
 };
+_Static_assert(sizeof(struct head) <= PAGE, "journal page");
 
 struct gw_journal {
 	struct head *head;
@@ -247,6 +249,11 @@ void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, 
 	copy_in(journal, to.record.sequence, to.bytes, len);
 	/* Before anything that the caller does next, an answer above all. */
 	atomic_thread_fence(memory_order_release);
+}
+
+uint64_t gw_journal_number(struct gw_journal *journal, enum gw_journal_number number, uint64_t more)
+{
+	return atomic_fetch_add(&journal->head->numbers[number], more) + more;
 }
 
 /*

@@ -40,6 +40,17 @@ uint64_t gw_journal_serial(unsigned *queue);
 void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, bool deleted,
 		    const void *object);
 
+/* Numbers that outlive the process as well. */
+enum gw_journal_number {
+	GW_JOURNAL_RECOVERIES, /* how often a process has gone on where another one had died */
+	GW_JOURNAL_UNDECIDED,  /* requests of which it could not tell whether they were carried out
+				*/
+	GW_JOURNAL_NUMBERS,
+};
+/* Adds @more, and returns what it is now. Any thread. */
+uint64_t gw_journal_number(struct gw_journal *journal, enum gw_journal_number number,
+			   uint64_t more);
+
 /* The time has come for a checkpoint when this eventfd is readable (level: read it). */
 int gw_journal_wake_fd(const struct gw_journal *journal);
 /* It has come. Any thread. */

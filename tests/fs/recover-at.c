@@ -4,12 +4,14 @@
 #include "../common/die_after.h"
 #include "../common/fuse_client.h"
 #include "../common/killer.h"
+#include "../common/operator.h"
 
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/xattr.h>
 
 static const char *program, *preload;
 static struct fuse_client guest;
@@ -36,8 +38,8 @@ static int set_up(void **state)
 {
 	static char shared[64];
 	const char *argv[] = {
-		program,	  shared, "--orphans=hide", "--log-level=error", "--sandbox=none",
-		"--seccomp=none", NULL};
+		program,	  shared,	    "--orphans=hide", "--log-level=error",
+		"--sandbox=none", "--seccomp=none", "--xattr",	      NULL};
 	char path[PATH_MAX];
 
 	(void)state;
@@ -118,6 +120,22 @@ static void assert_unnamed(const struct fuse_created *file, const char *content)
 	assert_int_equal(attr.nlink, 0);
 }
 
+static json_int_t detail(const char *name)
+{
+	struct operator operator;
+	json_t *session;
+	json_int_t number;
+	char path[32];
+
+	snprintf(path, sizeof(path), "details.%s", name);
+	operator_open(&operator, killer.control);
+	session = operator_session(&operator);
+	number = json_integer_value(operator_at(session, path));
+	json_decref(session);
+	operator_close(&operator);
+	return number;
+}
+
 /* -- names --------------------------------------------------------------------------------- */
 
 static void test_mkdir(void **state)
@@ -130,6 +148,51 @@ static void test_mkdir(void **state)
 	assert_died();
 	assert_true(fuse_lookup(&guest, 0, "d", &again) >= 0);
 	assert_int_equal(again.nodeid, entry.nodeid);
+}
+
+static void test_symlink(void **state)
+{
+	struct fuse_entry_out entry, again;
+
+	(void)state;
+	die_after("symlinkat", 1);
+	assert_true(fuse_call(&guest, &(struct fuse_call){.opcode = FUSE_SYMLINK,
+							  .name = "s",
+							  .name2 = "target",
+							  .answer = &entry,
+							  .room = sizeof(entry)}) >= 0);
+	assert_died();
+	assert_true(fuse_lookup(&guest, 0, "s", &again) >= 0);
+	assert_int_equal(again.nodeid, entry.nodeid);
+}
+
+static void test_mknod(void **state)
+{
+	const struct fuse_mknod_in in = {.mode = S_IFIFO | 0600};
+	struct fuse_entry_out entry;
+
+	(void)state;
+	die_after("mknodat", 1);
+	assert_true(fuse_call(&guest, &(struct fuse_call){.opcode = FUSE_MKNOD,
+							  .arg = &in,
+							  .arg_len = sizeof(in),
+							  .name = "p",
+							  .answer = &entry,
+							  .room = sizeof(entry)}) >= 0);
+	assert_died();
+	assert_true(is_there("p"));
+}
+
+static void test_rmdir(void **state)
+{
+	struct fuse_entry_out entry;
+
+	(void)state;
+	assert_true(fuse_mkdir(&guest, 0, "d", 0755, &entry) >= 0);
+	die_after("unlinkat", 1);
+	assert_int_equal(fuse_name(&guest, FUSE_RMDIR, 0, "d"), 0);
+	assert_died();
+	assert_false(is_there("d"));
 }
 
 static void test_link(void **state)
@@ -189,6 +252,66 @@ static void test_append(void **state)
 		assert_died();
 	}
 	assert_string_equal(share_content(&guest, "log"), "line\nline\nline\nline\n");
+}
+
+/* What somebody else has appended meanwhile cannot be told from what the guest has: it is counted.
+ */
+static void test_append_undecided(void **state)
+{
+	struct fuse_created file;
+
+	(void)state;
+	assert_int_equal(detail("undecided"), 0);
+	assert_true(fuse_create(&guest, 0, "log", O_WRONLY | O_APPEND, 0600, &file) >= 0);
+	death->intrudes = 1;
+	for (unsigned i = 1; i <= 2; i++) {
+		die_after("pwritev2", 1);
+		assert_int_equal(
+			fuse_write(&guest, file.open.fh, 0, "line\n", 5, O_WRONLY | O_APPEND), 5);
+		assert_died();
+		assert_int_equal(detail("undecided"), i);
+		assert_int_equal(detail("recoveries"), i);
+	}
+	death->intrudes = 0;
+	die_after("pwritev2", 1);
+	assert_int_equal(fuse_write(&guest, file.open.fh, 0, "line\n", 5, O_WRONLY | O_APPEND), 5);
+	assert_died();
+	/* Of each life, and of those before it. */
+	assert_int_equal(detail("undecided"), 2);
+	assert_int_equal(detail("recoveries"), 3);
+}
+
+/* -- attributes ---------------------------------------------------------------------------- */
+
+static int set_attribute(const char *name, const char *value, uint32_t flags)
+{
+	const struct fuse_setxattr_in in = {.size = (uint32_t)strlen(value), .flags = flags};
+
+	return fuse_call(&guest, &(struct fuse_call){.opcode = FUSE_SETXATTR,
+						     .nodeid = FUSE_ROOT_ID,
+						     .arg = &in,
+						     .arg_len = 8,
+						     .name = name,
+						     .data = value,
+						     .data_len = strlen(value)});
+}
+
+static void test_xattr(void **state)
+{
+	(void)state;
+	die_after("setxattr", 1);
+	assert_int_equal(set_attribute("user.a", "one", XATTR_CREATE), 0);
+	assert_died();
+	/* It was there before: that is the answer, however often it is asked. */
+	die_after("setxattr", 1);
+	assert_int_equal(set_attribute("user.a", "two", XATTR_CREATE), -EEXIST);
+	assert_died();
+	die_after("removexattr", 1);
+	assert_int_equal(fuse_name(&guest, FUSE_REMOVEXATTR, FUSE_ROOT_ID, "user.a"), 0);
+	assert_died();
+	die_after("removexattr", 1);
+	assert_int_equal(fuse_name(&guest, FUSE_REMOVEXATTR, FUSE_ROOT_ID, "user.a"), -ENODATA);
+	assert_died();
 }
 
 /* -- files that are hidden ----------------------------------------------------------------- */
@@ -262,9 +385,21 @@ int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(mkdir),	       TEST(link),	    TEST(unlink),     TEST(rename),
-		TEST(append),	       TEST(hide),	    TEST(make_attic), TEST(replace_linked),
-		TEST(replace_renamed), TEST(remove_hidden),
+		TEST(mkdir),
+		TEST(link),
+		TEST(unlink),
+		TEST(rename),
+		TEST(symlink),
+		TEST(mknod),
+		TEST(rmdir),
+		TEST(xattr),
+		TEST(append_undecided),
+		TEST(append),
+		TEST(hide),
+		TEST(make_attic),
+		TEST(replace_linked),
+		TEST(replace_renamed),
+		TEST(remove_hidden),
 	};
 
 	if (argc < 3)
