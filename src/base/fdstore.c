@@ -110,6 +110,11 @@ static int find_keeper(int *fd)
 	return 0;
 }
 
+bool gw_fdstore_is_check(void)
+{
+	return getenv(GW_FDSTORE_CHECK_ENV) != NULL;
+}
+
 int gw_fdstore_open(struct gw_fdstore **out)
 {
 	struct gw_fdstore *store;

@@ -14,9 +14,15 @@
  */
 struct gw_fdstore;
 
-#define GW_FDSTORE_ENV	    "GODWIT_FDSTORE"
-#define GW_FDSTORE_NAME_MAX 63
-#define GW_FDSTORE_FDS_MAX  4096
+#define GW_FDSTORE_ENV "GODWIT_FDSTORE"
+/* Set: only say, by the exit code, whether what is kept could be gone on with. The process that it
+ * belongs to lives. */
+#define GW_FDSTORE_CHECK_ENV "GODWIT_FDSTORE_CHECK"
+#define GW_FDSTORE_NAME_MAX  63
+#define GW_FDSTORE_FDS_MAX   4096
+
+/* GW_FDSTORE_CHECK_ENV */
+bool gw_fdstore_is_check(void);
 
 /* Before threads are started and before a sandbox hides the socket. *@store is NULL where nobody
  * keeps anything. */

@@ -117,6 +117,8 @@ void gw_listener_adopt(struct gw_listener *listener, int fd, const char *path)
 {
 	struct stat st;
 
+	if (listen(fd, BACKLOG) < 0)
+		gw_warn("%s: %s", path, strerror(errno));
 	*listener = (struct gw_listener){.fd = fd};
 	if (lstat(path, &st) == 0) {
 		listener->dev = st.st_dev;

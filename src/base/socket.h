@@ -22,7 +22,8 @@ struct gw_listener {
  * the name from each other: the later one has it then, and the earlier one does not remove it.
  */
 int gw_listener_open(struct gw_listener *listener, const char *path);
-/* One that listens at @path already. Takes @fd over. */
+/* One that listens at @path already, and from now on in this process's name: who connects sees it
+ * as its peer (SO_PEERCRED). Takes @fd over. */
 void gw_listener_adopt(struct gw_listener *listener, int fd, const char *path);
 /* Closes, and removes the name if it is still the one that was made here. */
 void gw_listener_close(struct gw_listener *listener);

@@ -29,6 +29,7 @@ static const struct {
 	{"stats", gw_cli_stats, "print a back-end's counters as Prometheus reads them"},
 	{"status", gw_cli_status, "show what back-ends are doing"},
 	{"trace", gw_cli_trace, "show what a front-end and a back-end say"},
+	{"upgrade", gw_cli_upgrade, "let the installed build take over under a running VM"},
 };
 
 static void print_help(void)

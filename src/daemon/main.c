@@ -23,7 +23,9 @@
 #include "godwit/backend.h"
 #include "godwit/error.h"
 #include "godwit/loop.h"
+#include "migration/journaling.h"
 #include "migration/session.h"
+#include "vhost-user/recovery.h"
 
 #define CONTROL_SUFFIX ".control"
 #define NO_FD	       UINT_MAX
@@ -309,6 +311,22 @@ static int open_store(const struct common *common, struct gw_fdstore **store)
 	return err;
 }
 
+/* Could it go on with what another process has, which lives? */
+static int check_takeover(const struct gw_daemon *daemon, const struct gw_params *params)
+{
+	struct gw_fdstore *store = NULL;
+	int err = gw_fdstore_open(&store);
+
+	if (!err && !store)
+		err = gw_fail(ENOTCONN, GW_FDSTORE_CHECK_ENV ": nothing is kept by anybody");
+	if (!err)
+		err = gw_recovery_check(store);
+	if (!err)
+		err = gw_journaling_check(daemon->ops, params, store);
+	gw_fdstore_free(store);
+	return err;
+}
+
 /* From the first socket to the last. */
 static int open_and_serve(const struct gw_daemon *daemon, const struct common *common,
 			  struct gw_backend_config *config)
@@ -367,7 +385,8 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 		err = gw_daemon_read_key(common->state_key, key);
 	config.params = params;
 	if (!err)
-		err = open_and_serve(daemon, common, &config);
+		err = gw_fdstore_is_check() ? check_takeover(daemon, params)
+					    : open_and_serve(daemon, common, &config);
 	explicit_bzero(key, sizeof(key));
 	gw_params_free(params);
 	return err;

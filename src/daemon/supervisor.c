@@ -21,38 +21,10 @@
 #include "base/fdstore.h"
 #include "base/options.h"
 #include "daemon/supervisor.h"
+#include "daemon/supervisor_internal.h"
 #include "godwit/error.h"
 
-#define FIRST_FD    3
 #define MESSAGE_MAX 512
-/* A child that never gets ready is started so often; one that does, so often within a second. */
-#define TRIES_MAX    20
-#define A_SECOND_MAX 100
-
-struct kept {
-	char name[GW_FDSTORE_NAME_MAX + 1];
-	int fd;
-};
-
-struct supervisor {
-	char **argv;
-	int program;   /* what is executed, whatever becomes of its name */
-	int last;      /* while an upgrade is not ready: the one before; else -1 */
-	char *path;    /* where an upgrade is looked for */
-	int ours, its; /* ends of the datagram socket; the child inherits the second */
-	int signals;
-	sigset_t old_mask;
-	struct rlimit old_limit;
-	pid_t child;
-	bool ready;
-	bool began_upgraded;		  /* it is the upgrade, and not ready yet */
-	int ending;			  /* the signal that it was told to end with, or 0 */
-	unsigned tries;			  /* since one was ready */
-	uint64_t starts_ns[A_SECOND_MAX]; /* when, in a circle */
-	unsigned starts;
-	unsigned count, room;
-	struct kept *kept;
-};
 
 int gw_is_supervised(void)
 {
@@ -115,10 +87,7 @@ static const char *value_of(char *message, const char *key, char *buf, size_t si
 static void on_ready(struct supervisor *super)
 {
 	super->ready = true;
-	if (super->last >= 0)
-		gw_info("recovery: %s is upgraded", super->path);
-	gw_close(&super->last);
-	super->began_upgraded = false;
+	gw_supervisor_upgraded(super);
 }
 
 static void heed(struct supervisor *super, char *message, int *fds, unsigned *count)
@@ -157,78 +126,6 @@ static void listen_to_child(struct supervisor *super)
 	}
 }
 
-/*
- * The child. Its descriptors lie one after the other from FIRST_FD on, as sd_listen_fds(3) has it.
- */
-static int move_up(int *fd, int above)
-{
-	*fd = fcntl(*fd, F_DUPFD_CLOEXEC, above);
-	return *fd < 0 ? -errno : 0;
-}
-
-static int lay_out(struct supervisor *super)
-{
-	int above = FIRST_FD + (int)super->count;
-	int err = move_up(&super->its, above);
-
-	if (!err)
-		err = move_up(&super->program, above);
-	for (unsigned i = 0; i < super->count && !err; i++)
-		err = move_up(&super->kept[i].fd, above);
-	for (unsigned i = 0; i < super->count && !err; i++)
-		err = dup2(super->kept[i].fd, FIRST_FD + (int)i) < 0 ? -errno : 0;
-	if (!err && fcntl(super->its, F_SETFD, 0) < 0)
-		err = -errno;
-	return err;
-}
-
-static int set_number(const char *name, long number)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%ld", number);
-	return setenv(name, text, 1) < 0 ? -errno : 0;
-}
-
-static int set_environment(const struct supervisor *super)
-{
-	size_t size = super->count * sizeof(super->kept[0].name) + 1, len = 0;
-	GW_AUTO_FREE char *names = calloc(size, 1);
-	int err = names ? 0 : -ENOMEM;
-
-	for (unsigned i = 0; i < super->count && !err; i++)
-		len += (size_t)snprintf(names + len, size - len, "%s%s", i ? ":" : "",
-					super->kept[i].name);
-	if (!err)
-		err = setenv("LISTEN_FDNAMES", names, 1) < 0 ? -errno : 0;
-	if (!err)
-		err = set_number("LISTEN_FDS", super->count);
-	if (!err)
-		err = set_number("LISTEN_PID", getpid());
-	return err ? err : set_number(GW_FDSTORE_ENV, super->its);
-}
-
-static void become_daemon(struct supervisor *super) __attribute__((noreturn));
-static void become_daemon(struct supervisor *super)
-{
-	int err = prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : lay_out(super);
-
-	if (!err)
-		err = set_environment(super);
-	if (!err) {
-		unsetenv("NOTIFY_SOCKET");
-		setrlimit(RLIMIT_NOFILE, &super->old_limit);
-		/* Signals to end it wait until it listens to them. */
-		sigaddset(&super->old_mask, SIGTERM);
-		sigaddset(&super->old_mask, SIGINT);
-		sigprocmask(SIG_SETMASK, &super->old_mask, NULL);
-		fexecve(super->program, super->argv, environ);
-		err = -errno;
-	}
-	gw_error("recovery: %s cannot be started: %s", super->argv[0], strerror(-err));
-	_exit(GW_EXIT_FAILED);
-}
-
 /* Started too often within a second? */
 static bool is_wild(struct supervisor *super)
 {
@@ -247,12 +144,9 @@ static int start(struct supervisor *super)
 			       A_SECOND_MAX);
 	super->ready = false;
 	super->began_upgraded = super->last >= 0;
-	fflush(NULL);
-	super->child = fork();
+	super->child = gw_supervisor_execute(super, super->program, false);
 	if (super->child < 0)
-		return gw_fail(errno, "recovery: fork: %s", strerror(errno));
-	if (!super->child)
-		become_daemon(super);
+		return super->child;
 	/* The one before died of something else: this one tidies up. */
 	if (super->ending)
 		kill(super->child, super->ending);
@@ -269,30 +163,14 @@ static void tell_death(int status)
 			WEXITSTATUS(status));
 }
 
-/*
- * Upgrade: the program that is there now takes the place of the one that runs, as after a crash.
- * One that does not get ready is given up, and the one before goes on.
- */
-static void upgrade(struct supervisor *super)
+/* Is a child that ended with @code to be followed by another one? */
+static bool is_to_go_on(const struct supervisor *super, int code)
 {
-	int program = open(super->path, O_RDONLY | O_CLOEXEC);
-
-	if (program < 0 || super->last >= 0) {
-		gw_error("recovery: %s: no upgrade: %s", super->path,
-			 program < 0 ? strerror(errno) : "another one is under way");
-		gw_close(&program);
-		return;
-	}
-	super->last = super->program;
-	super->program = program;
-	kill(super->child, SIGKILL);
-}
-
-static void take_back(struct supervisor *super)
-{
-	gw_error("recovery: %s is not ready; the one before goes on", super->path);
-	close(super->program);
-	super->program = gw_take_fd(&super->last);
+	/* An upgrade that was not ready is followed by the one before, however it ended. */
+	if (super->last >= 0 && super->began_upgraded)
+		return true;
+	/* What is wrong with the command line or this host will not be better the next time. */
+	return code && (super->starts > 1 || super->ready) && super->tries <= TRIES_MAX;
 }
 
 /* True: the child goes on, or another one in its place. */
@@ -310,12 +188,11 @@ static bool goes_on(struct supervisor *super, int *code)
 	else if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
 		super->tries++;
 	*code = WIFEXITED(status) ? WEXITSTATUS(status) : GW_EXIT_FAILED;
-	/* What is wrong with the command line or this host will not be better the next time. */
-	if (!*code || (super->starts == 1 && !super->ready) || super->tries > TRIES_MAX)
+	if (!is_to_go_on(super, *code))
 		return false;
 	tell_death(status);
 	if (super->last >= 0 && super->began_upgraded)
-		take_back(super);
+		gw_supervisor_take_back(super);
 	if (!start(super))
 		return true;
 	gw_error("%s", gw_last_error());
@@ -328,7 +205,7 @@ static void pass_on(struct supervisor *super)
 
 	while (read(super->signals, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGUSR2)
-			upgrade(super);
+			gw_supervisor_upgrade(super, &info);
 		if (info.ssi_signo == SIGCHLD || info.ssi_signo == SIGUSR2)
 			continue;
 		super->ending = (int)info.ssi_signo;
@@ -343,7 +220,8 @@ static int serve(struct supervisor *super)
 	int code = GW_EXIT_FAILED;
 
 	while (goes_on(super, &code)) {
-		if (poll(polled, GW_ARRAY_LEN(polled), -1) < 0)
+		gw_supervisor_upgrade_ended(super);
+		if (poll(polled, GW_ARRAY_LEN(polled), gw_supervisor_upgrade_due(super)) < 0)
 			continue;
 		listen_to_child(super);
 		pass_on(super);
@@ -397,7 +275,14 @@ static int set_up(struct supervisor *super)
 int gw_supervise(char **argv)
 {
 	struct supervisor super = {
-		.argv = argv, .program = -1, .last = -1, .ours = -1, .its = -1, .signals = -1};
+		.argv = argv,
+		.program = -1,
+		.last = -1,
+		.upgrade = {.candidate = -1, .asker = -1},
+		.ours = -1,
+		.its = -1,
+		.signals = -1,
+	};
 	int code = GW_EXIT_FAILED;
 
 	if (!set_up(&super) && !start(&super)) {
@@ -409,6 +294,7 @@ int gw_supervise(char **argv)
 		close(super.kept[i].fd);
 	free(super.kept);
 	free(super.path);
+	gw_supervisor_upgrade_free(&super);
 	gw_close(&super.program);
 	gw_close(&super.last);
 	gw_close(&super.ours);

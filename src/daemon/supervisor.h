@@ -10,8 +10,9 @@
  * code. One that dies before it has said READY=1 is tried a few times. SIGTERM and SIGINT are
  * passed on. Returns the exit code.
  *
- * SIGUSR2: the program that lies now where this one was started from takes over, as after a crash.
- * If it does not get ready the one before goes on.
+ * SIGUSR2: the program that lies now where this one was started from takes over, as after a crash,
+ * if it says that it can (base/fdstore.h, GW_FDSTORE_CHECK_ENV). If it does not get ready after all
+ * the one before goes on. base/upgrade.h has how to hear of it.
  *
  * It stays as privileged as it was started, since the child shuts itself in each time. It reads
  * nothing but its own child's datagrams.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* migration/journaling.c - a session's state outlives its process. */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -267,6 +268,65 @@ static int take_or_make(struct gw_journaling *journaling)
 		return err;
 	journaling->has_state = !gw_journal_slot(journaling->outliving.journal, &fd);
 	return take_kept(journaling);
+}
+
+/*
+ * What a living process has, looked at by another build.
+ */
+
+/* A description of our own: where it reads is nobody else's business. */
+static int open_again(int fd)
+{
+	char path[32];
+	int own;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	own = open(path, O_RDONLY | O_CLOEXEC);
+	return own < 0 ? gw_fail(errno, "recovery: %s: %s", path, strerror(errno)) : own;
+}
+
+static int check_model(const struct gw_params *params, const char *canonical)
+{
+	enum gw_refusal refusal = GW_ACCEPTED;
+	struct gw_params *adopted = NULL;
+	int err = gw_params_adopt(params, canonical, strlen(canonical), &adopted, &refusal);
+
+	gw_params_free(adopted);
+	return err ? gw_fail_in(err, "%s", gw_refusal_name(refusal)) : 0;
+}
+
+static int check_state(const struct gw_params *params, int slot)
+{
+	GW_AUTO_FD int fd = open_again(slot);
+	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
+	struct gw_state_reader *reader = NULL;
+	int err = fd < 0 ? fd : gw_state_reader_new(&reader, &channel);
+
+	if (!err)
+		err = check_model(params, gw_state_reader_header(reader)->model);
+	gw_state_reader_free(reader);
+	return err;
+}
+
+int gw_journaling_check(const struct gw_device_ops *ops, const struct gw_params *params,
+			const struct gw_fdstore *store)
+{
+	int fds[1 + GW_JOURNAL_SLOTS], slot, err;
+	struct gw_journal *journal = NULL;
+
+	if (!ops->journal)
+		return 0;
+	for (unsigned i = 0; i < GW_ARRAY_LEN(names); i++)
+		fds[i] = gw_fdstore_look(store, names[i]);
+	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
+		return gw_fail(ENOENT, "recovery: no state is kept");
+	err = gw_journal_open(&journal, fds);
+	if (!err)
+		err = gw_journal_newest(journal, &slot);
+	if (!err)
+		err = check_state(params, slot);
+	gw_journal_free(journal);
+	return err ? gw_fail_in(err, "recovery: what is kept") : 0;
 }
 
 int gw_journaling_new(struct gw_journaling **out, const struct gw_device_ops *ops, void *dev,

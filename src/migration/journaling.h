@@ -17,6 +17,10 @@ struct gw_unanswered; /* session.h */
 /* @unanswered is asked by gw_journaling_fold(). */
 int gw_journaling_new(struct gw_journaling **journaling, const struct gw_device_ops *ops, void *dev,
 		      struct gw_fdstore *store, const struct gw_unanswered *unanswered);
+/* Could this build, as an instance with @params, read what another process, which lives, has in
+ * @store? Nothing is taken. */
+int gw_journaling_check(const struct gw_device_ops *ops, const struct gw_params *params,
+			const struct gw_fdstore *store);
 /* The thread ends; then the device may end, and then the rest. NULL is allowed. */
 void gw_journaling_stop(struct gw_journaling *journaling);
 void gw_journaling_free(struct gw_journaling *journaling);

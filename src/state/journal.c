@@ -247,8 +247,9 @@ void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, 
 	to.record.sequence = reserve(journal, (unsigned)((len + CELL - 1) / CELL));
 	to.record.checksum = checksum_of(to.bytes, len);
 	copy_in(journal, to.record.sequence, to.bytes, len);
-	/* Before anything that the caller does next, an answer above all. */
-	atomic_thread_fence(memory_order_release);
+	/* Before anything that the caller does next, an answer above all. No store that was made is
+	 * lost with the process; the compiler is to make it here. */
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 uint64_t gw_journal_number(struct gw_journal *journal, enum gw_journal_number number, uint64_t more)
@@ -308,18 +309,27 @@ int gw_journal_end(struct gw_journal *journal)
 	slot.len = (uint64_t)len;
 	slot.checksum = slot_checksum(&slot);
 	journal->head->slots[journal->writing] = slot;
-	atomic_thread_fence(memory_order_seq_cst);
+	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store(&journal->head->tail, journal->from);
 	return 0;
 }
 
-int gw_journal_slot(struct gw_journal *journal, int *fd)
+int gw_journal_newest(const struct gw_journal *journal, int *fd)
 {
 	const struct slot *slot = newest(journal);
 
 	if (!slot)
 		return -ENODATA;
 	*fd = journal->slots[slot - journal->head->slots];
+	return 0;
+}
+
+int gw_journal_slot(struct gw_journal *journal, int *fd)
+{
+	int err = gw_journal_newest(journal, fd);
+
+	if (err)
+		return err;
 	return lseek(*fd, 0, SEEK_SET) < 0 ? gw_fail(errno, "journal: %s", strerror(errno)) : 0;
 }
 

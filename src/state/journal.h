@@ -61,6 +61,8 @@ int gw_journal_end(struct gw_journal *journal);
 
 /* The newest checkpoint: a descriptor at its beginning (borrowed); -ENODATA if there is none. */
 int gw_journal_slot(struct gw_journal *journal, int *fd);
+/* The same, wherever its position is: another process writes, and it may be an old one by now. */
+int gw_journal_newest(const struct gw_journal *journal, int *fd);
 
 struct gw_journal_record {
 	const struct gw_layout *layout;

@@ -209,6 +209,17 @@ int gw_recovery_new(struct gw_recovery **out, struct gw_fdstore *store)
 	return 0;
 }
 
+int gw_recovery_check(const struct gw_fdstore *store)
+{
+	struct gw_ledger *ledger = NULL;
+	int fd = gw_fdstore_look(store, LEDGER);
+	int err =
+		fd < 0 ? gw_fail(ENOENT, "recovery: nothing is kept") : gw_ledger_open(&ledger, fd);
+
+	gw_ledger_free(ledger);
+	return err == -ENODATA ? gw_fail(ENODATA, "recovery: the ledger is empty") : err;
+}
+
 void gw_recovery_clear(struct gw_recovery *recovery)
 {
 	static const char *const names[] = {LEDGER,    PIPE_READ, PIPE_WRITE,

@@ -19,6 +19,9 @@ struct gw_recovery;
 int gw_recovery_new(struct gw_recovery **recovery, struct gw_fdstore *store);
 void gw_recovery_free(struct gw_recovery *recovery); /* NULL is allowed */
 
+/* Could this build go on with what @store has? Nothing is taken or changed; its process lives. */
+int gw_recovery_check(const struct gw_fdstore *store);
+
 /* The process is about to end, and nobody is to go on. NULL is allowed. */
 void gw_recovery_clear(struct gw_recovery *recovery);
 

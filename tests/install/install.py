@@ -61,6 +61,7 @@ class Install(unittest.TestCase):
             "share/godwit/selinux/godwit_fs.fc",
             "share/godwit/selinux/godwit_fs.te",
             "share/godwit/systemd/example.conf",
+            "share/godwit/systemd/recover.conf",
             "share/godwit/vhost-user/godwit-fs.json",
         }
         expected |= {f"include/godwit/{h.name}" for h in (SOURCE / "include/godwit").iterdir()}

@@ -30,7 +30,7 @@ CONTENTS = {
                   "usr/lib/systemd/system/godwit-fs@.service",
                   "usr/share/godwit/apparmor/godwit-fs", "usr/share/godwit/apparmor/libvirt",
                   "usr/share/godwit/selinux/godwit_fs.fc", "usr/share/godwit/selinux/godwit_fs.te",
-                  "usr/share/godwit/systemd/example.conf",
+                  "usr/share/godwit/systemd/example.conf", "usr/share/godwit/systemd/recover.conf",
                   "usr/share/godwit/vhost-user/godwit-fs.json", DOC.format("godwit-fs") + "*.md*"],
 }
 # Where other programs look for what they then use.

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The systemd unit: systemd understands it, and finds that it leaves little to be wished for.
 
-usage: systemd.py UNIT GODWIT-FS
+usage: systemd.py UNIT GODWIT-FS GODWIT
 """
 import pathlib
 import re
@@ -12,7 +12,7 @@ import sys
 import tempfile
 import unittest
 
-UNIT, PROGRAM = (pathlib.Path(sys.argv.pop(1)).resolve() for _ in range(2))
+UNIT, PROGRAM, COMMAND = (pathlib.Path(sys.argv.pop(1)).resolve() for _ in range(3))
 # systemd-analyze counts from 0 (nothing is left) to 100; root without any restriction has 96, this
 # unit 35 by systemd 252. Newer ones ask for a little more.
 EXPOSED_AT_MOST = 40
@@ -31,8 +31,8 @@ class Unit(unittest.TestCase):
         self.text = UNIT.read_text(encoding="utf-8")
         self.instance = pathlib.Path(directory.name) / "godwit-fs@vm1.service"
         # The program as it is in the build, not where it will be installed.
-        self.instance.write_text(re.sub(r"/\S*/libexec/godwit-fs", str(PROGRAM), self.text),
-                                 encoding="utf-8")
+        built = re.sub(r"/\S*/libexec/godwit-fs", str(PROGRAM), self.text)
+        self.instance.write_text(re.sub(r"=/\S*/bin/godwit ", f"={COMMAND} ", built), encoding="utf-8")
 
     def test_is_understood(self):
         ran = analyze("verify", "--man=no", str(self.instance))
