@@ -55,7 +55,19 @@ struct head {
 };
 _Static_assert(sizeof(struct head) <= PAGE, "journal page");
 
+/*
+ * Where threads of this process put records just now: each in a place of its own, a cell that is
+ * not beyond the one that it puts to, and 1; 0: nobody. A checkpoint that ends does not declare
+ * free what they have not written yet: who has been kept waiting would write into a record of the
+ * next time round.
+ */
+#define PLACES 64
+struct place {
+	_Alignas(64) _Atomic uint64_t cell;
+};
+
 struct gw_journal {
+	struct place places[PLACES];
 	struct head *head;
 	uint8_t *ring;
 	int slots[GW_JOURNAL_SLOTS]; /* borrowed */
@@ -84,11 +96,12 @@ uint64_t gw_journal_serial(unsigned *queue)
 
 static int map(struct gw_journal **out, const int fds[1 + GW_JOURNAL_SLOTS])
 {
-	struct gw_journal *journal = calloc(1, sizeof(*journal));
+	struct gw_journal *journal = aligned_alloc(_Alignof(struct gw_journal), sizeof(*journal));
 	void *start;
 
 	if (!journal)
 		return gw_fail(ENOMEM, "journal: no memory");
+	memset(journal, 0, sizeof(*journal));
 	journal->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	start = mmap(NULL, PAGE + GW_JOURNAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
 	if (start == MAP_FAILED || journal->wake < 0) {
@@ -193,17 +206,53 @@ void gw_journal_wake(struct gw_journal *journal)
 		gw_error("journal: a checkpoint is due and nobody hears of it");
 }
 
+/* The place where this thread was last is nearly always free. */
+static struct place *take_place(struct gw_journal *journal)
+{
+	static _Atomic unsigned threads;
+	static _Thread_local unsigned last;
+	uint64_t nobody, cell;
+
+	if (!last)
+		last = PLACES + atomic_fetch_add(&threads, 1) % PLACES;
+	for (;; last = PLACES + (last + 1) % PLACES) {
+		struct place *place = &journal->places[last % PLACES];
+
+		nobody = 0;
+		cell = atomic_load(&journal->head->next);
+		if (atomic_compare_exchange_strong(&place->cell, &nobody, cell + 1))
+			return place;
+	}
+}
+
+static void leave_place(struct place *place)
+{
+	atomic_store_explicit(&place->cell, 0, memory_order_release);
+}
+
+/* The first cell, up to @end, that somebody has not written yet. */
+static uint64_t first_unwritten(const struct gw_journal *journal, uint64_t end)
+{
+	for (unsigned i = 0; i < PLACES; i++) {
+		uint64_t cell = atomic_load(&journal->places[i].cell);
+
+		if (cell && cell - 1 < end)
+			end = cell - 1;
+	}
+	return end;
+}
+
 /* Negative: a checkpoint was begun after the cell was reserved. */
 static int64_t beyond_tail(const struct head *head, uint64_t cell)
 {
-	return (int64_t)(cell - atomic_load_explicit(&head->tail, memory_order_relaxed));
+	return (int64_t)(cell - atomic_load_explicit(&head->tail, memory_order_acquire));
 }
 
 /* The cells are ours at once; that nobody needs what is there may take a while. */
 static uint64_t reserve(struct gw_journal *journal, unsigned cells)
 {
 	struct head *head = journal->head;
-	uint64_t at = atomic_fetch_add_explicit(&head->next, cells, memory_order_relaxed);
+	uint64_t at = atomic_fetch_add(&head->next, cells);
 
 	while (beyond_tail(head, at + cells + MARGIN) > (int64_t)CELLS) {
 		gw_journal_wake(journal);
@@ -229,6 +278,7 @@ void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, 
 		struct record record;
 	} to;
 	struct gw_sink sink = {.buf = to.bytes + sizeof(to.record)};
+	struct place *place;
 	size_t bound, len;
 
 	if (gw_object_bound(layout, object, &bound) || bound > GW_JOURNAL_OBJECT_MAX ||
@@ -244,9 +294,11 @@ void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, 
 				    .len = (uint16_t)sink.len,
 				    .queue = (uint8_t)request.queue,
 				    .deleted = deleted};
+	place = take_place(journal);
 	to.record.sequence = reserve(journal, (unsigned)((len + CELL - 1) / CELL));
 	to.record.checksum = checksum_of(to.bytes, len);
 	copy_in(journal, to.record.sequence, to.bytes, len);
+	leave_place(place);
 	/* Before anything that the caller does next, an answer above all. No store that was made is
 	 * lost with the process; the compiler is to make it here. */
 	atomic_signal_fence(memory_order_seq_cst);
@@ -310,7 +362,7 @@ int gw_journal_end(struct gw_journal *journal)
 	slot.checksum = slot_checksum(&slot);
 	journal->head->slots[journal->writing] = slot;
 	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store(&journal->head->tail, journal->from);
+	atomic_store(&journal->head->tail, first_unwritten(journal, journal->from));
 	return 0;
 }
 
