@@ -14,6 +14,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/fdstore.h"
+#include "base/output.h"
 #include "daemon/daemon.h"
 #include "daemon/instance.h"
 #include "daemon/key.h"
@@ -392,7 +393,7 @@ static int run(const struct gw_daemon *daemon, const struct common *common)
 	return err;
 }
 
-int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
+static int serve_or_tell(const struct gw_daemon *daemon, int argc, char **argv)
 {
 	static const struct gw_option none[] = {{NULL}};
 	struct common common = {
@@ -440,4 +441,15 @@ int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
 	if (common.recover == RECOVER_KEEPER && !gw_is_supervised())
 		return gw_supervise(argv);
 	return run(daemon, &common) ? complain(daemon, GW_EXIT_FAILED) : GW_EXIT_OK;
+}
+
+int gw_daemon_main(const struct gw_daemon *daemon, int argc, char **argv)
+{
+	int code, unwritten = GW_EXIT_FAILED;
+
+	gw_output_begin();
+	if (asks_for("--check-migration", argc, argv))
+		unwritten = GW_EXIT_UNKNOWN;
+	code = serve_or_tell(daemon, argc, argv);
+	return gw_output_end(daemon->program, code, unwritten);
 }

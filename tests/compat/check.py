@@ -145,6 +145,7 @@ class Checkers(Case):
 
     def test_what_is_no_answer(self):
         for text in ("#!/bin/sh\nexit 7\n", "#!/bin/sh\nkill -SEGV $$\n",
+                     "#!/bin/sh\nkill -PIPE $$\n",
                      "#!/nonexistent/interpreter\n", "#!/bin/sh\nyes\n"):
             with self.subTest(text=text):
                 self.checker(text)

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +96,12 @@ void gw_etcd_http_close(struct gw_etcd_http *http)
 	if (!http)
 		return;
 	curl_slist_free_all(http->headers);
-	if (http->curl)
-		curl_easy_cleanup(http->curl);
+	if (http->curl) {
+		void (*sigpipe)(int) = signal(SIGPIPE, SIG_IGN);
+
+		curl_easy_cleanup(http->curl); /* TLS says goodbye, perhaps to nobody */
+		signal(SIGPIPE, sigpipe);
+	}
 	free(http->endpoints);
 	free(http);
 }
@@ -194,6 +199,7 @@ int gw_etcd_http_post(struct gw_etcd_http *http, const char *path, json_t *body,
 {
 	GW_AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct answer got = {0};
+	void (*sigpipe)(int);
 	int err;
 
 	json_decref(body);
@@ -201,10 +207,13 @@ int gw_etcd_http_post(struct gw_etcd_http *http, const char *path, json_t *body,
 	*status = 0;
 	if (!text)
 		return gw_fail(ENOMEM, "etcd: no memory");
+	/* Without CURLOPT_NOSIGNAL libcurl would do so itself, and use SIGALRM besides. */
+	sigpipe = signal(SIGPIPE, SIG_IGN);
 	if (perform(http, path, text, &got) == CURLE_OK)
 		err = judge_answer(http, &got, answer, status);
 	else
 		err = -ECONNREFUSED;
+	signal(SIGPIPE, sigpipe);
 	free(got.text);
 	return err;
 }
