@@ -199,11 +199,14 @@ static int publish_round(struct publishing *p)
 		withdraw(p);
 		return -EIO;
 	}
-	if (p->lease && gw_etcd_lease_keep(p->etcd, p->lease) == -ENOENT) {
+	if (p->lease)
+		err = gw_etcd_lease_keep(p->etcd, p->lease);
+	if (err == -ENOENT) {
 		p->lease = 0;
 		free(gw_take_ptr(p->published));
+		err = 0;
 	}
-	if (!p->lease)
+	if (!err && !p->lease)
 		err = gw_etcd_lease_grant(p->etcd, p->given->ttl, &p->lease);
 	if (!err && (!p->published || strcmp(p->published, text) != 0))
 		err = put(p, text);

@@ -9,6 +9,7 @@ import base64
 import http.server
 import json
 import os
+import select
 import shutil
 import signal
 import socket
@@ -213,6 +214,21 @@ class Leases(Fleet):
         wait_until(lambda: self.found() == ["one"], "found again")
 
 
+    def test_etcd_away_is_told(self):
+        """At the next time that the lease is kept, and again each second from then on: it may last."""
+        process = self.publish("one", "--ttl", "6")
+        wait_until(lambda: self.found() == ["one"], "found")
+        self.server.process.kill()
+        said = b""
+        while b"not published: etcd 127.0.0.1" not in said:
+            self.assertTrue(select.select([process.stderr], [], [], PATIENCE)[0], said)
+            said += os.read(process.stderr.fileno(), 4096)
+        self.assertIsNone(process.poll())
+        # Ending does not wait for what is not there.
+        process.terminate()
+        self.assertEqual(process.wait(PATIENCE), 0)
+
+
 class Keys(Fleet):
     def test_pages(self):
         """More hosts than a page has, all of one moment; other keys are passed over."""
@@ -348,6 +364,60 @@ class Impostor(unittest.TestCase):
                         self.assertEqual(ran.stderr.count("\n"), 1, (answer, ran.stderr))
         server.shutdown()
         server.server_close()
+
+
+class Broken(unittest.TestCase):
+    """What ends in the middle is no answer: no host is found, and none is missed in silence."""
+    def setUp(self):
+        # pylint: disable=consider-using-with
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.source = os.path.join(directory.name, "s")
+        fleet.write(self.source, fleet.instance())
+
+    def ask(self, *answers, timeout="5"):
+        """Each request gets the next of them, and the connection ends."""
+        def serve(listener):
+            for answer in answers:
+                client, _ = listener.accept()
+                with client:
+                    while b"\r\n\r\n" not in client.recv(65536):
+                        pass
+                    client.sendall(answer)
+                    if answer == b"":
+                        time.sleep(20)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            threading.Thread(target=serve, args=(listener,), daemon=True).start()
+            ran = fleet.run(GODWIT, "find", "--json", "--timeout", timeout, "--from", self.source,
+                            f"etcd://127.0.0.1:{listener.getsockname()[1]}/x")
+        self.assertEqual((ran.returncode, ran.stdout, ran.stderr.count("\n")), (3, "", 1),
+                         ran.stderr)
+        return ran.stderr
+
+    @staticmethod
+    def page(more):
+        def text(value):
+            return base64.b64encode(value.encode()).decode()
+        body = json.dumps({"header": {"revision": "7"}, "more": more, "kvs": [
+            {"key": text("/x/hosts/h/info"), "value": text(json.dumps(fleet.implementation()))}]})
+        head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+        return (head + body).encode()
+
+    def test_second_page_does_not_come(self):
+        self.ask(self.page(True))
+        self.ask(self.page(True), self.page(False)[:-1])
+        self.ask(self.page(True), b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n")
+
+    def test_half_a_page(self):
+        for cut in (1, 20, 100, 300):
+            self.ask(self.page(False)[:-cut])
+        self.ask(b"HTTP/1.1 200 OK\r\n")
+        self.ask(b"no HTTP at all\r\n\r\n")
+
+    def test_nothing_comes(self):
+        before = time.monotonic()
+        self.assertIn("imed out", self.ask(b"", timeout="1"))
+        self.assertLess(time.monotonic() - before, 15)
 
 
 _free_port = free_port

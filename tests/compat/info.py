@@ -4,6 +4,8 @@
 import json
 import os
 import pathlib
+import subprocess
+import time
 
 from common import FS, GODWIT, GODWIT_FS, NIC, ROOT, Case, instance, main, nic, run
 
@@ -119,6 +121,41 @@ class What(Case):
         self.assertEqual(self.documents("/nonexistent", self.put(nic("build-1")), code=3),
                          [nic("build-1")])
         self.assertIn("/nonexistent", self.stderr)
+
+
+class Pipes(Case):
+    def test_what_a_shell_makes(self):
+        """<(command), whose end comes when it comes."""
+        text = json.dumps(nic("build-1"))
+        for script in ("printf %s '$1'", "sleep 0.2; printf %s '$1'",
+                       "printf %.20s '$1'; sleep 0.2; printf %s '$1' | tail -c +21"):
+            ran = run("bash", "-c", f'{GODWIT} info --json <({script.replace("$1", text)})')
+            self.assertEqual((ran.returncode, ran.stderr), (0, ""))
+            self.assertEqual(json.loads(ran.stdout), nic("build-1"))
+        ran = run("bash", "-c", f"{GODWIT} info <(echo 7)")
+        self.assertEqual((ran.returncode, ran.stderr.count("\n")), (3, 1))
+
+    def test_who_writes_comes_later(self):
+        path = self.directory / "pipe"
+        os.mkfifo(path)
+        with subprocess.Popen([GODWIT, "info", "--json", path], stdout=subprocess.PIPE,
+                              text=True) as asked:
+            time.sleep(0.1)
+            path.write_text(json.dumps(nic("build-2")), "utf-8")
+            self.assertEqual(json.loads(asked.communicate(timeout=60)[0]), nic("build-2"))
+
+    def test_nobody_comes(self):
+        """It is waited for, but not for ever; a pipe among documents of hosts is not."""
+        path = self.directory / "hosts" / "h.json"
+        path.parent.mkdir()
+        os.mkfifo(path)
+        before = time.monotonic()
+        ran = run(GODWIT, "find", "--json", "--from", self.put(nic("instance-1")), path.parent)
+        self.assertEqual((ran.returncode, json.loads(ran.stdout)["rejected"][0]["verdict"]),
+                         (3, "cannot-tell"))
+        self.assertLess(time.monotonic() - before, 8)
+        ran = run(GODWIT, "info", path)
+        self.assertEqual((ran.returncode, ran.stderr.count("\n")), (3, 1))
 
 
 class Mdev(Case):

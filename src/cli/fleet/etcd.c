@@ -162,7 +162,7 @@ const char *gw_etcd_prefix(const struct gw_etcd *etcd)
 /* Its first line; to be wiped and freed. */
 static int read_password(char **password, size_t *len, const char *path)
 {
-	int err = gw_what_read_file(password, len, path, PASSWORD_MAX);
+	int err = gw_what_read_given(password, len, path, PASSWORD_MAX);
 
 	if (err)
 		return gw_fail_in(err, "password file");

@@ -2,6 +2,7 @@
 /* cli/what/what.c - WHAT of a command line: whatever can tell a model and parameters, asked. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "cli/ask.h"
 #include "cli/state/files.h"
 #include "cli/what/run.h"
@@ -19,6 +21,7 @@
 #include "state/walk.h"
 
 #define WORDS_MAX 64
+#define STEP_MS	  20
 
 /* -- documents ----------------------------------------------------------------------------- */
 
@@ -88,22 +91,35 @@ static int add_text(struct gw_what *what, const char *name, const char *text, si
 	return err;
 }
 
-static int read_all(int fd, char *text, size_t max, size_t *len)
+/* @until: how long who writes to a pipe is waited for, and may come at all; 0: not. */
+static int read_all(int fd, char *text, size_t max, size_t *len, uint64_t until)
 {
-	ssize_t n = 1;
+	struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
 
-	for (*len = 0; n && *len<max; *len += n> 0 ? (size_t)n : 0) {
-		n = read(fd, text + *len, max - *len);
-		if (n < 0 && errno != EINTR)
+	for (*len = 0; *len < max;) {
+		ssize_t n = read(fd, text + *len, max - *len);
+
+		if (n > 0) {
+			*len += (size_t)n;
+			continue;
+		}
+		if (n < 0 && errno != EINTR && errno != EAGAIN)
 			return -errno;
+		if (!n && (*len || gw_clock_ns() > until))
+			return 0;
+		if (n < 0 && errno == EAGAIN && gw_clock_ns() > until)
+			return -EAGAIN;
+		/* While nobody has opened its other end poll() does not wait. */
+		poll(n ? &poll_fd : NULL, n ? 1 : 0, STEP_MS);
 	}
 	return 0;
 }
 
-static int read_descriptor(char **text, size_t *len, const char *name, int fd, size_t max)
+static int read_descriptor(char **text, size_t *len, const char *name, int fd, size_t max,
+			   uint64_t until)
 {
 	GW_AUTO_FREE char *buffer = malloc(max + 2);
-	int err = buffer ? read_all(fd, buffer, max + 1, len) : -ENOMEM;
+	int err = buffer ? read_all(fd, buffer, max + 1, len, until) : -ENOMEM;
 
 	if (err)
 		return gw_fail(-err, "%s: %s", name, strerror(-err));
@@ -114,20 +130,45 @@ static int read_descriptor(char **text, size_t *len, const char *name, int fd, s
 	return 0;
 }
 
-int gw_what_read_file(char **text, size_t *len, const char *path, size_t max)
+static int read_path(char **text, size_t *len, const char *path, size_t max, uint64_t until)
 {
 	GW_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		return gw_fail(errno, "%s: %s", path, strerror(errno));
-	return read_descriptor(text, len, path, fd, max);
+	return read_descriptor(text, len, path, fd, max, until);
 }
 
+int gw_what_read_file(char **text, size_t *len, const char *path, size_t max)
+{
+	return read_path(text, len, path, max, 0);
+}
+
+int gw_what_read_given(char **text, size_t *len, const char *path, size_t max)
+{
+	struct stat st;
+	bool is_pipe = !stat(path, &st) && S_ISFIFO(st.st_mode);
+	uint64_t until = gw_clock_ns() + GW_WHAT_SECONDS * (uint64_t)GW_NS_PER_S;
+
+	return read_path(text, len, path, max, is_pipe ? until : 0);
+}
+
+static int read_pipe(struct gw_what *what, const char *name)
+{
+	GW_AUTO_FREE char *text = NULL;
+	size_t len = 0;
+	int err = gw_what_read_given(&text, &len, name, GW_DOCUMENT_MAX);
+
+	what->kind = "document";
+	return err ? err : add_text(what, name, text, len);
+}
+
+/* What may block does: whoever gives us standard input decides when it ends. */
 static int read_document(struct gw_what *what, const char *name, int fd)
 {
 	GW_AUTO_FREE char *text = NULL;
 	size_t len = 0;
-	int err = read_descriptor(&text, &len, name, fd, GW_DOCUMENT_MAX);
+	int err = read_descriptor(&text, &len, name, fd, GW_DOCUMENT_MAX, 0);
 
 	what->kind = "document";
 	return err ? err : add_text(what, name, text, len);
@@ -332,6 +373,8 @@ static int read_any(struct gw_what *what, const char *name, const char *root)
 			return read_socket(what, name);
 		if (S_ISDIR(st.st_mode))
 			return read_directory(what, name, name);
+		if (S_ISFIFO(st.st_mode))
+			return read_pipe(what, name);
 		return read_regular(what, name, &st);
 	}
 	if (errno != ENOENT && errno != ENOTDIR)

@@ -30,11 +30,14 @@ struct gw_what {
 /*
  * Read what @name is:
  *	"-"		a document at standard input
+ *	a pipe		a document: what a shell puts in place of <(command)
  *	a socket	a back-end's control socket: what it could be, and its instances
- *	a program	a back-end, which is asked --print-migration-info; words after its name,
- *divided by spaces, are its arguments a file		a document (it begins with '{'), or device
- *states a directory	an mdev parent, or an mdev device; also by name, below @sysfs_root Negative
- *errno with a sentence that names it: it cannot be told. To be freed by gw_what_free().
+ *	a program	a back-end, which is asked --print-migration-info; words after its name
+ *			are its arguments
+ *	a file		a document (it begins with '{'), or device states
+ *	a directory	an mdev parent, or an mdev device; also by name, below @sysfs_root
+ *
+ * Negative errno with a sentence that names it: it cannot be told. To be freed by gw_what_free().
  */
 int gw_what_read(struct gw_what **what, const char *name, const char *sysfs_root);
 void gw_what_free(struct gw_what *what); /* NULL is allowed */
@@ -55,5 +58,8 @@ int gw_what_read_sysfs(struct gw_what *what, const char *name, const char *path)
 
 /* The file at @path, at most @max bytes, NUL behind them; to be freed. */
 int gw_what_read_file(char **text, size_t *len, const char *path, size_t max);
+/* The same of what somebody gave the path of: a pipe (<(command) of a shell) may take
+ * GW_WHAT_SECONDS until all has come. */
+int gw_what_read_given(char **text, size_t *len, const char *path, size_t max);
 
 #endif
