@@ -133,6 +133,11 @@ static void set_up(void)
 {
 	gw_log_set_sink(quiet, NULL);
 	share_open(&share, 64);
+	/* Whatever a session may have agreed on. */
+	share.fs.policy.posix_acl = share.fs.policy.security_label = FS_AUTO;
+	share.fs.policy.submounts = true;
+	share.fs.policy.writeback = share.fs.policy.mmap = share.fs.policy.killpriv = true;
+	share.fs.policy.posix_lock = share.fs.policy.flock = true;
 	share_file(&share, "file", "content");
 	share_mkdir(&share, "dir");
 	share_file(&share, "dir/inner", "more");
