@@ -17,6 +17,7 @@ import time
 import unittest
 
 GODWIT, GODWIT_FS, ROOT = (os.path.abspath(sys.argv.pop(1)) for _ in range(3))
+LATER = os.environ.get("GODWIT_FS_LATER")  # a later build of godwit-fs
 NIC = "vendor-a.example/my-nic"
 FS = "godwit-project.org/virtio-fs"
 NIC_DOCUMENTS = pathlib.Path(ROOT, "docs/models/my-nic")

@@ -2,18 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A later build that offers a guest more than this one: what can go back is known from documents
 alone. With a guest: tests/migration/later-build.c.
-
-usage: later-builds.py LATER-GODWIT-FS GODWIT GODWIT-FS SOURCE-ROOT
 """
 import json
-import os
 import pathlib
-import sys
 
-LATER = os.path.abspath(sys.argv.pop(1))
-
-# pylint: disable=wrong-import-position
-from common import FS, GODWIT, GODWIT_FS, ROOT, Case, instance, main, run
+from common import FS, GODWIT, GODWIT_FS, LATER, ROOT, Case, instance, main, run
 
 NEWER = ["value-not-allowed:fuse-minor", "param-unknown:later-symlinks"]
 

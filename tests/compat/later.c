@@ -7,12 +7,43 @@
 
 #include "later.h"
 #include "fs/fs.h"
+#include "state/stream.h"
 
 static struct gw_param params[GW_PARAMS_MAX + 1];
 static struct gw_profile profiles[8];
 static struct gw_model model;
 static const struct gw_model *const models[] = {&model, NULL};
 struct gw_device_ops later_ops;
+
+/*
+ * What it has to say more of a device, of its older profiles too: LATER_RECORD=optional in its
+ * environment, if who does not know it can do without, or LATER_RECORD=mandatory.
+ */
+struct note {
+	uint32_t number;
+};
+
+static const struct gw_field fields[] = {GW_FIELD(struct note, number, GW_FIELD_U32), {0}};
+
+static const struct gw_layout layouts[] = {
+	{.name = "gw_later_hint_v1",
+	 .type = 0x1f0,
+	 .optional = true,
+	 .size = sizeof(struct note),
+	 .fields = fields},
+	{.name = "gw_later_thing_v1", .type = 0x1f1, .size = sizeof(struct note), .fields = fields},
+};
+
+static int save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget)
+{
+	const char *record = getenv("LATER_RECORD");
+	int ret = fs_device_ops.save(dev, writer, phase, budget);
+
+	if (ret || phase != GW_PHASE_STOPPED || !record)
+		return ret;
+	return gw_state_put(writer, &layouts[!strcmp(record, "mandatory")],
+			    &(struct note){.number = 7});
+}
 
 /* As a later build has to be made: what is released stays, and what is new has a parameter. */
 static const struct gw_setting newest[] = {
@@ -52,4 +83,5 @@ __attribute__((constructor)) static void make(void)
 				  .default_profile = "later"};
 	later_ops = fs_device_ops;
 	later_ops.models = models;
+	later_ops.save = save;
 }

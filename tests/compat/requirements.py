@@ -6,7 +6,7 @@ import os
 import pathlib
 import re
 
-from common import FS, GODWIT, GODWIT_FS, NIC, ROOT, Case, instance, main, nic, run
+from common import FS, GODWIT, GODWIT_FS, LATER, NIC, ROOT, Case, instance, main, nic, run
 
 
 class Requirements(Case):
@@ -18,9 +18,9 @@ class Requirements(Case):
     def printed(self):
         return json.loads(run(GODWIT_FS, "--print-migration-info").stdout)
 
-    def save(self, *arguments):
+    def save(self, *arguments, program=GODWIT_FS):
         state = str(self.directory / f"state{self.count}")
-        with self.daemon(self.share, "--reconnect", *arguments) as control:
+        with self.daemon(self.share, "--reconnect", *arguments, program=program) as control:
             ran = run(GODWIT, "save", "--socket", control.removesuffix(".control"), "--output",
                       state)
             self.assertEqual(ran.returncode, 0, ran.stderr)
@@ -162,14 +162,36 @@ class Requirements(Case):
                       self.log.read_text("utf-8"))
 
     def test_r31_ways_out(self):
-        """An override that everybody hears of, and records that may be dropped."""
+        """An override that everybody hears of."""
         code, report = self.check(nic("instance-rss"), nic("build-1"), "--override", "I know")
         self.assertEqual((code, report["verdict"], report["override"]),
                          (0, "incompatible", "I know"))
         self.assertIn("OVERRIDDEN", self.stderr)
-        page = pathlib.Path(ROOT, "docs/models/virtio-fs.md").read_text("utf-8")
-        self.assertRegex(page, r"\| `gw_fs_\w+`, optional \|")
-        self.assertTrue(pathlib.Path(ROOT, "tests/unit/state-hostile.c").exists())
+
+    def later(self, record):
+        """A state that a later build wrote, with a record that is not known here."""
+        self.assertIsNone(os.environ.get("LATER_RECORD"))
+        os.environ["LATER_RECORD"] = record
+        try:
+            return self.save("--migration-profile", "3", program=LATER)
+        finally:
+            del os.environ["LATER_RECORD"]
+
+    def test_r31_what_may_be_dropped(self):
+        """Of two records that this build does not know, the one that may be dropped is."""
+        hint, thing = self.later("optional"), self.later("mandatory")
+        for state, name in (hint, "gw_later_hint_v1"), (thing, "gw_later_thing_v1"):
+            self.assertIn(name, run(GODWIT, "state", "show", state).stdout)
+        with self.daemon(self.share, "--reconnect") as control:
+            self.assertEqual(self.load(control, hint).returncode, 0, self.log.read_text("utf-8"))
+            self.assertIn("gw_later_hint_v1) are skipped", self.log.read_text("utf-8"))
+            self.assertEqual(self.told(control)["params"]["state"], 2)
+        with self.daemon(self.share, "--reconnect") as control:
+            self.assertEqual(self.load(control, thing).returncode, 1)
+            self.assertRegex(self.log.read_text("utf-8"), r"gw_later_thing_v1.*mandatory")
+            # Nothing of it was taken over, and another state is.
+            self.assertNotEqual(self.told(control)["unset"], [])
+            self.assertEqual(self.load(control, hint).returncode, 0)
 
     def test_r32_registry(self):
         """Each model that a program here has has its page, with parameters and records, and pages
