@@ -69,12 +69,15 @@ static bool resolve_some(struct fs_inodes *inodes, uint32_t *at)
 
 		if (!inode)
 			return false;
-		if (!fs_inode_has(inode, FS_INODE_UNRESOLVED) ||
-		    fs_inode_has(inode, FS_INODE_LOST) || !fs_slot_try_pin(&inode->slot))
+		/* A slot that is nobody's may just become somebody's. */
+		if (!fs_slot_try_pin(&inode->slot))
 			continue;
-		resolve(inodes, inode);
+		if (fs_inode_has(inode, FS_INODE_UNRESOLVED) &&
+		    !fs_inode_has(inode, FS_INODE_LOST)) {
+			resolve(inodes, inode);
+			left--;
+		}
 		fs_inode_put(inode);
-		left--;
 	}
 	return true;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "godwit/error.h"
 #include "relay/internal.h"
 
@@ -19,6 +20,8 @@
  * goes on at the source, and the ticket is void.
  */
 #define HELLO_MAGIC "gw-re-1" /* with its NUL */
+/* How often it is said that nobody is served. */
+#define TELL_S 10
 enum word { WORD_TOKEN = 'K', WORD_HAVE = 'H', WORD_TAKE = 'T', WORD_YIELDED = 'Y', WORD_NO = 'N' };
 
 /* -- the token ----------------------------------------------------------------------------- */
@@ -207,6 +210,23 @@ int relay_receive(struct relay *relay, const uint8_t *ticket, int *token, struct
 	return err;
 }
 
+/*
+ * There is no time after which it would be safe to begin: who hangs may go on. It is for an
+ * operator to end it, which frees the token.
+ */
+static void tell_of_waiting(struct relay *relay)
+{
+	uint64_t now = gw_clock_ns();
+
+	if (now - relay->told_ns < TELL_S * GW_NS_PER_S)
+		return;
+	relay->told_ns = now;
+	gw_warn("relay: for %llu s it has been waited for that the process before lets go, and "
+		"nobody "
+		"is served; if that one hangs, kill it",
+		(unsigned long long)((now - relay->waiting_ns) / GW_NS_PER_S));
+}
+
 static void take(struct relay *relay)
 {
 	bool refused = false;
@@ -221,7 +241,9 @@ static void take(struct relay *relay)
 	if (relay_token_lock(relay->token)) {
 		gw_info("relay: taken over");
 		relay_begin(relay);
-	} else if (refused) {
+	} else if (!refused) {
+		tell_of_waiting(relay);
+	} else {
 		gw_error("relay: it goes on at the source, and not here");
 		relay_let_go(relay);
 		gw_device_failed(relay);

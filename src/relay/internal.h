@@ -52,8 +52,9 @@ struct relay {
 	uint8_t ticket[GW_TICKET_LEN];
 	/* Taking: from the process before, or -1. */
 	int source;
-	bool handed;  /* what was loaded is its: it has to let go first */
-	bool waiting; /* for that, since the device is to run */
+	bool handed;		      /* what was loaded is its: it has to let go first */
+	bool waiting;		      /* for that, since the device is to run */
+	uint64_t waiting_ns, told_ns; /* since when, and when that was said last */
 };
 
 /* relay.c */

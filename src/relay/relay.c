@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/thread.h"
 #include "godwit/error.h"
 #include "relay/internal.h"
@@ -206,13 +207,19 @@ void relay_begin(struct relay *relay)
 	relay_wake(relay);
 }
 
+static void wait_for_source(struct relay *relay)
+{
+	relay->waiting = true;
+	relay->waiting_ns = relay->told_ns = gw_clock_ns();
+}
+
 /* What came out of a stream is the process's before until that lets go, if it has handed it over.
  * Else it is on another host, frozen: it is here, and the other has to be told. */
 static int begin_loaded(struct relay *relay)
 {
 	if (!relay->handed)
 		return relay_listen(relay);
-	relay->waiting = true;
+	wait_for_source(relay);
 	relay_wake(relay);
 	return 0;
 }
@@ -230,7 +237,7 @@ static void relay_run(void *dev, enum gw_why why)
 	else if (why == GW_RUN_LOADED)
 		err = begin_loaded(relay);
 	else if (relay->handed)
-		relay->waiting = true;
+		wait_for_source(relay);
 	else if (relay->token < 0)
 		err = gw_fail(EPERM, "relay: what it had is another process's");
 	if (err) {
@@ -340,6 +347,8 @@ static int relay_report(void *dev, enum gw_report_kind kind, struct gw_report *r
 		return 0;
 	gw_report_flag(report, "live", relay->live);
 	gw_report_flag(report, "waits_for_source", relay->waiting);
+	gw_report_number(report, "waits_ms",
+			 relay->waiting ? (gw_clock_ns() - relay->waiting_ns) / GW_NS_PER_MS : 0);
 	gw_report_number(report, "relay_connections", count);
 	return 0;
 }

@@ -3,6 +3,7 @@
  * where they are when that fails. */
 #include "../unit/cmocka-all.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -216,6 +217,37 @@ static void source_dies(void **state)
 	end(&to);
 }
 
+/* The source hangs: nobody has it, which is to be seen, until somebody ends the source. */
+static void source_hangs(void **state)
+{
+	json_int_t before = 0;
+	int stream;
+
+	begin(RELAY_UNSAVABLE_FAIL);
+	start(&to, &from, RELAY_UNSAVABLE_FAIL);
+	ok(save(&from, &stream));
+	ok(load(&to, &from, stream));
+	assert_int_equal(kill(from.peer.pid, SIGSTOP), 0);
+	ok(gw_frontend_start(to.frontend));
+	for (unsigned i = 0; i < 2; i++) {
+		json_t *session;
+
+		sleep_ms(50);
+		session = session_of(&to);
+		assert_true(json_is_true(operator_at(session, "details.waits_for_source")));
+		assert_true(json_is_false(operator_at(session, "details.live")));
+		assert_true(json_integer_value(operator_at(session, "details.waits_ms")) > before);
+		before = json_integer_value(operator_at(session, "details.waits_ms"));
+		json_decref(session);
+	}
+	peer_kill(&from.peer);
+	wait_live(&to);
+	assert_true(relay_ping(client, "alive", &guest, to.frontend));
+	close(client);
+	end(&from);
+	end(&to);
+}
+
 /* The channel is gone: the word of an operator will do, and nothing less. */
 static void told_by_an_operator(void **state)
 {
@@ -288,9 +320,10 @@ static void unsavable_is_dropped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_goes_along),  cmocka_unit_test(taken_back),
-		cmocka_unit_test(source_dies),	   cmocka_unit_test(told_by_an_operator),
-		cmocka_unit_test(unsavable_fails), cmocka_unit_test(unsavable_is_dropped),
+		cmocka_unit_test(all_goes_along),	cmocka_unit_test(taken_back),
+		cmocka_unit_test(source_dies),		cmocka_unit_test(source_hangs),
+		cmocka_unit_test(told_by_an_operator),	cmocka_unit_test(unsavable_fails),
+		cmocka_unit_test(unsavable_is_dropped),
 	};
 
 	gw_log_set_level(getenv("LOUD") ? GW_LOG_DEBUG : GW_LOG_OFF);
