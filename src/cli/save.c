@@ -22,6 +22,9 @@
 #define END_MS	      1500
 #define PAUSE_MS      10
 #define TIMEOUT_MAX_S 86400
+/* For the reason why something failed, in the back-end's own words. */
+#define WORDS_S	   2
+#define REASON_MAX 768
 /* Rings are made and never started. */
 #define FEW_ENTRIES 2
 #define SOME_MEMORY (64 * 1024)
@@ -79,16 +82,59 @@ static int open_frontend(struct gw_frontend **frontend, const struct save_option
 	return 0;
 }
 
+/* The last transfer of the back-end's one session, as its control socket has it; NULL: there is no
+ * such socket at its usual place, or several sessions. */
+static json_t *last_transfer(const char *socket)
+{
+	json_t *status = NULL, *transfer = NULL;
+	GW_AUTO_FREE char *path = NULL;
+	const json_t *sessions;
+
+	if (asprintf(&path, "%s.control", socket) < 0)
+		path = NULL;
+	if (!path || gw_cli_ask_long(path, "query-status", WORDS_S, &status))
+		return NULL;
+	sessions = json_object_get(status, "sessions");
+	if (json_array_size(sessions) == 1)
+		transfer =
+			json_incref(json_object_get(json_array_get(sessions, 0), "last_transfer"));
+	json_decref(status);
+	return transfer;
+}
+
+/* A front-end hears no more than that it was bad. What the back-end says on its control socket has
+ * the reason, and its code, if that is no transfer that was there @before. */
+static int fail_in_own_words(int err, const struct save_options *given, const json_t *before)
+{
+	char text[REASON_MAX];
+	json_t *transfer;
+	const char *reason;
+
+	snprintf(text, sizeof(text), "%s", gw_last_error());
+	transfer = last_transfer(given->socket);
+	reason = json_string_value(json_object_get(transfer, "reason"));
+	if (reason && *reason && !json_equal(transfer, before))
+		snprintf(text, sizeof(text), "%s", reason);
+	json_decref(transfer);
+	return gw_fail(-err, "%s: %s", given->socket, text);
+}
+
 static int transfer_as_frontend(const struct save_options *given, bool load, int fd)
 {
 	struct gw_frontend *frontend;
+	json_t *before = NULL;
 	int err = open_frontend(&frontend, given);
 
 	if (err)
 		return err;
+	before = last_transfer(given->socket);
 	err = load ? gw_frontend_load(frontend, fd) : gw_frontend_save(frontend, fd);
+	/* One without --reconnect ends when we leave. */
+	if (err)
+		err = fail_in_own_words(err, given, before);
+	json_decref(before);
 	gw_frontend_free(frontend);
-	return err ? gw_fail_in(err, "%s", given->socket) : 0;
+	return err;
 }
 
 /* One without --reconnect ends when we leave, and all was for nothing. Looked at without

@@ -33,8 +33,8 @@ class Save(unittest.TestCase):
         self.dir = pathlib.Path(directory.name)
         (self.dir / "share").mkdir()
 
-    def start(self, name, *options):
-        """A back-end."""
+    def start(self, name, *options, wait=True):
+        """A back-end; @wait: its control socket is at its usual place."""
         path = self.dir / name
         # pylint: disable=consider-using-with
         daemon = subprocess.Popen(
@@ -43,7 +43,7 @@ class Save(unittest.TestCase):
         self.addCleanup(daemon.wait)
         self.addCleanup(daemon.send_signal, signal.SIGTERM)
         deadline = time.monotonic() + 60
-        while run("status", f"{path}.control").returncode:
+        while run("status", f"{path}.control").returncode if wait else not path.exists():
             self.assertLess(time.monotonic(), deadline)
         return path
 
@@ -132,6 +132,18 @@ class Save(unittest.TestCase):
         self.refused("load", "--socket", path, self.dir / "missing")
         self.done("load", "--socket", path, state)
         self.assertIn("already", self.refused("load", "--control-socket", f"{path}.control", state))
+
+    def test_reason(self):
+        """By either socket the code and the sentence of the back-end's own; of this load, and not of one before."""
+        state, bad = self.state(), self.dir / "bad"
+        bad.write_bytes(b"no state at all")
+        path = self.start("s", "--cache=never", "--reconnect")
+        self.assertNotIn("param-differs", self.refused("load", "--socket", path, bad))
+        for way in (("--socket", path), ("--control-socket", f"{path}.control")):
+            self.assertIn("param-differs: parameter cache: the source has auto", self.refused("load", *way, state))
+        self.assertNotIn("param-differs", self.refused("load", "--socket", path, bad))
+        other = self.start("o", "--cache=never", f"--control-socket={self.dir / 'elsewhere'}", "--reconnect", wait=False)
+        self.assertIn("CHECK_DEVICE_STATE", self.refused("load", "--socket", other, state))
 
     def test_usage(self):
         """Wrong words end in 2."""
