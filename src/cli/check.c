@@ -101,8 +101,9 @@ static void shout(const struct gw_check *check, const struct check_options *give
 	for (unsigned i = 0; i < gw_compat_report_count(check->report); i++) {
 		const struct gw_compat_reason *reason = gw_compat_report_reason(check->report, i);
 
-		fprintf(stderr, "godwit check: ignored: %s: %s\n", gw_refusal_name(reason->code),
-			reason->text);
+		fprintf(stderr, "godwit check: ignored: %s: ", gw_refusal_name(reason->code));
+		gw_cli_put_text(stderr, reason->text);
+		fputc('\n', stderr);
 		syslog(LOG_WARNING, "check: ignored: %s: %s", gw_refusal_name(reason->code),
 		       reason->text);
 	}

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "base/output.h"
 #include "cli/command.h"
+#include "cli/print.h"
 #include "godwit/error.h"
 
 static const struct {
@@ -52,7 +53,9 @@ static void print_help(void)
 
 int gw_cli_complain(const char *name, int code)
 {
-	fprintf(stderr, "godwit %s: %s\n", name, gw_last_error());
+	fprintf(stderr, "godwit %s: ", name);
+	gw_cli_put_text(stderr, gw_last_error());
+	fputc('\n', stderr);
 	return code;
 }
 

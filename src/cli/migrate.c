@@ -14,6 +14,7 @@
 #include "cli/check/check.h"
 #include "cli/command.h"
 #include "cli/migrate/migrate.h"
+#include "cli/print.h"
 
 #define TIME_LIMIT_MAX (7 * 24 * 3600)
 #define PATIENCE_S     30
@@ -120,9 +121,9 @@ static void shout(const struct mg_move *move)
 			continue;
 		fprintf(stderr, "godwit migrate: OVERRIDDEN (%s): %s ", move->override,
 			finding->code);
-		mg_put(stderr, finding->device);
+		gw_cli_put_text(stderr, finding->device);
 		fputs(": ", stderr);
-		mg_put(stderr, finding->text);
+		gw_cli_put_text(stderr, finding->text);
 		fputc('\n', stderr);
 		syslog(LOG_WARNING, "migrate: OVERRIDDEN (%s): %s %s: %s", move->override,
 		       finding->code, finding->device, finding->text);

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli/print.c - what a daemon said, on a terminal or as JSON. */
-#include <stdio.h>
-
 #include "cli/print.h"
 #include "control/control.h"
 
-void gw_cli_print_text(const char *text)
+void gw_cli_put_text(FILE *out, const char *text)
 {
 	for (; text && *text; text++)
-		putchar((unsigned char)*text < ' ' || *text == 127 ? '?' : *text);
+		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
+}
+
+void gw_cli_print_text(const char *text)
+{
+	gw_cli_put_text(stdout, text);
 }
 
 void gw_cli_print_json(const char *path, const char *key, json_t *value)

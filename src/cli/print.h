@@ -5,9 +5,11 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <stdio.h>
 
-/* Nothing in a daemon's text may steer the terminal. */
-void gw_cli_print_text(const char *text);
+/* Nothing in what others said may steer the terminal. NULL is nothing. */
+void gw_cli_put_text(FILE *out, const char *text);
+void gw_cli_print_text(const char *text); /* on standard output */
 /* {"socket": @path, @key: @value} on a line; @value is taken over. */
 void gw_cli_print_json(const char *path, const char *key, json_t *value);
 

@@ -81,7 +81,7 @@ class Scripted(unittest.TestCase):
 
     def test_cannot_tell(self):
         """Never yes, never no."""
-        for reply in ({"error": {"class": "GenericError", "desc": "another one"}}, {"return": {}},
+        for reply in ({"error": {"class": "GenericError", "desc": "another\x1b[2J"}}, {"return": {}},
                       {"return": {"sessions": []}}, {"return": {"sessions": [{}]}},
                       {"return": {"sessions": [GOOD, {"can_travel": "yes"}]}}, {"return": 7}):
             with self.subTest(reply=reply):
@@ -89,6 +89,7 @@ class Scripted(unittest.TestCase):
                 self.assertEqual(ran.returncode, 3)
                 self.assertEqual(ran.stdout, "")
                 self.assertEqual(ran.stderr.count("\n"), 1)
+                self.assertNotIn("\x1b", ran.stderr)
         ran = run("preflight", "--json", "--control-socket", self.path)
         self.assertEqual(ran.returncode, 3)
         self.assertIn("No such file", json.loads(ran.stdout)["error"])
@@ -121,10 +122,11 @@ class Real(unittest.TestCase):
             os.mkdir(share)
             with subprocess.Popen([GODWIT_FS, "--shared-dir", share, "--socket-path", path],
                                   stderr=subprocess.DEVNULL) as daemon:
-                deadline = time.monotonic() + 20
-                while not os.path.exists(path + ".control"):
+                deadline = time.monotonic() + 60
+                # Its name is there before it listens.
+                while run("status", path + ".control").returncode:
+                    self.assertIsNone(daemon.poll())
                     self.assertLess(time.monotonic(), deadline)
-                    time.sleep(0.005)
                 ran = run("preflight", "--control-socket", path + ".control")
                 stats = run("stats", "--control-socket", path + ".control")
                 daemon.terminate()

@@ -215,7 +215,6 @@ void mg_progress_end(const struct mg_move *move);
 long long mg_expected_blackout_ms(const struct mg_move *move);
 
 /* report.c, picture.c */
-void mg_put(FILE *out, const char *text); /* what others said must not steer a terminal */
 void mg_report_text(struct mg_move *move, FILE *out);
 json_t *mg_report_json(struct mg_move *move);
 int mg_report_svg(const struct mg_move *move, const char *path);

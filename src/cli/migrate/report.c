@@ -35,12 +35,6 @@ static bool has_blackout(const struct mg_move *move)
 
 /* -- for people ----------------------------------------------------------------------------- */
 
-void mg_put(FILE *out, const char *text)
-{
-	for (; *text; text++)
-		fputc((unsigned char)*text < ' ' || *text == 127 ? '?' : *text, out);
-}
-
 static void put_findings(const struct mg_move *move, FILE *out)
 {
 	for (unsigned i = 0; i < move->finding_count; i++) {
@@ -48,9 +42,9 @@ static void put_findings(const struct mg_move *move, FILE *out)
 
 		fprintf(out, "  %s%s", finding->overridden ? "OVERRIDDEN " : "", finding->code);
 		fputs(*finding->device ? " " : "", out);
-		mg_put(out, finding->device);
+		gw_cli_put_text(out, finding->device);
 		fputs(": ", out);
-		mg_put(out, finding->text);
+		gw_cli_put_text(out, finding->text);
 		fputc('\n', out);
 	}
 	if (move->findings_left_out)
@@ -70,9 +64,9 @@ static void put_failure(const struct mg_device *device, const char *side, FILE *
 	if (!*device->backend.failure)
 		return;
 	fputs("  ", out);
-	mg_put(out, device->label);
+	gw_cli_put_text(out, device->label);
 	fprintf(out, ": at the %s: ", side);
-	mg_put(out, device->backend.failure);
+	gw_cli_put_text(out, device->backend.failure);
 	fputc('\n', out);
 }
 
@@ -81,9 +75,9 @@ static void put_device(struct mg_move *move, const struct mg_device *device, FIL
 	const struct mg_device *peer = mg_device_peer(device, &move->machines[MG_DESTINATION]);
 
 	fputs("  device         ", out);
-	mg_put(out, device->label);
+	gw_cli_put_text(out, device->label);
 	fputs(" (", out);
-	mg_put(out, device->type);
+	gw_cli_put_text(out, device->type);
 	fputc(')', out);
 	put_transfer(&device->backend, "saved", out);
 	if (peer)
@@ -120,13 +114,13 @@ void mg_report_text(struct mg_move *move, FILE *out)
 	fprintf(out, "%s\n", headlines[move->outcome]);
 	if (*move->reason && move->outcome != MG_MOVED) {
 		fputs("  ", out);
-		mg_put(out, move->reason);
+		gw_cli_put_text(out, move->reason);
 		fputc('\n', out);
 	}
 	put_findings(move, out);
 	for (unsigned i = 0; i < move->note_count; i++) {
 		fputs("  note: ", out);
-		mg_put(out, move->notes[i]);
+		gw_cli_put_text(out, move->notes[i]);
 		fputc('\n', out);
 	}
 	for (unsigned i = 0; i < move->machines[MG_SOURCE].count; i++)
