@@ -18,7 +18,7 @@ from typing import Any
 import masked
 import played
 import qemu
-from machine import Daemon, until
+from machine import Daemon, listens, until
 from played import Played
 
 TIMEOUT_S = 60
@@ -54,7 +54,7 @@ class Program:
     def __init__(self, command: list[str], sock: Path) -> None:
         self.socket = sock
         self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until(f"{command[0]} listens", sock.exists, TIMEOUT_S)
+        until(f"{command[0]} listens", lambda: listens(sock), TIMEOUT_S)
 
     def stop(self) -> None:
         self._process.kill()
