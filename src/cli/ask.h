@@ -8,7 +8,8 @@
 /*
  * Connect to the control socket at @path, execute @command, store what it returns in *@result (a
  * new reference). Events are passed over. -EREMOTEIO with the daemon's own sentence if it refuses,
- * -EPROTO if it does not speak as docs/control.md says, -ETIMEDOUT after ten seconds in all.
+ * -EOPNOTSUPP if it knows no such command, -EPROTO if it does not speak as docs/control.md says,
+ * -ETIMEDOUT after ten seconds without an answer.
  */
 int gw_cli_ask(const char *path, const char *command, json_t **result);
 /* The same with more patience. */

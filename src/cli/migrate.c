@@ -57,14 +57,14 @@ static int check_sides(const char *from, const char *to)
 
 	if (!strcmp(from, to) || (here && there && !strcmp(here, there)))
 		return gw_fail(EINVAL, "--from and --to are the same QEMU");
-	if (strlen(from) >= MG_QMP_WHERE_MAX || strlen(to) >= MG_QMP_WHERE_MAX)
+	if (strlen(from) >= GW_QMP_WHERE_MAX || strlen(to) >= GW_QMP_WHERE_MAX)
 		return gw_fail(EINVAL, "--from or --to is longer than %d bytes",
-			       MG_QMP_WHERE_MAX - 1);
+			       GW_QMP_WHERE_MAX - 1);
 	return 0;
 }
 
 /* From here on an interrupt is a wish, never the end of the process in the midst of something. */
-static int take_signals(struct mg_group *group)
+static int take_signals(struct gw_qmp_group *group)
 {
 	sigset_t set;
 

@@ -106,13 +106,13 @@ class Sockets(Base):
 class Words(Base):
     def test_bytes(self):
         """In place of an answer."""
-        for raw, says in ((b"\x00\x01\n", "does not speak QMP"), (b"[]\n", "does not speak QMP"),
-                          (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak QMP"),
-                          (b'{"return": {}, "return": {}, "id": 2}\n', "does not speak QMP"),
+        for raw, says in ((b"\x00\x01\n", "is no monitor"), (b"[]\n", "is no monitor"),
+                          (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is no monitor"),
+                          (b'{"return": {}, "return": {}, "id": 2}\n', "is no monitor"),
                           (b'{"return": {}}\n', "does not say to what"),
                           (b'{"id": 2}\n', "neither a result nor an error"),
                           (b'{"error": {}, "id": 2}\n', "neither a result nor an error"),
-                          (b"[" * 3000 + b"]" * 3000 + b"\n", "does not speak QMP"),
+                          (b"[" * 3000 + b"]" * 3000 + b"\n", "is no monitor"),
                           (b'{"a": "' + b"x" * (5 << 20), "a message of more than"),
                           (b"{" * (5 << 20), "a message of more than")):
             with self.subTest(raw=raw[:40]):

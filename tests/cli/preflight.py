@@ -38,9 +38,12 @@ class Scripted(unittest.TestCase):
 
     def answer(self, listener, reply):
         client, _ = listener.accept()
+        lines = client.makefile("rb")
         client.sendall(line(GREETING))
-        self.request = client.recv(4096)
-        client.sendall(line(reply))
+        lines.readline()
+        client.sendall(line({"return": {}, "id": 1}))
+        self.request = lines.readline()
+        client.sendall(line(dict(reply, id=2)))
         client.close()
 
     def ask(self, reply, *arguments):
@@ -57,7 +60,7 @@ class Scripted(unittest.TestCase):
     def test_yes(self):
         ran = self.ask({"return": {"sessions": [GOOD]}}, "preflight")
         self.assertEqual(ran.returncode, 0, ran.stderr)
-        self.assertEqual(json.loads(self.request), {"execute": "preflight"})
+        self.assertEqual(json.loads(self.request), {"execute": "preflight", "id": 2})
         self.assertEqual(ran.stdout, """it can move
   state          2048 bytes, 1024 of them of files without a name
   blackout       about 1.500 ms, and what the bytes take on their way

@@ -64,9 +64,14 @@ def line(value):
     return (json.dumps(value) + "\n").encode()
 
 
+def answer(value):
+    """To the question: what comes before it is the negotiation."""
+    return line(dict(value, id=2))
+
+
 class Daemon:
-    """Says @greeting to one client, waits for a request, says @reply, closes; without a greeting
-    it closes at once."""
+    """Says @greeting to one client, negotiates, waits for a request, says @reply, closes; without a
+    greeting it closes at once."""
 
     def __init__(self, directory, greeting, reply):
         self.path = os.path.join(directory, "control")
@@ -83,11 +88,10 @@ class Daemon:
         client, _ = self.listener.accept()
         client.sendall(greeting)
         try:
-            while greeting and not self.request.endswith(b"\n"):
-                data = client.recv(4096)
-                if not data:
-                    break
-                self.request += data
+            lines = client.makefile("rb")
+            if greeting and lines.readline():
+                client.sendall(line({"return": {}, "id": 1}))
+                self.request = lines.readline()
             client.sendall(reply)
         except OSError:
             pass  # the command did not want to hear more
@@ -112,39 +116,39 @@ class Status(unittest.TestCase):
         return ran, daemon
 
     def test_text(self):
-        ran, daemon = self.ask(line(EVENT) + line({"return": STATUS}))
+        ran, daemon = self.ask(line(EVENT) + answer({"return": STATUS}))
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertEqual(ran.stdout, TEXT.replace("PATH", daemon.path))
-        self.assertEqual(json.loads(daemon.request), {"execute": "query-status"})
+        self.assertEqual(json.loads(daemon.request), {"execute": "query-status", "id": 2})
 
     def test_json(self):
-        ran, daemon = self.ask(line({"return": STATUS}), "--json")
+        ran, daemon = self.ask(answer({"return": STATUS}), "--json")
         self.assertEqual(ran.returncode, 0)
         self.assertEqual(json.loads(ran.stdout), {"socket": daemon.path, "status": STATUS})
 
     def test_a_fresh_daemon(self):
         session = dict(STATUS["sessions"][0], rings=[], stopping=[], last_transfer=None,
                        migration={"mode": "none", "outcome": None, "waits": None})
-        ran, _ = self.ask(line({"return": dict(STATUS, sessions=[session], connections=0)}))
+        ran, _ = self.ask(answer({"return": dict(STATUS, sessions=[session], connections=0)}))
         self.assertEqual(ran.returncode, 0)
         self.assertIn("0 connections", ran.stdout)
         self.assertIn("migration      none\n", ran.stdout)
         self.assertNotIn("last", ran.stdout)
 
     def test_misbehaviour(self):
-        refusal = line({"error": {"class": "GenericError", "desc": "not today"}})
+        refusal = {"error": {"class": "GenericError", "desc": "not today"}}
         for greeting, reply, sentence in (
-            (line(GREETING), refusal, "not today"),
-            (refusal, b"", "not today"),
+            (line(GREETING), answer(refusal), "not today"),
+            (line(refusal), b"", "not today"),
             (b"", b"", "closed"),
             (line(GREETING), b"", "closed"),
             (b"HTTP/1.1 400\r\n", b"", "no control socket"),
-            (line({}), b"", "neither"),
-            (line({"return": {}}), b"", "no greeting"),
+            (line({}), b"", "does not say to what"),
+            (line({"return": {}}), b"", "does not say to what"),
             (line(GREETING), b"[]\n", "no control socket"),
-            (line(GREETING), line({"neither": 1}), "neither"),
-            (line(GREETING), line({"error": 7}), "neither"),
-            (line(GREETING), b"x" * (5 << 20), "a line of more"),
+            (line(GREETING), answer({"neither": 1}), "neither"),
+            (line(GREETING), answer({"error": 7}), "neither"),
+            (line(GREETING), b"x" * (5 << 20), "a message of more"),
         ):
             with self.subTest(sentence=sentence, greeting=greeting[:20]):
                 ran, _ = self.ask(reply, greeting=greeting)
@@ -155,11 +159,11 @@ class Status(unittest.TestCase):
 
     def test_strange_types_are_survived(self):
         for status in ([], 1, "x", {"sessions": [1, {}, {"rings": [None, {"index": "x"}]}]}):
-            ran, _ = self.ask(line({"return": status}))
+            ran, _ = self.ask(answer({"return": status}))
             self.assertEqual(ran.returncode, 0, ran.stderr)
 
     def test_one_of_two_is_gone(self):
-        daemon = Daemon(self.directory.name, line(GREETING), line({"return": STATUS}))
+        daemon = Daemon(self.directory.name, line(GREETING), answer({"return": STATUS}))
         gone = daemon.path + ".gone"
         ran = run("status", "--json", gone, daemon.path)
         daemon.listener.close()

@@ -16,7 +16,7 @@ static void is_silent(struct mg_backend *backend)
 	snprintf(backend->reason, sizeof(backend->reason), "%s", gw_last_error());
 }
 
-void mg_backend_ask(struct mg_backend *backend, struct mg_group *group)
+void mg_backend_ask(struct mg_backend *backend, struct gw_qmp_group *group)
 {
 	int err;
 
@@ -24,11 +24,11 @@ void mg_backend_ask(struct mg_backend *backend, struct mg_group *group)
 	/* Back-ends of other makes have none. */
 	if (!*backend->control || (access(backend->control, F_OK) < 0 && errno == ENOENT))
 		return;
-	err = mg_qmp_open(&backend->talk, group, backend->control);
+	err = gw_qmp_open(&backend->talk, group, backend->control);
 	if (!err)
-		err = mg_qmp_execute(backend->talk, "query-status", NULL, &backend->status);
+		err = gw_qmp_execute(backend->talk, "query-status", NULL, &backend->status);
 	if (!err)
-		err = mg_qmp_execute(backend->talk, "query-migration-info", NULL, &backend->info);
+		err = gw_qmp_execute(backend->talk, "query-migration-info", NULL, &backend->info);
 	if (err)
 		is_silent(backend);
 	else
@@ -106,7 +106,7 @@ static const json_t *worst_of(const json_t *sessions)
 int mg_backend_preflight(struct mg_backend *backend)
 {
 	json_t *result;
-	int err = mg_qmp_execute_long(backend->talk, "preflight", NULL, PREFLIGHT_TIMES, &result);
+	int err = gw_qmp_execute_long(backend->talk, "preflight", NULL, PREFLIGHT_TIMES, &result);
 	const json_t *worst = worst_of(json_object_get(result, "sessions"));
 
 	if (!err && !worst)
@@ -152,8 +152,8 @@ void mg_backend_ask_transfer(struct mg_backend *backend)
 	json_t *status = NULL;
 	const char *reason;
 
-	if (mg_qmp_is_over(backend->talk) ||
-	    mg_qmp_execute(backend->talk, "query-status", NULL, &status))
+	if (gw_qmp_is_over(backend->talk) ||
+	    gw_qmp_execute(backend->talk, "query-status", NULL, &status))
 		return;
 	json_decref(backend->transfer);
 	backend->transfer = json_incref(new_transfer(backend, status));
@@ -169,5 +169,5 @@ void mg_backend_close(struct mg_backend *backend)
 	json_decref(backend->status);
 	json_decref(backend->preflight);
 	json_decref(backend->transfer);
-	mg_qmp_close(backend->talk);
+	gw_qmp_close(backend->talk);
 }

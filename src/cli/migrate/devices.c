@@ -18,7 +18,7 @@ static int get(struct mg_machine *machine, const char *path, const char *propert
 {
 	json_t *arguments = json_pack("{s:s, s:s}", "path", path, "property", property);
 
-	return mg_qmp_execute(machine->qmp, "qom-get", arguments, value);
+	return gw_qmp_execute(machine->qmp, "qom-get", arguments, value);
 }
 
 /* A property that a type does not have is none; an error only if nothing more can be asked. */
@@ -53,7 +53,7 @@ static int get_vhost(struct mg_machine *machine, struct mg_device *device)
 	int err;
 
 	snprintf(path, sizeof(path), "%s/virtio-backend", device->path);
-	err = mg_qmp_execute(machine->qmp, "x-query-virtio-status",
+	err = gw_qmp_execute(machine->qmp, "x-query-virtio-status",
 			     json_pack("{s:s}", "path", path), &status);
 	if (!err)
 		device->vhost = json_incref(json_object_get(status, "vhost-dev"));
@@ -80,7 +80,7 @@ static void take_socket(struct mg_device *device, const char *filename)
 static int find_socket(struct mg_machine *machine, struct mg_device *device, const char *chardev)
 {
 	json_t *list = NULL;
-	int err = mg_qmp_execute(machine->qmp, "query-chardev", NULL, &list);
+	int err = gw_qmp_execute(machine->qmp, "query-chardev", NULL, &list);
 
 	for (size_t i = 0; !err && i < json_array_size(list); i++) {
 		const json_t *one = json_array_get(list, i);
@@ -143,7 +143,7 @@ static int find_netdev(struct mg_machine *machine, const char *path, bool *found
 	*found = false;
 	*chardev = 0;
 	if (!err && json_string_length(netdev))
-		err = mg_qmp_execute(machine->qmp, "human-monitor-command",
+		err = gw_qmp_execute(machine->qmp, "human-monitor-command",
 				     json_pack("{s:s}", "command-line", "info network"), &text);
 	if (json_is_string(text))
 		*found = is_vhost_user(json_string_value(text), json_string_value(netdev), chardev);
@@ -231,7 +231,7 @@ static int look_at(struct mg_machine *machine, const char *container, const json
 static int look_into(struct mg_machine *machine, const char *container, bool has_id)
 {
 	json_t *children = NULL;
-	int err = mg_qmp_execute(machine->qmp, "qom-list", json_pack("{s:s}", "path", container),
+	int err = gw_qmp_execute(machine->qmp, "qom-list", json_pack("{s:s}", "path", container),
 				 &children);
 
 	for (size_t i = 0; !err && i < json_array_size(children); i++)

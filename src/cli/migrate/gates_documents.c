@@ -85,7 +85,7 @@ static int read_destination(struct gw_what *what, const struct mg_backend *backe
 static int ask_destination(void *opaque, json_t *document, json_t **verdict)
 {
 	const struct mg_view *view = opaque;
-	int err = mg_qmp_execute(view->peer->backend.talk, "check-migration",
+	int err = gw_qmp_execute(view->peer->backend.talk, "check-migration",
 				 json_pack("{s:O}", "document", document), verdict);
 
 	if (err != -EOPNOTSUPP)

@@ -17,20 +17,20 @@ static int fail_at(const struct mg_machine *machine, int err)
 	return err ? gw_fail_in(err, "the %s's QEMU", mg_side_name(machine->side)) : 0;
 }
 
-int mg_machine_open(struct mg_machine *machine, struct mg_group *group, const char *where)
+int mg_machine_open(struct mg_machine *machine, struct gw_qmp_group *group, const char *where)
 {
 	machine->where = where;
-	return fail_at(machine, mg_qmp_open(&machine->qmp, group, where));
+	return fail_at(machine, gw_qmp_open(&machine->qmp, group, where));
 }
 
 int mg_machine_ask_state(struct mg_machine *machine)
 {
 	json_t *status = NULL, *migrate = NULL;
 	const char *state;
-	int err = mg_qmp_execute(machine->qmp, "query-status", NULL, &status);
+	int err = gw_qmp_execute(machine->qmp, "query-status", NULL, &status);
 
 	if (!err)
-		err = mg_qmp_execute(machine->qmp, "query-migrate", NULL, &migrate);
+		err = gw_qmp_execute(machine->qmp, "query-migrate", NULL, &migrate);
 	state = json_string_value(json_object_get(status, "status"));
 	if (!err && (!state || !json_is_object(migrate)))
 		err = gw_fail(EPROTO, "%s: an answer that is no state", machine->where);
@@ -64,7 +64,7 @@ static json_t *by_name(const json_t *list)
 static int ask_capabilities(struct mg_machine *machine)
 {
 	json_t *list;
-	int err = mg_qmp_execute(machine->qmp, "query-migrate-capabilities", NULL, &list);
+	int err = gw_qmp_execute(machine->qmp, "query-migrate-capabilities", NULL, &list);
 
 	if (!err)
 		machine->capabilities = by_name(list);
@@ -80,7 +80,7 @@ int mg_machine_describe(struct mg_machine *machine)
 		return err;
 	err = ask_capabilities(machine);
 	if (!err)
-		err = mg_qmp_execute(machine->qmp, "query-memdev", NULL, &machine->memory);
+		err = gw_qmp_execute(machine->qmp, "query-memdev", NULL, &machine->memory);
 	if (!err)
 		err = mg_devices_find(machine);
 	return fail_at(machine, err);
@@ -96,7 +96,7 @@ void mg_machine_close(struct mg_machine *machine)
 	json_decref(machine->migrate);
 	json_decref(machine->capabilities);
 	json_decref(machine->memory);
-	mg_qmp_close(machine->qmp);
+	gw_qmp_close(machine->qmp);
 }
 
 bool mg_has_capability(const struct mg_machine *machine, const char *name)

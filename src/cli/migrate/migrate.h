@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "cli/migrate/qmp.h"
+#include "cli/qmp/qmp.h"
 #include "godwit/error.h"
 
 #define MG_DEVICES_MAX	64  /* vhost-user and vfio-user devices of one machine */
@@ -35,7 +35,7 @@ struct mg_backend {
 	char control[MG_PATH_MAX]; /* "" : none */
 	enum mg_make make;
 	char reason[MG_TEXT_MAX];  /* why it is silent */
-	struct mg_qmp *talk;	   /* NULL unless it is one of ours */
+	struct gw_qmp *talk;	   /* NULL unless it is one of ours */
 	json_t *info;		   /* query-migration-info */
 	json_t *status;		   /* query-status, before anything was begun */
 	json_t *preflight;	   /* of its session, or NULL */
@@ -59,7 +59,7 @@ struct mg_device {
 struct mg_machine {
 	enum mg_side side;
 	const char *where;
-	struct mg_qmp *qmp;
+	struct gw_qmp *qmp;
 	bool reconnected;	 /* events may have been missed */
 	char state[MG_NAME_MAX]; /* of the guest, as query-status has it */
 	bool running;
@@ -114,7 +114,7 @@ enum mg_outcome {
 };
 
 struct mg_move {
-	struct mg_group group;
+	struct gw_qmp_group group;
 	struct mg_machine machines[MG_SIDES];
 	json_t *plan; /* {ID: {"from":, "to":}}, or NULL */
 
@@ -139,7 +139,7 @@ struct mg_move {
 };
 
 /* machine.c: -EREMOTEIO and the like with a sentence that names the side. */
-int mg_machine_open(struct mg_machine *machine, struct mg_group *group, const char *where);
+int mg_machine_open(struct mg_machine *machine, struct gw_qmp_group *group, const char *where);
 int mg_machine_ask_state(struct mg_machine *machine);
 int mg_machine_describe(struct mg_machine *machine);
 void mg_machine_close(struct mg_machine *machine);
@@ -166,7 +166,7 @@ int mg_plan_check(const json_t *plan, const struct mg_machine *source);
 void mg_plan_control(const json_t *plan, enum mg_side side, struct mg_device *device);
 
 /* backend.c */
-void mg_backend_ask(struct mg_backend *backend, struct mg_group *group);
+void mg_backend_ask(struct mg_backend *backend, struct gw_qmp_group *group);
 /* -ECANCELED, or what it refused with. -EOPNOTSUPP if it knows none. */
 int mg_backend_preflight(struct mg_backend *backend);
 /* What it has to say of the transfer afterwards. */

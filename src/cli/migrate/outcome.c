@@ -49,13 +49,13 @@ static const struct {
  * the end of a QEMU that is on this host; of one elsewhere, that what forwards it has ended. */
 static enum has connect_again(struct mg_machine *machine)
 {
-	struct mg_qmp *again;
-	int err = mg_qmp_open(&again, machine->qmp->group, machine->where);
+	struct gw_qmp *again;
+	int err = gw_qmp_open(&again, machine->qmp->group, machine->where);
 	bool nobody = err == -ENOENT || err == -ECONNREFUSED;
 
 	if (err)
 		return nobody && machine->qmp->is_qemu ? GONE : SILENT;
-	mg_qmp_close(machine->qmp);
+	gw_qmp_close(machine->qmp);
 	machine->qmp = again;
 	machine->reconnected = true;
 	return HAS_NOT;
@@ -72,7 +72,7 @@ static enum has ask(struct mg_move *move, enum mg_side side)
 	struct mg_machine *machine = &move->machines[side];
 	int err = mg_machine_ask_state(machine);
 
-	if (err && mg_qmp_is_over(machine->qmp)) {
+	if (err && gw_qmp_is_over(machine->qmp)) {
 		enum has found = connect_again(machine);
 
 		if (found != HAS_NOT)
@@ -86,7 +86,7 @@ static enum has ask(struct mg_move *move, enum mg_side side)
 
 static void go_on(struct mg_machine *machine)
 {
-	mg_qmp_execute(machine->qmp, "cont", NULL, NULL);
+	gw_qmp_execute(machine->qmp, "cont", NULL, NULL);
 }
 
 /*
@@ -174,11 +174,11 @@ void mg_outcome_settle(struct mg_move *move, bool completed)
 	while (true) {
 		source = ask(move, MG_SOURCE);
 		destination = ask(move, MG_DESTINATION);
-		if (is_settled(move, completed, source, destination) || !mg_ms_until(deadline) ||
-		    move->group.interrupts > move->group.tolerated)
+		if (is_settled(move, completed, source, destination) ||
+		    !gw_qmp_ms_until(deadline) || move->group.interrupts > move->group.tolerated)
 			break;
 		help(move, completed, source, destination);
-		mg_group_listen(&move->group, EVERY_MS);
+		gw_qmp_group_listen(&move->group, EVERY_MS);
 	}
 	judge(move, source, destination);
 	mg_phase_enter(move, MG_TELLING);

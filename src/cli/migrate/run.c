@@ -86,7 +86,7 @@ static void backend_event(struct mg_backend *backend, const char *name, const js
 		snprintf(backend->failure, sizeof(backend->failure), "%s", reason);
 }
 
-static void on_event(void *opaque, struct mg_qmp *qmp, const char *name, const json_t *data)
+static void on_event(void *opaque, struct gw_qmp *qmp, const char *name, const json_t *data)
 {
 	struct mg_move *move = opaque;
 
@@ -111,7 +111,7 @@ static int set_capabilities(struct mg_machine *machine, const json_t *list)
 {
 	if (!json_array_size(list))
 		return 0;
-	return mg_qmp_execute(machine->qmp, "migrate-set-capabilities",
+	return gw_qmp_execute(machine->qmp, "migrate-set-capabilities",
 			      json_pack("{s:O}", "capabilities", list), NULL);
 }
 
@@ -160,13 +160,13 @@ static int step_listen(struct run *run)
 	if (mg_uri_listens(run->destination))
 		return 0;
 	run->own_socket = !run->move->uri;
-	return mg_qmp_execute(run->destination->qmp, "migrate-incoming",
+	return gw_qmp_execute(run->destination->qmp, "migrate-incoming",
 			      json_pack("{s:s}", "uri", run->uri), NULL);
 }
 
 static int step_start(struct run *run)
 {
-	int err = mg_qmp_execute(run->source->qmp, "migrate", json_pack("{s:s}", "uri", run->uri),
+	int err = gw_qmp_execute(run->source->qmp, "migrate", json_pack("{s:s}", "uri", run->uri),
 				 NULL);
 
 	if (!err)
@@ -214,7 +214,7 @@ static int cancel(struct run *run, const char *why)
 		return wait_for_cancel(run);
 	run->cancelled = gw_clock_ns();
 	mg_reason(run->move, "%s", why);
-	return mg_qmp_execute_long(run->source->qmp, "migrate_cancel", NULL, FOLLOW_TIMES, NULL);
+	return gw_qmp_execute_long(run->source->qmp, "migrate_cancel", NULL, FOLLOW_TIMES, NULL);
 }
 
 static bool is_late(const struct mg_move *move)
@@ -236,7 +236,7 @@ static int ask_status(struct run *run, const struct status **status)
 	json_t *answer;
 	const char *word;
 	int err =
-		mg_qmp_execute_long(run->source->qmp, "query-migrate", NULL, FOLLOW_TIMES, &answer);
+		gw_qmp_execute_long(run->source->qmp, "query-migrate", NULL, FOLLOW_TIMES, &answer);
 
 	if (err)
 		return err;
@@ -269,13 +269,13 @@ static int follow(struct run *run, bool *completed)
 			break;
 		mg_progress_show(run->move);
 		if (status->course == WAITS_FOR_US)
-			err = mg_qmp_execute_long(run->source->qmp, "migrate-continue",
+			err = gw_qmp_execute_long(run->source->qmp, "migrate-continue",
 						  json_pack("{s:s}", "state", status->word),
 						  FOLLOW_TIMES, NULL);
 		if (!err)
 			err = cancel_if_wanted(run);
 		if (!err)
-			mg_group_listen(&run->move->group, EVERY_MS);
+			gw_qmp_group_listen(&run->move->group, EVERY_MS);
 	}
 	mg_progress_end(run->move);
 	*completed = !err && status->course == COMPLETED;
@@ -295,7 +295,7 @@ static void clean_up(struct run *run)
 	for (int side = 0; side < MG_SIDES; side++) {
 		struct mg_machine *machine = &run->move->machines[side];
 
-		if (stayed && run->switched_on[side] && !mg_qmp_is_over(machine->qmp))
+		if (stayed && run->switched_on[side] && !gw_qmp_is_over(machine->qmp))
 			set_capabilities(machine, run->switched_on[side]);
 		json_decref(run->switched_on[side]);
 	}

@@ -19,9 +19,9 @@ static void tell_one(struct mg_move *move, const struct mg_device *device, const
 	const char *id = transfer_id(backend);
 	int err;
 
-	if (!id || mg_qmp_is_over(backend->talk) || !strcmp(mg_backend_mode(backend), "stateless"))
+	if (!id || gw_qmp_is_over(backend->talk) || !strcmp(mg_backend_mode(backend), "stateless"))
 		return;
-	err = mg_qmp_execute(backend->talk, "migration-outcome",
+	err = gw_qmp_execute(backend->talk, "migration-outcome",
 			     json_pack("{s:s, s:s}", "id", id, "outcome", outcome), NULL);
 	if (err == -EOPNOTSUPP)
 		mg_note(move, "%s: its back-end cannot be told the outcome", device->label);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli/migrate/qmp.c - conversations with QEMUs and back-ends, several at a time. */
+/* cli/qmp/qmp.c - conversations with QEMUs and back-ends, several at a time. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -11,7 +11,8 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cli/migrate/qmp.h"
+#include "base/fdpass.h"
+#include "cli/qmp/qmp.h"
 #include "godwit/error.h"
 
 /* Two QEMUs, and the back-ends of both (MG_DEVICES_MAX each), and the signals. */
@@ -20,7 +21,7 @@
 
 /* -- the end of a conversation -------------------------------------------------------------- */
 
-static int over(struct mg_qmp *qmp, int err)
+static int over(struct gw_qmp *qmp, int err)
 {
 	gw_close(&qmp->fd);
 	qmp->err = err;
@@ -28,14 +29,14 @@ static int over(struct mg_qmp *qmp, int err)
 	return err;
 }
 
-static int is_over(const struct mg_qmp *qmp)
+static int is_over(const struct gw_qmp *qmp)
 {
 	return gw_fail(-qmp->err, "%s", qmp->reason);
 }
 
 /* -- messages ------------------------------------------------------------------------------- */
 
-static void take_event(struct mg_qmp *qmp, const json_t *message, const char *name)
+static void take_event(struct gw_qmp *qmp, const json_t *message, const char *name)
 {
 	if (qmp->group->on_event)
 		qmp->group->on_event(qmp->group->opaque, qmp, name,
@@ -45,7 +46,7 @@ static void take_event(struct mg_qmp *qmp, const json_t *message, const char *na
 /* Another's sentence, as one of ours: it must not steer a terminal. */
 static int refuse(const char *sentence)
 {
-	char text[MG_QMP_REASON_MAX];
+	char text[GW_QMP_REASON_MAX];
 
 	snprintf(text, sizeof(text), "%s", sentence);
 	for (char *c = text; *c; c++)
@@ -55,7 +56,7 @@ static int refuse(const char *sentence)
 }
 
 /* An answer to a request that was given up is dropped. */
-static int take_reply(struct mg_qmp *qmp, json_t *message)
+static int take_reply(struct gw_qmp *qmp, json_t *message)
 {
 	const json_t *id = json_object_get(message, "id");
 
@@ -71,7 +72,7 @@ static int take_reply(struct mg_qmp *qmp, json_t *message)
 	return 0;
 }
 
-static int take_message(struct mg_qmp *qmp, json_t *message)
+static int take_message(struct gw_qmp *qmp, json_t *message)
 {
 	const char *event = json_string_value(json_object_get(message, "event"));
 
@@ -84,7 +85,7 @@ static int take_message(struct mg_qmp *qmp, json_t *message)
 	return 0;
 }
 
-static int parse_message(struct mg_qmp *qmp, size_t len)
+static int parse_message(struct gw_qmp *qmp, size_t len)
 {
 	json_t *message;
 	int err;
@@ -94,14 +95,15 @@ static int parse_message(struct mg_qmp *qmp, size_t len)
 	message = json_loadb(qmp->in, len, JSON_REJECT_DUPLICATES, NULL);
 	err = json_is_object(message)
 		      ? take_message(qmp, message)
-		      : gw_fail(EPROTO, "%s: what answers does not speak QMP", qmp->where);
+		      : gw_fail(EPROTO, "%s: what answers is no monitor and no control socket",
+				qmp->where);
 	json_decref(message);
 	return err;
 }
 
 /* A message ends with a line, but a monitor may spread one over several (pretty=on): with the
  * first line at whose end no bracket is open. */
-static bool find_end(struct mg_qmp *qmp)
+static bool find_end(struct gw_qmp *qmp)
 {
 	while (qmp->scanned < qmp->len) {
 		char c = qmp->in[qmp->scanned++];
@@ -122,7 +124,7 @@ static bool find_end(struct mg_qmp *qmp)
 	return false;
 }
 
-static int take_messages(struct mg_qmp *qmp)
+static int take_messages(struct gw_qmp *qmp)
 {
 	while (find_end(qmp)) {
 		int err = parse_message(qmp, qmp->scanned);
@@ -137,16 +139,16 @@ static int take_messages(struct mg_qmp *qmp)
 }
 
 /* There is always a zero behind what was received. */
-static int make_room(struct mg_qmp *qmp)
+static int make_room(struct gw_qmp *qmp)
 {
 	size_t size = GW_MAX(qmp->size * 2, FIRST_SIZE);
 	char *in;
 
 	if (qmp->len + 1 < qmp->size)
 		return 0;
-	if (size > MG_MESSAGE_MAX)
+	if (size > GW_QMP_MESSAGE_MAX)
 		return gw_fail(EPROTO, "%s: a message of more than %u bytes", qmp->where,
-			       MG_MESSAGE_MAX / 2);
+			       GW_QMP_MESSAGE_MAX);
 	in = realloc(qmp->in, size);
 	if (!in)
 		return gw_fail(ENOMEM, "no memory for a message of %zu bytes", size);
@@ -155,7 +157,7 @@ static int make_room(struct mg_qmp *qmp)
 	return 0;
 }
 
-static int receive(struct mg_qmp *qmp)
+static int receive(struct gw_qmp *qmp)
 {
 	ssize_t n;
 	int err = make_room(qmp);
@@ -176,7 +178,7 @@ static int receive(struct mg_qmp *qmp)
 
 /* -- listening ------------------------------------------------------------------------------ */
 
-static void take_signal(struct mg_group *group)
+static void take_signal(struct gw_qmp_group *group)
 {
 	struct signalfd_siginfo info;
 
@@ -185,13 +187,13 @@ static void take_signal(struct mg_group *group)
 }
 
 /* One round: what each of them has to say by now, or says first within @ms. */
-static void listen_once(struct mg_group *group, int ms)
+static void listen_once(struct gw_qmp_group *group, int ms)
 {
 	struct pollfd polled[POLLED_MAX] = {{.fd = group->signals, .events = POLLIN}};
-	struct mg_qmp *of[POLLED_MAX];
+	struct gw_qmp *of[POLLED_MAX];
 	nfds_t count = 1;
 
-	for (struct mg_qmp *qmp = group->first; qmp && count < POLLED_MAX; qmp = qmp->next) {
+	for (struct gw_qmp *qmp = group->first; qmp && count < POLLED_MAX; qmp = qmp->next) {
 		if (qmp->fd < 0)
 			continue;
 		polled[count] = (struct pollfd){.fd = qmp->fd, .events = POLLIN};
@@ -215,16 +217,16 @@ static uint64_t deadline_after(unsigned seconds)
 	return gw_clock_ns() + (uint64_t)seconds * GW_NS_PER_S;
 }
 
-void mg_group_listen(struct mg_group *group, unsigned ms)
+void gw_qmp_group_listen(struct gw_qmp_group *group, unsigned ms)
 {
 	listen_once(group, (int)ms);
 }
 
 /* Until it has greeted, or answered. */
-static int await(struct mg_qmp *qmp, bool greeting, unsigned seconds, uint64_t deadline)
+static int await(struct gw_qmp *qmp, bool greeting, unsigned seconds, uint64_t deadline)
 {
 	while (greeting ? !qmp->greeted : !qmp->reply) {
-		int ms = mg_ms_until(deadline);
+		int ms = gw_qmp_ms_until(deadline);
 
 		if (qmp->fd < 0)
 			return is_over(qmp);
@@ -242,7 +244,7 @@ static int await(struct mg_qmp *qmp, bool greeting, unsigned seconds, uint64_t d
 
 /* -- asking --------------------------------------------------------------------------------- */
 
-static int say(struct mg_qmp *qmp, const char *text, size_t len, uint64_t deadline)
+static int say(struct gw_qmp *qmp, const char *text, size_t len, uint64_t deadline)
 {
 	struct pollfd ready = {.fd = qmp->fd, .events = POLLOUT};
 
@@ -251,10 +253,10 @@ static int say(struct mg_qmp *qmp, const char *text, size_t len, uint64_t deadli
 
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return gw_fail(errno, "%s: %s", qmp->where, strerror(errno));
-		if (n < 0 && !mg_ms_until(deadline))
+		if (n < 0 && !gw_qmp_ms_until(deadline))
 			return gw_fail(ETIMEDOUT, "%s: it takes no more requests", qmp->where);
 		if (n < 0)
-			poll(&ready, 1, mg_ms_until(deadline));
+			poll(&ready, 1, gw_qmp_ms_until(deadline));
 		else
 			text += n;
 		len -= n > 0 ? (size_t)n : 0;
@@ -262,7 +264,19 @@ static int say(struct mg_qmp *qmp, const char *text, size_t len, uint64_t deadli
 	return 0;
 }
 
-static int ask(struct mg_qmp *qmp, const char *command, json_t *arguments, uint64_t deadline)
+/* Whole, or not at all: what was asked before has been answered, so that there is room. */
+static int say_with(struct gw_qmp *qmp, const char *text, size_t len, int given)
+{
+	ssize_t n = gw_fdpass_send(qmp->fd, text, len, &given, 1, 0);
+
+	if (n == (ssize_t)len)
+		return 0;
+	return gw_fail(n < 0 ? errno : EPROTO, "%s: a descriptor could not be given: %s",
+		       qmp->where, n < 0 ? strerror(errno) : "too long a request");
+}
+
+static int ask(struct gw_qmp *qmp, const char *command, json_t *arguments, int given,
+	       uint64_t deadline)
 {
 	json_t *request = json_pack("{s:s, s:I}", "execute", command, "id", ++qmp->asked);
 	GW_AUTO_FREE char *text = NULL;
@@ -277,12 +291,12 @@ static int ask(struct mg_qmp *qmp, const char *command, json_t *arguments, uint6
 		return gw_fail(ENOMEM, "no memory for a request");
 	len = strlen(text);
 	text[len++] = '\n'; /* in the place of its zero */
-	err = say(qmp, text, len, deadline);
+	err = given < 0 ? say(qmp, text, len, deadline) : say_with(qmp, text, len, given);
 	/* What was said in part cannot be taken back. */
 	return err ? over(qmp, err) : 0;
 }
 
-static int judge(struct mg_qmp *qmp, const char *command, const json_t *reply, json_t **result)
+static int judge(struct gw_qmp *qmp, const char *command, const json_t *reply, json_t **result)
 {
 	const json_t *error = json_object_get(reply, "error");
 	const char *class = json_string_value(json_object_get(error, "class"));
@@ -302,13 +316,19 @@ static int judge(struct mg_qmp *qmp, const char *command, const json_t *reply, j
 	return over(qmp, -EPROTO);
 }
 
-int mg_qmp_execute(struct mg_qmp *qmp, const char *command, json_t *arguments, json_t **result)
+int gw_qmp_execute(struct gw_qmp *qmp, const char *command, json_t *arguments, json_t **result)
 {
-	return mg_qmp_execute_long(qmp, command, arguments, 1, result);
+	return gw_qmp_execute_with(qmp, command, arguments, -1, 1, result);
 }
 
-int mg_qmp_execute_long(struct mg_qmp *qmp, const char *command, json_t *arguments, unsigned times,
+int gw_qmp_execute_long(struct gw_qmp *qmp, const char *command, json_t *arguments, unsigned times,
 			json_t **result)
+{
+	return gw_qmp_execute_with(qmp, command, arguments, -1, times, result);
+}
+
+int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *arguments, int given,
+			unsigned times, json_t **result)
 {
 	unsigned seconds = times * qmp->group->patience;
 	uint64_t deadline = deadline_after(seconds);
@@ -321,7 +341,7 @@ int mg_qmp_execute_long(struct mg_qmp *qmp, const char *command, json_t *argumen
 		json_decref(arguments);
 		return is_over(qmp);
 	}
-	err = ask(qmp, command, arguments, deadline);
+	err = ask(qmp, command, arguments, given, deadline);
 	if (!err)
 		err = await(qmp, false, seconds, deadline);
 	reply = gw_take_ptr(qmp->reply);
@@ -331,35 +351,35 @@ int mg_qmp_execute_long(struct mg_qmp *qmp, const char *command, json_t *argumen
 	return err;
 }
 
-int mg_qmp_open(struct mg_qmp **out, struct mg_group *group, const char *where)
+int gw_qmp_open(struct gw_qmp **out, struct gw_qmp_group *group, const char *where)
 {
 	unsigned seconds = group->patience;
-	struct mg_qmp *qmp = calloc(1, sizeof(*qmp));
+	struct gw_qmp *qmp = calloc(1, sizeof(*qmp));
 	uint64_t deadline = deadline_after(seconds);
 	int err;
 
 	*out = NULL;
 	if (!qmp)
 		return gw_fail(ENOMEM, "no memory for a connection");
-	*qmp = (struct mg_qmp){.next = group->first, .group = group, .fd = -1};
+	*qmp = (struct gw_qmp){.next = group->first, .group = group, .fd = -1};
 	snprintf(qmp->where, sizeof(qmp->where), "%s", where);
 	group->first = qmp;
-	err = mg_connect(&qmp->fd, where, deadline);
-	qmp->is_qemu = !err && mg_peer_is_qemu(qmp->fd);
+	err = gw_qmp_connect(&qmp->fd, where, deadline);
+	qmp->is_qemu = !err && gw_qmp_peer_is_qemu(qmp->fd);
 	if (!err)
 		err = await(qmp, true, seconds, deadline);
 	if (!err)
-		err = mg_qmp_execute(qmp, "qmp_capabilities", NULL, NULL);
+		err = gw_qmp_execute(qmp, "qmp_capabilities", NULL, NULL);
 	if (err)
-		mg_qmp_close(qmp);
+		gw_qmp_close(qmp);
 	else
 		*out = qmp;
 	return err;
 }
 
-void mg_qmp_close(struct mg_qmp *qmp)
+void gw_qmp_close(struct gw_qmp *qmp)
 {
-	struct mg_qmp **link = qmp ? &qmp->group->first : NULL;
+	struct gw_qmp **link = qmp ? &qmp->group->first : NULL;
 
 	if (!qmp)
 		return;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli/migrate/connect.c - to a monitor or a control socket, without waiting longer than told. */
+/* cli/qmp/connect.c - to a monitor or a control socket, without waiting longer than told. */
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
@@ -11,14 +11,14 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "cli/migrate/qmp.h"
+#include "cli/qmp/qmp.h"
 #include "godwit/error.h"
 
 #define HOST_MAX 256
 /* A Unix socket whose queue is full says so instead of waiting; it is tried again so often. */
 #define AGAIN_MS 20
 
-int mg_ms_until(uint64_t deadline)
+int gw_qmp_ms_until(uint64_t deadline)
 {
 	uint64_t now = gw_clock_ns();
 
@@ -32,7 +32,7 @@ static int await_connection(int fd, const char *where, uint64_t deadline)
 	int n, err = 0;
 
 	do
-		n = poll(&ready, 1, mg_ms_until(deadline));
+		n = poll(&ready, 1, gw_qmp_ms_until(deadline));
 	while (n < 0 && errno == EINTR);
 	if (n == 0)
 		return gw_fail(ETIMEDOUT, "%s: nobody takes the connection", where);
@@ -49,7 +49,7 @@ static int connect_address(int fd, const struct sockaddr *address, socklen_t len
 			return await_connection(fd, where, deadline);
 		if (errno != EAGAIN && errno != EINTR)
 			return gw_fail(errno, "%s: %s", where, strerror(errno));
-		if (!mg_ms_until(deadline))
+		if (!gw_qmp_ms_until(deadline))
 			return gw_fail(ETIMEDOUT, "%s: nobody takes the connection", where);
 		poll(NULL, 0, AGAIN_MS);
 	}
@@ -128,7 +128,7 @@ static int connect_tcp(int *out, const char *text, uint64_t deadline)
 	return err;
 }
 
-bool mg_peer_is_qemu(int fd)
+bool gw_qmp_peer_is_qemu(int fd)
 {
 	struct ucred peer = {0};
 	socklen_t len = sizeof(peer);
@@ -142,7 +142,7 @@ bool mg_peer_is_qemu(int fd)
 	return file && fgets(name, sizeof(name), file) && !strncmp(name, "qemu", 4);
 }
 
-int mg_connect(int *fd, const char *where, uint64_t deadline)
+int gw_qmp_connect(int *fd, const char *where, uint64_t deadline)
 {
 	if (!strncmp(where, "tcp:", 4))
 		return connect_tcp(fd, where + 4, deadline);
