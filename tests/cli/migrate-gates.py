@@ -233,6 +233,18 @@ class Gates(unittest.TestCase):
                 self.assertEqual({one["code"] for one in report["findings"]},
                                  {"session-unknown"} | more)
 
+    def test_none_of_several_is_used(self):
+        """In stateless mode both sides are at one process, and before the guest uses its device there
+        are two that are alike."""
+        pair = self.pair()
+        one_back_end(pair)
+        session = pair.backends["source"].session
+        session.update(device_state="fresh", migration={"mode": "stateless"})
+        pair.backends["source"].info["instances"] *= 2
+        pair.backends["source"].answers["query-status"] = lambda _: {"sessions": [session] * 2}
+        report = pair.report("--dry-run")
+        self.assertEqual((report["exit"], report["findings"]), (0, []))
+
     def test_no_uri(self):
         pair = self.pair()
         port = pair.destination.listen_tcp()

@@ -110,6 +110,39 @@ def unused(bench: Bench) -> None:
     expect("its root", driver.inode_number(1), bench.share.stat().st_ino)
 
 
+@closes()
+def unused_stateless(bench: Bench) -> None:
+    """The same where both QEMUs are at one back-end: neither of its devices is in use, so that it does
+    not matter which is whose."""
+    daemon = bench.daemon("--migration", "stateless")
+    source, target = (start(fs(daemon.socket)) for start in (bench.machine, bench.waits))
+    exit_code, report = bench.ask(source=source, target=target)
+    expect("unused", (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
+    driver = target.driver(SLOT)
+    driver.start()
+    expect("its root", driver.inode_number(1), bench.share.stat().st_ino)
+
+
+@closes("device-missing")
+def network_card(bench: Bench) -> None:
+    """a card whose netdev is a back-end's (vhost-user)"""
+    def card() -> list[str]:
+        path = bench.path("card")
+        back_end = bench.add(Program([bench.args.null, "--socket-path", str(path)], path))
+        return [
+            *("-chardev", f"socket,id=card,path={back_end.socket}"),
+            *("-netdev", "vhost-user,id=net,chardev=card"),
+            *("-device", f"virtio-net-pci,id=nic,netdev=net,addr={SLOT + 1}"),
+        ]
+
+    source, target = bench.machine(card()), bench.waits(card())
+    exit_code, report = bench.ask("--dry-run", source=source, target=target)
+    expect("a card on both sides", (exit_code, report["findings"]), (0, []))
+    makes = [report["devices"][0][side]["make"] for side in ("source", "destination")]
+    expect("both asked", makes, ["godwit", "godwit"])
+    bench.closed("device-missing", "the source (virtio-net-pci)", source=source, target=bench.waits())
+
+
 @closes("destination-not-waiting")
 def not_waiting(bench: Bench) -> None:
     """the destination was started without `-incoming`"""
@@ -189,9 +222,11 @@ def capabilities(bench: Bench) -> None:
 
 @closes("memory-not-shared")
 def private_memory(bench: Bench) -> None:
-    """the destination's memory back-end has no share=on"""
+    """the destination's memory back-end has no share=on; there is none (`-m` alone)"""
     private = bench.waits(fs(bench.daemon().socket), share="off")
     bench.closed("memory-not-shared", "'mem' of the destination", target=private)
+    none = bench.waits(fs(bench.daemon().socket), share="")
+    bench.closed("memory-not-shared", "'pc.ram' of the destination", target=none)
 
 
 @closes("device-missing")

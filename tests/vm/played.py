@@ -230,12 +230,13 @@ class Played:
 
 
 def start(directory: Path, name: str, options: list[str], share: str = "on") -> Played:
-    """@options: devices and their like; @share: of its memory."""
+    """@options: devices and their like; @share: of its memory; "": it has no back-end."""
     monitor = directory / f"{name}.monitor"
     listener = qemu.Listener(directory / f"{name}.bus")
+    memory = ["-object", f"memory-backend-memfd,id=mem,size={MEMORY},share={share}"]
     options = [
-        *("-machine", "q35,accel=tcg,memory-backend=mem", "-m", MEMORY),
-        *("-object", f"memory-backend-memfd,id=mem,size={MEMORY},share={share}"),
+        *("-machine", f"q35,accel=tcg{',memory-backend=mem' if share else ''}", "-m", MEMORY),
+        *(memory if share else []),
         *("-bios", str(firmware(directory / "firmware"))),
         *("-qtest", f"unix:{listener.path}", "-qtest-log", "none"),
         *("-device", "pvpanic", "-action", "panic=pause"),

@@ -47,24 +47,35 @@ static bool is_fresh(const json_t *session)
 	return state && !strcmp(state, "fresh");
 }
 
+static bool is_any_used(const json_t *sessions)
+{
+	for (size_t i = 0; i < json_array_size(sessions); i++)
+		if (is_connected(json_array_get(sessions, i)) &&
+		    !is_fresh(json_array_get(sessions, i)))
+			return true;
+	return false;
+}
+
 /*
  * One that nobody is connected to is not the device's. A process that serves both sides (stateless
- * mode) has two: the guest is in the source's. With more of them nobody can say which is meant.
+ * mode) has two: the guest is in the source's, or uses neither yet, and they are alike. With more
+ * of them nobody can say which is meant.
  */
 const json_t *mg_backend_session(const struct mg_backend *backend)
 {
 	const json_t *sessions = json_object_get(backend->status, "sessions"), *found = NULL;
-	bool several = json_array_size(sessions) > 1;
+	bool differ = json_array_size(sessions) > 1 && is_any_used(sessions);
 
 	for (size_t i = 0; i < json_array_size(sessions); i++) {
 		const json_t *session = json_array_get(sessions, i);
 
 		if (!is_connected(session) ||
-		    (several && is_fresh(session) != (backend->side == MG_DESTINATION)))
+		    (differ && is_fresh(session) != (backend->side == MG_DESTINATION)))
 			continue;
-		if (found)
+		if (found && differ)
 			return NULL;
-		found = session;
+		if (!found)
+			found = session;
 	}
 	return found;
 }
