@@ -98,14 +98,40 @@ static double save_touched(unsigned count, unsigned step, uint64_t *bytes)
 	return save(bytes);
 }
 
-/* Look-ups that are answered in a second, of files all over the tree. */
-static double rate(unsigned count)
+/* How long each look-up takes, in hundreds of ns; what is longer counts as the longest. */
+#define TICKS_A_MS 10000
+#define TICKS	   (1u << 20)
+
+struct served {
+	double rate; /* a second, the sum of all runs */
+	unsigned count, ticks[TICKS];
+};
+
+static void note(struct served *served, double ms)
+{
+	unsigned tick = (unsigned)(ms * TICKS_A_MS);
+
+	served->ticks[tick < TICKS ? tick : TICKS - 1]++;
+	served->count++;
+}
+
+static double percentile_us(const struct served *served, unsigned percent)
+{
+	unsigned tick = 0, passed = served->ticks[0];
+
+	while (tick < TICKS - 1 && (uint64_t)passed * 100 < (uint64_t)served->count * percent)
+		passed += served->ticks[++tick];
+	return (double)(tick + 1) * 1e3 / TICKS_A_MS;
+}
+
+/* Look-ups of files all over the tree, for a while. */
+static void serve(struct served *served, unsigned count)
 {
 	static unsigned file;
-	double then = bench_ms();
+	double then = bench_ms(), now = then, begin;
 	unsigned n = 0;
 
-	while (bench_ms() - then < SERVE_MS) {
+	while (now - then < SERVE_MS) {
 		FS_AUTO_INODE struct fs_inode *root = fs_inode_get(fs.inodes, FS_ROOT_ID);
 		FS_AUTO_INODE struct fs_inode *dir = NULL;
 		FS_AUTO_INODE struct fs_inode *inode = NULL;
@@ -117,24 +143,26 @@ static double rate(unsigned count)
 		snprintf(name, sizeof(name), "file-%011u", file);
 		inode = bench_look_up(&fs, dir, name);
 		n++;
+		begin = now;
+		now = bench_ms();
+		note(served, now - begin);
 	}
-	return n / (bench_ms() - then) * 1e3;
+	served->rate += n / (now - then) * 1e3;
 }
 
 /* In turn, so that a machine whose speed drifts drifts for both. */
-static double rate_while_collecting(unsigned count)
-{
-	double without = 0, with = 0;
+static struct served without, with_it;
 
+static void serve_with_and_without(unsigned count)
+{
 	for (unsigned i = 0; i < SAVES; i++) {
 		fs_prepare(&fs, false);
 		while (fs_tracking_is_on(&fs.inodes->tracking))
 			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-		without += rate(count);
+		serve(&without, count);
 		bench_check(fs_prepare(&fs, true), "prepare");
-		with += rate(count);
+		serve(&with_it, count);
 	}
-	return with / without;
 }
 
 static long resident_kb(void)
@@ -152,7 +180,7 @@ static long resident_kb(void)
 int main(int argc, char **argv)
 {
 	unsigned count = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 0;
-	double at_once, ahead, collecting, touched, served;
+	double at_once, ahead, collecting, touched;
 	uint64_t bytes;
 	long before, with;
 
@@ -168,14 +196,18 @@ int main(int argc, char **argv)
 	with = resident_kb();
 	ahead = save_often(&bytes);
 	touched = save_touched(count, 100, &bytes);
-	served = rate_while_collecting(count);
+	serve_with_and_without(count);
 	printf("%u inodes, %.1f bytes each, %.0f resident (%.0f more while collecting)\n", count,
 	       (double)bytes / count, (double)before * 1024 / count,
 	       (double)(with - before) * 1024 / count);
 	printf("SAVE at once %.1f ms; collected in %.0f ms, then %.2f ms; every 100th inode "
 	       "changed since: %.2f ms\n",
 	       at_once, collecting, ahead, touched);
-	printf("look-ups served while collecting: %.0f %% of the rate without\n", served * 100);
+	printf("look-ups served while collecting: %.0f %% of the rate without; 99th percentile "
+	       "%.1f us "
+	       "(%.1f without)\n",
+	       with_it.rate / without.rate * 100, percentile_us(&with_it, 99),
+	       percentile_us(&without, 99));
 	bench_share_close(&fs);
 	return 0;
 }

@@ -16,6 +16,8 @@
 #include "fs/collector.h"
 #include "fs/fuse_wire.h"
 #include "fs/records.h"
+#include "fs/report.h"
+#include "migration/report.h"
 #include "move.h"
 
 /* A FUSE server with one file. It has no caches to differ from another host's, but to the device it
@@ -210,6 +212,31 @@ static void test_synced_before_the_save_is_good(void **state)
 	assert_int_equal(server.fsyncs, before + 1);
 }
 
+static json_int_t unsynced(void)
+{
+	struct gw_report *report = gw_report_new();
+	json_t *json;
+	json_int_t count;
+
+	assert_int_equal(fs_report(&from.fs, GW_REPORT_PREFLIGHT, report), 0);
+	json = gw_report_json(report);
+	count = json_integer_value(json_object_get(json, "unsynced_files"));
+	json_decref(json);
+	gw_report_free(report);
+	return count;
+}
+
+/* Before a migration the operator can ask for it. */
+static void test_preflight_tells(void **state)
+{
+	(void)state;
+	assert_int_equal(unsynced(), 0);
+	write_something();
+	assert_int_equal(unsynced(), 1);
+	close(move_save(&from));
+	assert_int_equal(unsynced(), 0);
+}
+
 static void test_an_error_fails_the_save(void **state)
 {
 	int stream;
@@ -265,6 +292,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_synced_before_the_save_is_good, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_preflight_tells, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_an_error_fails_the_save, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_writing_starts_beside_the_guest, set_up,
 						tear_down),
