@@ -87,11 +87,12 @@ int fs_attic_make(int parent, char name[FS_ATTIC_NAME_MAX], int *lock)
 	return err;
 }
 
+/* A shared lock takes no more than that it can be read: the share may be read-only here. */
 static int open_lock(int fd)
 {
-	int lock = fs_open_beneath(fd, LOCK, O_RDWR, 0);
+	int lock = fs_open_beneath(fd, LOCK, O_RDONLY, 0);
 
-	return lock == -ENOENT ? fs_open_beneath(fd, SAVED, O_RDWR, 0) : lock;
+	return lock == -ENOENT ? fs_open_beneath(fd, SAVED, O_RDONLY, 0) : lock;
 }
 
 int fs_attic_join(int fd, int *lock)
@@ -107,8 +108,11 @@ int fs_attic_join(int fd, int *lock)
 int fs_attic_mark(int fd, bool saved)
 {
 	const char *from = saved ? LOCK : SAVED, *to = saved ? SAVED : LOCK;
+	struct statx stx;
+	int err = syscall(SYS_renameat2, fd, from, fd, to, 0) < 0 ? -errno : 0;
 
-	return syscall(SYS_renameat2, fd, from, fd, to, 0) < 0 ? -errno : 0;
+	/* The kernel looks at the mount before it looks at names. */
+	return err == -EROFS && !fs_statx_at(fd, to, &stx) ? -ENOENT : err;
 }
 
 /*

@@ -429,9 +429,10 @@ static int mark(struct fs_hidden *hidden, bool saved)
 	return err;
 }
 
+/* Who may not change the share removes nothing: the state goes on to need what is hidden. */
 void fs_hidden_run(struct fs_hidden *hidden)
 {
-	if (!hidden || atomic_exchange(&hidden->ours, true))
+	if (!hidden || hidden->fs->host->readonly || atomic_exchange(&hidden->ours, true))
 		return;
 	GW_LOCK_SCOPE(&hidden->lock);
 	if (mark(hidden, false))

@@ -520,6 +520,24 @@ static void unnamed(void **state)
 	leave();
 }
 
+/* In a slot whose last inode the same round takes back, and with no name that would have to wait.
+ */
+static void unnamed_in_a_used_slot(void **state)
+{
+	uint64_t file = make(FS_ROOT_ID, "", "file"), id, handle;
+
+	begin();
+	send_round();
+	forget(file);
+	handle = guest_tmpfile(&from, "nameless", &id);
+	assert_int_equal((uint32_t)id, (uint32_t)file);
+	send_round();
+	send_rest();
+	arrive();
+	assert_string_equal(guest_read(&to, handle), "nameless");
+	leave();
+}
+
 /* A destination of another share knows it from the first round on, and reads no further. */
 static void refused_early(void **state)
 {
@@ -543,7 +561,6 @@ static void refused_early(void **state)
 	close(stream);
 }
 
-/* Given up at any moment: the source is as it was, for an ordinary save too. */
 /* Two rounds settle both directories; then the outer one is said to be in the inner one. */
 static void its_own_ancestor(void **state)
 {
@@ -565,6 +582,7 @@ static void its_own_ancestor(void **state)
 	move_twin_close(&to);
 }
 
+/* Given up at any moment: the source is as it was, for an ordinary save too. */
 static void given_up(void **state)
 {
 	gather_crowd();
@@ -616,6 +634,7 @@ int main(void)
 		WITH_SHARE(handles),
 		WITH_SHARE(unlinked_while_open),
 		WITH_SHARE(unnamed),
+		WITH_SHARE(unnamed_in_a_used_slot),
 		WITH_SHARE(refused_early),
 		WITH_SHARE(its_own_ancestor),
 		WITH_SHARE(given_up),
