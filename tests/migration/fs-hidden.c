@@ -2,7 +2,9 @@
 /* tests/migration/fs-hidden.c - what a state may say is hidden. */
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fs/attic.h"
 #include "fs/hidden.h"
@@ -13,14 +15,15 @@ static struct share share;
 /* Of the stream: how often the guest has looked the directory up, and what is in it. */
 static uint64_t lookups;
 static uint16_t type;
+static uint64_t dir_ino, file_ino; /* 0: any */
 
 static void put_hidden(struct gw_state_writer *writer)
 {
 	const struct gw_fs_session_v1 session = {.initialised = false};
 	const struct gw_fs_inode_v1 inodes[] = {
 		{.id = FS_ROOT_ID, .type = DT_DIR},
-		{.id = 7, .type = DT_DIR, .ino = 7, .lookups = lookups},
-		{.id = 8, .type = type, .ino = 8, .lookups = 1},
+		{.id = 7, .type = DT_DIR, .ino = dir_ino ? dir_ino : 7, .lookups = lookups},
+		{.id = 8, .type = type, .ino = file_ino ? file_ino : 8, .lookups = 1},
 	};
 	const struct gw_fs_name_v1 names[] = {
 		{.parent = FS_ROOT_ID,
@@ -73,6 +76,62 @@ static void test_not_where_the_guest_has_been(void **state)
 	share_close(&share);
 }
 
+/* An attic that a saved state needs, with file 8, which the state says is open no more. */
+static void keep_file(void)
+{
+	static const char attic[] = FS_ATTIC_PREFIX "0123456789abcdef";
+	char path[64];
+
+	share_mkdir(&share, attic);
+	snprintf(path, sizeof(path), "%s/saved", attic);
+	share_file(&share, path, "");
+	snprintf(path, sizeof(path), "%s/8", attic);
+	share_file(&share, path, "hidden");
+	dir_ino = host_ino(share_path(&share, "%s", attic));
+	file_ino = host_ino(share_path(&share, "%s", path));
+}
+
+static bool is_there(const char *name)
+{
+	return !access(share_path(&share, FS_ATTIC_PREFIX "0123456789abcdef/%s", name), F_OK);
+}
+
+static void run_and_close(bool readonly)
+{
+	share_open(&share, 0);
+	share.host.verify = FS_VERIFY_NONE;
+	share.host.readonly = readonly;
+	lookups = 0;
+	type = DT_REG;
+	keep_file();
+	assert_int_equal(move_load(&share, move_stream(put_hidden)), 0);
+	dir_ino = file_ino = 0;
+	fs_hidden_run(share.fs.hidden);
+	{
+		FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(share.fs.inodes, 8);
+
+		fs_hidden_closed(inode);
+	}
+}
+
+static void test_removed_by_who_runs(void **state)
+{
+	(void)state;
+	run_and_close(false);
+	assert_true(is_there("lock"));
+	assert_false(is_there("8"));
+	share_close(&share);
+}
+
+static void test_left_by_who_may_not_write(void **state)
+{
+	(void)state;
+	run_and_close(true);
+	assert_true(is_there("saved"));
+	assert_true(is_there("8"));
+	share_close(&share);
+}
+
 static void test_names(void **state)
 {
 	static const char *const no[] = {
@@ -93,6 +152,8 @@ int main(void)
 		cmocka_unit_test(test_a_file),
 		cmocka_unit_test(test_not_a_directory),
 		cmocka_unit_test(test_not_where_the_guest_has_been),
+		cmocka_unit_test(test_removed_by_who_runs),
+		cmocka_unit_test(test_left_by_who_may_not_write),
 		cmocka_unit_test(test_names),
 	};
 
