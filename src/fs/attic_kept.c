@@ -17,7 +17,7 @@ static uint64_t key_of(const struct fs_inode *dir)
 
 bool fs_kept_is_attic(uint64_t id)
 {
-	return !(uint32_t)id;
+	return !(uint32_t)id && !(id >> 63);
 }
 
 int fs_attic_keep(struct fs *fs, const struct fs_inode *dir, int lock)

@@ -2,13 +2,16 @@
 /* fs/fold.c - a checkpoint and what the journal says after it come down to one state. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/journal.h"
+#include "fs/locks_kept.h"
 #include "fs/redo.h"
 #include "godwit/error.h"
 
@@ -22,7 +25,8 @@ struct item {
 	bool gone;
 	bool named, held, kept; /* inodes: by a name; as parent or by a handle; by a descriptor */
 	bool lost;
-	int fd; /* inodes: borrowed, of what has no name */
+	struct gw_fs_flocking_v1 flocking; /* handles */
+	int fd;				   /* inodes: borrowed, of what has no name */
 	union {
 		struct gw_fs_inode_v1 inode;
 		struct gw_fs_name_v1 name;
@@ -39,6 +43,7 @@ struct map {
 struct fold {
 	struct fs *fs;
 	struct map inodes, names, handles;
+	struct fs_fold_locks *locks;
 	bool mounts[FS_MOUNTS_MAX];
 	struct gw_fs_session_v1 session;
 	bool has_session;
@@ -255,6 +260,23 @@ static int put_lost(void *opaque, const void *object)
 	return 0;
 }
 
+static int put_locking(void *opaque, const void *object)
+{
+	struct fold *fold = opaque;
+
+	return fs_fold_locking(fold->locks, object);
+}
+
+static int put_flocking(void *opaque, const void *object)
+{
+	const struct gw_fs_flocking_v1 *record = object;
+	struct item *item = find_handle(opaque, record->handle);
+
+	if (item)
+		item->flocking = *record;
+	return 0;
+}
+
 static const struct gw_state_handler handlers[] = {
 	{&gw_fs_session_v1, put_session, NULL},
 	{&gw_fs_mount_v1, put_mount, NULL},
@@ -262,6 +284,8 @@ static const struct gw_state_handler handlers[] = {
 	{&gw_fs_name_v1, put_name, remove_name},
 	{&gw_fs_lost_v1, put_lost, NULL},
 	{&gw_fs_handle_v1, put_handle, remove_handle},
+	{&gw_fs_locking_v1, put_locking, NULL},
+	{&gw_fs_flocking_v1, put_flocking, NULL},
 	{.layout = NULL},
 };
 
@@ -439,6 +463,48 @@ static int write_lost(const struct item *item, struct gw_state_writer *writer)
 	return is_lost(item) ? gw_state_put(writer, &gw_fs_lost_v1, &record) : 0;
 }
 
+static bool is_flocked(const struct item *item)
+{
+	return !item->gone &&
+	       (item->flocking.shared || item->flocking.exclusive || item->flocking.lost);
+}
+
+static int write_flocking(const struct item *item, struct gw_state_writer *writer)
+{
+	return is_flocked(item) ? gw_state_put(writer, &gw_fs_flocking_v1, &item->flocking) : 0;
+}
+
+static bool is_alive(void *opaque, uint64_t inode)
+{
+	return live_inode(opaque, inode);
+}
+
+static bool is_wanted(struct fold *fold, uint32_t kept)
+{
+	for (const struct item *item = fold->handles.first; item; item = item->next)
+		if (item->flocking.kept == kept && is_flocked(item))
+			return true;
+	return fs_fold_locks_has(fold->locks, kept, is_alive, fold);
+}
+
+/* Who died between taking a lock and saying so left one that is nobody's: its request comes again.
+ */
+static void forsake_locks(struct fold *fold, const struct gw_outliving *outliving, bool any_wanted)
+{
+	struct flock none = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+	uint64_t id;
+	int fd;
+
+	for (unsigned i = 0; (fd = outliving->kept(outliving->opaque, i, &id)) >= 0; i++) {
+		if (!fs_kept_is_lock(id) ||
+		    (any_wanted && is_wanted(fold, fs_kept_lock_number(id))))
+			continue;
+		fcntl(fd, F_OFD_SETLK, &none);
+		flock(fd, LOCK_UN);
+		outliving->let_go(outliving->opaque, id);
+	}
+}
+
 /* What is kept open has no name; what the record says of it is for who has to make it anew. */
 static int write_orphan(const struct item *item, struct gw_state_writer *writer)
 {
@@ -484,7 +550,11 @@ static int write_all(struct fold *fold, struct gw_state_writer *writer)
 		err = write_each(&fold->inodes, writer, write_lost);
 	if (!err)
 		err = write_each(&fold->inodes, writer, write_orphan);
-	return err ? err : write_each(&fold->handles, writer, write_handle);
+	if (!err)
+		err = write_each(&fold->handles, writer, write_handle);
+	if (!err)
+		err = write_each(&fold->handles, writer, write_flocking);
+	return err ? err : fs_fold_locks_write(fold->locks, writer, is_alive, fold);
 }
 
 static int fold_all(struct fold *fold, struct gw_state_reader *reader,
@@ -497,11 +567,14 @@ static int fold_all(struct fold *fold, struct gw_state_reader *reader,
 	if (err)
 		return err;
 	/* A guest that has not begun finds a device that has not, either. */
-	if (!fold->has_session || !fold->session.initialised)
+	if (!fold->has_session || !fold->session.initialised) {
+		forsake_locks(fold, outliving, false);
 		return -ENODATA;
+	}
 	gw_journal_number(outliving->journal, GW_JOURNAL_RECOVERIES, 1);
 	take_kept(fold, outliving);
 	link_all(fold);
+	forsake_locks(fold, outliving, true);
 	return write_all(fold, writer);
 }
 
@@ -520,9 +593,12 @@ int fs_fold(void *dev, struct gw_state_reader *reader, const struct gw_outliving
 	if (!err)
 		err = map_init(&fold.handles);
 	if (!err)
+		err = fs_fold_locks_new(&fold.locks);
+	if (!err)
 		err = fold_all(&fold, reader, outliving, writer);
 	map_free(&fold.inodes);
 	map_free(&fold.names);
 	map_free(&fold.handles);
+	fs_fold_locks_free(fold.locks);
 	return err;
 }

@@ -173,6 +173,8 @@ struct fs {
 	struct fs_notify *notify;
 	uint64_t features;	       /* negotiated virtio features */
 	struct gw_outliving outliving; /* journal NULL: the state ends with the process */
+	_Atomic uint32_t lock_number;  /* under which a lock was kept last (locks_kept.h) */
+	_Atomic uint32_t locks_kept;   /* how many are */
 	struct fs_redo *redo;	       /* requests that a process before this one had (redo.h) */
 	bool recovering;	       /* what is loaded next is what a process left that died */
 };

@@ -29,6 +29,7 @@ struct fs_handle {
 	_Atomic bool dirty;
 	_Atomic uint8_t flock; /* LOCK_SH or LOCK_EX of flock(2) is on fd, or 0 */
 	_Atomic bool lost;     /* a lock was, on the way to another host and back (locks.h) */
+	_Atomic uint32_t kept; /* under which fd outlives the process for its lock, or 0 */
 	struct fs_dir *dir;    /* directories only */
 			       /* the table's own members follow in handle.c's container */
 };

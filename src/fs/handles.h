@@ -4,6 +4,7 @@
 #define GW_FS_HANDLES_H
 
 #include <assert.h>
+#include <stddef.h>
 
 #include "fs/fs.h"
 #include "fs/handle.h"
@@ -25,6 +26,11 @@ struct fs_handles {
 	/* After a load there are some whose inode's descriptor is not held yet. */
 	_Atomic bool unheld;
 };
+
+static inline struct fs_open *fs_open_of(struct fs_handle *handle)
+{
+	return (struct fs_open *)((char *)handle - offsetof(struct fs_open, handle));
+}
 
 /* What was staged under its id (inode, flags, dir are set; adopt.c) becomes a handle with @fd. -1:
  * the file could not be opened, and what needs it gets -EBADF. */

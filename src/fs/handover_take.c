@@ -10,6 +10,7 @@
 #include "fs/attic_kept.h"
 #include "fs/handover.h"
 #include "fs/load.h"
+#include "fs/locks_kept.h"
 #include "fs/open.h"
 #include "godwit/error.h"
 
@@ -33,7 +34,8 @@ int fs_handed_take_kept(struct fs_loading *loading)
 
 	for (unsigned i = 0; (fd = outliving->kept(outliving->opaque, i, &id)) >= 0; i++) {
 		const struct gw_handed_item item = {.kind = FS_HANDED_INODE, .id = id};
-		int err = fs_kept_is_attic(id) ? 0 : gw_handed_add(&loading->handed.all, item, fd);
+		bool is_inode = !fs_kept_is_attic(id) && !fs_kept_is_lock(id);
+		int err = !is_inode ? 0 : gw_handed_add(&loading->handed.all, item, fd);
 
 		if (err)
 			return gw_fail(-err, "recovery: no room for what has no name");

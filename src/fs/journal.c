@@ -7,6 +7,7 @@
 #include "fs/dir.h"
 #include "fs/hidden.h"
 #include "fs/journal.h"
+#include "fs/locks_kept.h"
 #include "godwit/error.h"
 
 /* @handle: room for what the record points to. */
@@ -148,14 +149,10 @@ void fs_journal_use(struct fs *fs)
 	fs->handles->journal = fs->outliving.journal;
 }
 
-/* A lock that the host holds for the guest is let go when its descriptor is closed. */
 int fs_journal_begin(void *dev, const struct gw_outliving *outliving)
 {
 	struct fs *fs = dev;
 
-	if (fs->policy.posix_lock || fs->policy.flock)
-		return gw_fail(ENOTSUP, "recovery: locks of the guest on the host (--posix-lock, "
-					"--flock) would not survive");
 	fs->recovering = false;
 	fs->outliving = *outliving;
 	fs_journal_use(fs);
@@ -266,5 +263,7 @@ int fs_checkpoint(void *dev, struct gw_state_writer *writer)
 		err = each_inode(fs, writer, put_names);
 	if (!err)
 		err = each_inode(fs, writer, put_lost);
-	return err ? err : put_handles(fs, writer);
+	if (!err)
+		err = put_handles(fs, writer);
+	return err ? err : fs_locks_checkpoint(fs, writer);
 }

@@ -19,8 +19,9 @@ struct fs_lock_owner {
 	uint64_t id;
 	uint64_t handle; /* through which it locked last */
 	struct fs_ranges ranges;
-	bool lost; /* somebody else has had what was its */
-	int fd;	   /* -1: staged, or lost */
+	bool lost;     /* somebody else has had what was its */
+	int fd;	       /* -1: staged, or lost */
+	uint32_t kept; /* under which it outlives the process; 0: it does not (locks_kept.h) */
 };
 
 struct fs_locks {
@@ -38,6 +39,7 @@ int fs_lock_owner_add(struct fs_locks *locks, struct fs_inode *inode, uint64_t i
 		      struct fs_lock_owner **owner);
 /* A description of its own, for locks. */
 int fs_lock_owner_open(struct fs_lock_owner *owner);
+int fs_lock_open(struct fs_inode *inode);
 /* What the kernel is told; *@range is what it answers to F_OFD_GETLK. */
 int fs_lock_control(int fd, int command, struct fs_range *range);
 /* The table follows: @next is what @owner has now. */

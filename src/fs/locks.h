@@ -31,6 +31,8 @@ struct gw_state_writer;
 int fs_locks_new(struct fs_locks **locks);
 void fs_locks_free(struct fs_locks *locks); /* NULL is allowed */
 void fs_locks_clear(struct fs_locks *locks);
+/* All of the guest's, which has ended. */
+void fs_locks_end(struct fs *fs);
 
 /* F_OFD_GETLK and F_OFD_SETLK for the owner, which asks through the open file @handle. -ENOLCK if
  * no more descriptors, or ranges, may be had. */

@@ -12,6 +12,7 @@
 #include "fs/collect.h"
 #include "fs/load.h"
 #include "fs/lock_owners.h"
+#include "fs/locks_kept.h"
 #include "godwit/error.h"
 
 #define PATIENCE_STEP_MS 5
@@ -155,9 +156,12 @@ static void mark_lost(struct fs_handles *handles, struct fs_lock_owner *owner)
 {
 	FS_AUTO_HANDLE struct fs_handle *handle = fs_handle_get(handles, owner->handle);
 
-	if (handle && handle->inode == owner->inode)
-		handle->lost = true;
 	owner->lost = true;
+	fs_lock_tell_lost(owner);
+	if (!handle || handle->inode != owner->inode)
+		return;
+	handle->lost = true;
+	fs_flock_tell(fs_open_of(handle), handle->flock);
 }
 
 static void tell_lost(struct fs *fs, struct fs_inode *inode, int err, const char *what)
@@ -221,6 +225,7 @@ static int retake_flock(struct fs *fs, struct fs_open *open, void *opaque)
 	tell_lost(fs, handle->inode, -errno, "the lock of flock()");
 	handle->flock = 0;
 	handle->lost = true;
+	fs_flock_tell(open, 0);
 	return 0;
 }
 
@@ -343,8 +348,10 @@ static int take_or_open(struct fs_loading *loading, struct fs_lock_owner *owner)
 {
 	owner->fd = fs_handed_take(loading, FS_HANDED_LOCKS, fs_inode_id(owner->inode), owner->id,
 				   owner->inode);
-	if (owner->fd < 0)
+	if (owner->fd < 0) {
+		owner->kept = 0;
 		return fs_lock_owner_open(owner);
+	}
 	fs_inodes_charge(loading->inodes, 1);
 	return 0;
 }
@@ -367,7 +374,15 @@ static int adopt_owner(struct fs_loading *loading, struct fs_lock_owner *owner)
 		return 0;
 	}
 	err = take_patiently(loading, owner, &failed);
-	return err ? taken(loading, owner->inode, err, range_text(&failed, text)) : 0;
+	if (!err)
+		return fs_lock_keep_owner(loading->fs, owner);
+	if (!loading->fs->recovering)
+		return taken(loading, owner->inode, err, range_text(&failed, text));
+	/* A process that died had let go of it, for a destination. */
+	tell_lost(loading->fs, owner->inode, err, range_text(&failed, text));
+	fs_lock_owner_has(loading->locks, owner, &(struct fs_ranges){0});
+	mark_lost(loading->handles, owner);
+	return 0;
 }
 
 static int adopt_flock(struct fs_loading *loading, struct fs_handle *handle)
@@ -379,7 +394,14 @@ static int adopt_flock(struct fs_loading *loading, struct fs_handle *handle)
 	do
 		err = flock(handle->fd, handle->flock | LOCK_NB) < 0 ? -errno : 0;
 	while (err == -EAGAIN && rest(loading));
-	return err ? taken(loading, handle->inode, err, "the lock of flock()") : 0;
+	if (!err)
+		return fs_lock_keep_handle(loading->fs, handle);
+	if (!loading->fs->recovering)
+		return taken(loading, handle->inode, err, "the lock of flock()");
+	tell_lost(loading->fs, handle->inode, err, "the lock of flock()");
+	handle->flock = 0;
+	handle->lost = true;
+	return 0;
 }
 
 int fs_locks_adopt(struct fs_loading *loading)

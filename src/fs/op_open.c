@@ -360,7 +360,7 @@ int fs_op_release(struct fs_request *req)
 	int ret;
 
 	/* A request that still has it must not keep others from the lock. */
-	if (handle && handle->flock)
+	if (handle && (handle->flock || handle->kept))
 		fs_flock_set(handle, F_UNLCK);
 	if (handle && req->fs->policy.posix_lock)
 		fs_lock_drop_through(req->fs, handle->inode, in->fh);

@@ -13,6 +13,7 @@
 #include "fs/evidence.h"
 #include "fs/handles.h"
 #include "fs/load.h"
+#include "fs/locks_kept.h"
 #include "fs/open.h"
 #include "fs/records.h"
 #include "fs/redo.h"
@@ -44,8 +45,8 @@ const struct gw_layout gw_fs_intent_v1 = {
 };
 
 const struct gw_layout *const fs_journal_layouts[] = {
-	&gw_fs_session_v1, &gw_fs_inode_v1,  &gw_fs_name_v1,
-	&gw_fs_handle_v1,  &gw_fs_intent_v1, NULL,
+	&gw_fs_session_v1, &gw_fs_inode_v1,   &gw_fs_name_v1,	  &gw_fs_handle_v1,
+	&gw_fs_intent_v1,  &gw_fs_locking_v1, &gw_fs_flocking_v1, NULL,
 };
 
 enum kind { INTENT, INODE, HANDLE, HANDLE_GONE };

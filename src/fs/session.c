@@ -93,7 +93,7 @@ void fs_session_end(struct fs *fs)
 {
 	fs->session.initialised = false;
 	fs_waits_end(fs, -ECONNABORTED);
-	fs_locks_clear(fs->locks);
+	fs_locks_end(fs);
 	fs_handles_clear(fs->handles);
 	fs_hidden_end(fs->hidden);
 	fs_inodes_clear(fs->inodes);

@@ -11,6 +11,7 @@
 #include "fs/dir.h"
 #include "fs/dispatch.h"
 #include "fs/locks.h"
+#include "fs/locks_kept.h"
 #include "fs/stage.h"
 #include "godwit/error.h"
 
@@ -639,6 +640,8 @@ const struct gw_state_handler fs_load_handlers[] = {
 	{&gw_fs_lost_v1, put_lost, NULL},
 	{&gw_fs_lock_v1, fs_lock_put, NULL},
 	{&gw_fs_flock_v1, fs_flock_put, NULL},
+	{&gw_fs_locking_v1, fs_locking_put, NULL},
+	{&gw_fs_flocking_v1, fs_flocking_put, NULL},
 	{&gw_fs_handover_v1, fs_handover_put, NULL},
 	{&gw_fs_unsent_v1, put_unsent, NULL},
 	{.layout = NULL},
