@@ -6,7 +6,7 @@
 #include "operator.h"
 #include "peer.h"
 
-#define FLOOD 100000
+#define FLOOD 20000 /* many times what is held for a listener */
 
 static void use_once(struct gw_frontend *frontend)
 {
