@@ -574,6 +574,11 @@ static bool listing_complete(struct model *m, const struct model_handle *h)
 	return true;
 }
 
+static bool may_repeat(const struct model *m, const struct model_handle *h)
+{
+	return m->renames_repeat && h->node->lost_at >= h->since;
+}
+
 /* A name that is there once is listed once, and what is listed is there, or was. */
 static bool listed(struct model *m, struct model_handle *h, const char *name)
 {
@@ -582,7 +587,7 @@ static bool listed(struct model *m, struct model_handle *h, const char *name)
 	if (!e && h->node->lost_at < h->since)
 		return differs(m, "directory %d: %s is listed and not there",
 			       (int)(h->node - m->nodes), name);
-	if (e && e->born < h->since && is_listed(h, name))
+	if (e && e->born < h->since && is_listed(h, name) && !may_repeat(m, h))
 		return differs(m, "directory %d: %s is listed twice", (int)(h->node - m->nodes),
 			       name);
 	if (h->listed < MODEL_LISTED_MAX && !is_listed(h, name))

@@ -96,6 +96,10 @@ struct model {
 	const struct model_ops *ops;
 	void *fs;
 	uint64_t seed, state, step;
+	/* Of the file system: a listing that a rename came into may begin again (tmpfs of
+	 * Linux 6.18 does so by itself, without us: the name gets a place that is still to come).
+	 */
+	bool renames_repeat;
 	struct model_node nodes[MODEL_NODES]; /* the first is the root */
 	struct model_entry entries[MODEL_ENTRIES];
 	struct model_handle handles[MODEL_HANDLES];

@@ -389,6 +389,7 @@ static void walk(uint64_t seed, bool copies)
 	guest.copies = copies;
 	fuse_start(&guest.client[0], &(struct fuse_options){.queues = 1, .policy.xattr = true});
 	model_start(&model, &ops, &guest, seed, FUSE_ROOT_ID);
+	model.renames_repeat = copies; /* half of them are on tmpfs */
 	for (unsigned step = 1; step <= STEPS_A_WALK; step++) {
 		if (!model_step(&model))
 			show(&model, &guest);
