@@ -103,22 +103,30 @@ static const struct gw_param params[] = {
 };
 
 static const struct gw_setting profile_1[] = {
-	{"state", 1},	    {"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
-	{"fuse-minor", 45}, {"max-write", 1048576},
-	{NULL, 0},
+	{.name = "state", .value = 1},
+	{.name = "num-request-queues", .value = FS_REQUEST_QUEUES_DEFAULT},
+	{.name = "fuse-minor", .value = FUSE_MINOR_1},
+	{.name = "max-write", .value = MAX_WRITE_1},
+	{.name = NULL},
 };
 
 static const struct gw_setting profile_2[] = {
-	{"state", 1},		{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
-	{"submounts", 1},	{"fuse-minor", 45},
-	{"max-write", 1048576}, {NULL, 0},
+	{.name = "state", .value = 1},
+	{.name = "num-request-queues", .value = FS_REQUEST_QUEUES_DEFAULT},
+	{.name = "submounts", .value = true},
+	{.name = "fuse-minor", .value = FUSE_MINOR_1},
+	{.name = "max-write", .value = MAX_WRITE_1},
+	{.name = NULL},
 };
 
 /* State 2: locks move. */
 static const struct gw_setting profile_3[] = {
-	{"state", 2},		{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
-	{"submounts", 1},	{"fuse-minor", 45},
-	{"max-write", 1048576}, {NULL, 0},
+	{.name = "state", .value = 2},
+	{.name = "num-request-queues", .value = FS_REQUEST_QUEUES_DEFAULT},
+	{.name = "submounts", .value = true},
+	{.name = "fuse-minor", .value = FUSE_MINOR_1},
+	{.name = "max-write", .value = MAX_WRITE_1},
+	{.name = NULL},
 };
 
 static const struct gw_profile profiles[] = {

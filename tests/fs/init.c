@@ -58,7 +58,7 @@ static void test_parameters(void **state)
 	assert_false(agreed() & FUSE_CREATE_SUPP_GROUP);
 	assert_int_equal(client.init.max_write, 256 << 10);
 	assert_int_equal(client.init.max_pages, 64);
-	/* One page more than 32 is what FUSE_MAX_PAGES says. */
+	/* Without FUSE_MAX_PAGES there are 32. */
 	assert_true(fuse_init(&client, 7, 31, FUSE_ASYNC_READ) > 0);
 	assert_int_equal(client.init.max_pages, 32);
 	assert_true(fuse_init(&client, 8, 0, ALL) > 0);
