@@ -189,7 +189,7 @@ static void test_session(void **state)
 		int err = fs_session_check(&fs, &rows[i].session);
 
 		assert_int_equal(err, rows[i].refused ? -EINVAL : 0);
-		if (err && !strstr(gw_last_error(), rows[i].refused))
+		if (rows[i].refused && !strstr(gw_last_error(), rows[i].refused))
 			fail_msg("'%s', expected: %s", gw_last_error(), rows[i].refused);
 	}
 	/* A flag of a FUSE that this instance does not have, whatever the minor says. */
