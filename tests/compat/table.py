@@ -33,6 +33,16 @@ class Table(Case):
         for path in re.findall(r"`(tests/[\w/.-]+)`", PAGE.read_text("utf-8")):
             self.assertTrue(pathlib.Path(ROOT, path).exists(), path)
 
+    def test_what_is_to_be_tried(self):
+        """Each command that the page shows says what the page says."""
+        block = re.search(r"```\n(\$ godwit .*?)```", PAGE.read_text("utf-8"), re.S).group(1)
+        said = ""
+        for command in re.findall(r"^\$ godwit (.*)$", block, re.M):
+            ran = run(GODWIT, *command.split(), cwd=pathlib.Path(ROOT, "docs/models/my-nic"))
+            said += f"$ godwit {command}\n{ran.stdout}{ran.stderr}"
+        self.assertEqual(said, block)
+        self.assertGreaterEqual(block.count("$"), 4)
+
     def test_reasons(self):
         names = pathlib.Path(ROOT, "src/model/names.c").read_text("utf-8")
         reasons = set(re.findall(r'= "([\w-]+)"', names)) - {"accepted", "cannot-tell"}
