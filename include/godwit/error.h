@@ -24,8 +24,9 @@ extern "C" {
 const char *gw_last_error(void);
 
 /*
- * Leave a sentence for this thread; errno is kept. It is cut at GW_ERROR_MAX bytes. Any thread, for
- * devices as well as for the library.
+ * Leave a sentence for this thread; errno is kept. It is cut at GW_ERROR_MAX bytes, and control
+ * characters become '?', in it as in lines of the log. Any thread, for devices as well as for the
+ * library.
  */
 void gw_set_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -29,6 +29,15 @@ const char *gw_last_error(void)
 	return last_error;
 }
 
+/* Names of a peer or a guest are in sentences: none steers a terminal, or begins a line of a log.
+ */
+static void make_printable(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 127)
+			*text = '?';
+}
+
 void gw_set_error(const char *format, ...)
 {
 	int saved = errno;
@@ -37,6 +46,7 @@ void gw_set_error(const char *format, ...)
 	va_start(args, format);
 	vsnprintf(last_error, sizeof(last_error), format, args);
 	va_end(args);
+	make_printable(last_error);
 	errno = saved;
 }
 
@@ -49,6 +59,7 @@ int gw_fail_in(int result, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(outer, sizeof(outer), format, args);
 	va_end(args);
+	make_printable(outer);
 	memcpy(inner, last_error, sizeof(inner));
 	if (!inner[0])
 		snprintf(inner, sizeof(inner), "%s", strerror(-result));
@@ -80,6 +91,7 @@ void gw_log(enum gw_log_level level, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	make_printable(line);
 	{
 		GW_LOCK_SCOPE(&sink_lock);
 		if (current_sink)

@@ -123,6 +123,21 @@ class What(Case):
         self.assertIn("/nonexistent", self.stderr)
 
 
+class Programs(Case):
+    def test_what_is_no_back_end(self):
+        """The reason is there, in a line, and steers no terminal."""
+        for text, said in (("exit 7", "ends with 7"), ("kill -SEGV $$", "signal 11 ended it"),
+                           ("printf 'no\\033[2J\\rtwo\\nthree' >&2; exit 1", "no?[2J?two"),
+                           ("yes '{'", "more than 1048576 bytes"), ("echo 7", "'{' expected"),
+                           (":", "'{' expected")):
+            with self.subTest(text=text):
+                ran = run(GODWIT, "info", self.program(f"#!/bin/sh\n{text}\n", "back-end"))
+                self.assertEqual((ran.returncode, ran.stdout), (3, ""))
+                self.assertEqual(ran.stderr.count("\n"), 1)
+                self.assertIn(said, ran.stderr)
+                self.assertNotIn("\033", ran.stderr)
+
+
 class Pipes(Case):
     def test_what_a_shell_makes(self):
         """<(command), whose end comes when it comes."""

@@ -19,6 +19,15 @@ static void test_fail_leaves_both(void **state)
 	assert_string_equal(gw_last_error(), "load: file x: not there");
 }
 
+static void test_nothing_steers_a_terminal(void **state)
+{
+	(void)state;
+	gw_fail(EINVAL, "name '%s'", "a\nb\033[2J\177z\t");
+	assert_string_equal(gw_last_error(), "name 'a?b?[2J?z?'");
+	gw_fail_in(-EINVAL, "in %s", "x\ry\n \303\244");
+	assert_string_equal(gw_last_error(), "in x?y? \303\244: name 'a?b?[2J?z?'");
+}
+
 static void test_long_sentence_is_cut(void **state)
 {
 	char big[4096];
@@ -52,6 +61,9 @@ static void test_levels(void **state)
 	gw_log_set_level(GW_LOG_WARN);
 	gw_info("no");
 	assert_int_equal(lines, 0);
+	gw_warn("a\nb\033");
+	assert_string_equal(seen, "a?b?");
+	lines = 0;
 	gw_warn("yes %d", 1);
 	assert_int_equal(lines, 1);
 	assert_string_equal(seen, "yes 1");
@@ -68,6 +80,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fail_leaves_both),
+		cmocka_unit_test(test_nothing_steers_a_terminal),
 		cmocka_unit_test(test_long_sentence_is_cut),
 		cmocka_unit_test(test_levels),
 	};

@@ -208,6 +208,20 @@ static unsigned count_words(char **words)
 	return count;
 }
 
+static int refused(const char *name, const struct gw_ran *ran)
+{
+	int len = (int)strcspn(ran->err, "\n");
+
+	if (ran->code < 0)
+		return gw_fail(EREMOTEIO, "%s: signal %d ended it", name, ran->signal);
+	if (!len)
+		return gw_fail(EREMOTEIO,
+			       "%s: it does not print its migration info, and ends with %d", name,
+			       ran->code);
+	return gw_fail(EREMOTEIO, "%s: it does not print its migration info: %.*s", name, len,
+		       ran->err);
+}
+
 static int read_program(struct gw_what *what, const char *name)
 {
 	struct gw_ran ran = {0};
@@ -223,8 +237,7 @@ static int read_program(struct gw_what *what, const char *name)
 	err = gw_run(&ran, what->command, NULL, 0, GW_DOCUMENT_MAX, GW_WHAT_SECONDS);
 	what->command[count] = NULL;
 	if (!err && ran.code)
-		err = gw_fail(EREMOTEIO, "%s: it does not print its migration info: %.*s", name,
-			      (int)strcspn(ran.err, "\n"), ran.err);
+		err = refused(name, &ran);
 	if (!err)
 		err = add_text(what, name, ran.out, ran.out_len);
 	free(ran.out);
