@@ -10,6 +10,8 @@
 #include "cli/what/what.h"
 #include "godwit/error.h"
 
+#define OPERANDS_MAX 64 /* back-ends of one host */
+
 struct export_options {
 	bool selector, help;
 	const char *profile, *model, *node, *expiry, *sysfs_root;
@@ -93,35 +95,41 @@ static int select_hosts(struct gw_what *what, const char *name,
 	return format->selector(export) ? gw_cli_complain("export", GW_EXIT_UNKNOWN) : GW_EXIT_OK;
 }
 
-static int tell_host(const struct gw_what *what, const char *name,
-		     const struct gw_export_format *format, struct gw_export *export)
+static int tell_host(const struct gw_export_format *format, struct gw_export *export,
+		     char *const *names)
 {
-	if (what->implementation_count != 1) {
-		gw_fail(EINVAL, "%s: %u implementations, and one is what a host is told by", name,
-			what->implementation_count);
-		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
-	}
-	export->implementation = what->implementations[0].implementation;
+	for (unsigned i = 0; i < export->what_count; i++)
+		if (!export->whats[i]->implementation_count) {
+			gw_fail(EINVAL, "%s: it is an instance, and no implementation", names[i]);
+			return gw_cli_complain("export", GW_EXIT_UNKNOWN);
+		}
 	return format->host(export) ? gw_cli_complain("export", GW_EXIT_FAILED) : GW_EXIT_OK;
 }
 
-static int run(const struct gw_export_format *format, const char *name,
+static int run(const struct gw_export_format *format, char *const *names, unsigned count,
 	       const struct export_options *given)
 {
-	struct gw_export export = {.aliases = &given->aliases,
+	struct gw_what *whats[OPERANDS_MAX];
+	struct gw_export export = {.whats = whats,
+				   .aliases = &given->aliases,
 				   .node = given->node,
 				   .expiry = given->expiry,
 				   .generation = given->generation,
 				   .out = stdout};
-	struct gw_what *what;
-	int code;
+	int err = 0, code;
 
-	if (gw_what_read(&what, name, given->sysfs_root))
-		return gw_cli_complain("export", GW_EXIT_UNKNOWN);
-	export.what = what;
-	code = given->selector ? select_hosts(what, name, format, &export, given)
-			       : tell_host(what, name, format, &export);
-	gw_what_free(what);
+	while (export.what_count < count && !err) {
+		err = gw_what_read(&whats[export.what_count], names[export.what_count],
+				   given->sysfs_root);
+		export.what_count += !err;
+	}
+	if (err)
+		code = gw_cli_complain("export", GW_EXIT_UNKNOWN);
+	else
+		code = given->selector ? select_hosts(whats[0], names[0], format, &export, given)
+				       : tell_host(format, &export, names);
+	while (export.what_count)
+		gw_what_free(whats[--export.what_count]);
 	return code;
 }
 
@@ -133,7 +141,7 @@ int gw_cli_export(int argc, char **argv)
 		.program = "godwit export",
 		.summary = "What a host can be, in the words of a scheduler: nfd, labels, dra, "
 			   "placement.",
-		.operands = "FORMAT WHAT",
+		.operands = "FORMAT WHAT...",
 		.tables = tables,
 	};
 	int first;
@@ -144,11 +152,13 @@ int gw_cli_export(int argc, char **argv)
 		gw_options_help(&line, false, stdout);
 		return GW_EXIT_OK;
 	}
-	if (argc - first != 2 || !find_format(argv[first])) {
+	if (argc - first < 2 || !find_format(argv[first]) ||
+	    argc - first - 1 > (given.selector ? 1 : OPERANDS_MAX)) {
 		gw_fail(EINVAL, "nfd, labels, dra or placement, and of what? (see --help)");
 		return gw_cli_complain("export", GW_EXIT_USAGE);
 	}
 	if (check_options(&given))
 		return gw_cli_complain("export", GW_EXIT_USAGE);
-	return run(find_format(argv[first]), argv[first + 1], &given);
+	return run(find_format(argv[first]), argv + first + 1, (unsigned)(argc - first - 1),
+		   &given);
 }

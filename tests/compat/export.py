@@ -95,6 +95,28 @@ class Export(Case):
             inventories = said["inventories"]["inventories"]
             self.assertEqual([i["total"] for i in inventories.values()], [total] * bool(total))
 
+    def test_several_back_ends_of_a_host(self):
+        """One slice of the pool, one set of traits; the same model twice is a collision."""
+        build, other = self.with_room(2), self.build({}, {"1": {}}, "a.b/other")
+        devices = json.loads(self.export("--node", "n", *ALIAS, "--alias", "a.b/other=other", "dra",
+                                         build, other))["spec"]["devices"]
+        self.assertEqual([d["name"] for d in devices], ["mynic", "other"])
+        self.assertEqual([d.get("capacity", {}).get("instances", {}).get("value") for d in devices],
+                         ["2", None])
+        for name in ("labels", "nfd"):
+            self.assertEqual(node_labels(self.export(name, build, other)),
+                             node_labels(self.export(name, build)) |
+                             node_labels(self.export(name, other)))
+        said = json.loads(self.export("placement", build, other))
+        self.assertEqual((len(said["traits"]["traits"]), len(said["inventories"]["inventories"])),
+                         (4, 2))
+        for name in ("labels", "nfd", "dra", "placement"):
+            self.assertIn("would both be called",
+                          self.export("--node", "n", name, build, build, code=1))
+        what = self.put(instance({}))
+        self.assertIn("it is an instance", self.export("labels", build, what, code=3))
+        self.export("labels", build, "/nonexistent", code=3)
+
     def test_what_is_made_already(self):
         """Who counts what it gave away is told the sum."""
         made = [instance({"rss": True}), instance({}), instance({}, "a.b/c")]
@@ -280,7 +302,8 @@ class Export(Case):
 
     def test_usage(self):
         build = str(NIC_DOCUMENTS / "build-1.json")
-        for wrong in ([], ["nfd"], ["xml", build], ["nfd", build, build],
+        for wrong in ([], ["nfd"], ["xml", build], ["--selector", "nfd", build, build],
+                      ["nfd", *[build] * 65],
                       ["--expiry", "soon", "nfd", build], ["--profile", "1", "nfd", build]):
             self.export(*wrong, code=2)
         self.assertIn("--node", self.export("dra", build, code=1))

@@ -43,6 +43,11 @@ class Table(Case):
         self.assertEqual(said, block)
         self.assertGreaterEqual(block.count("$"), 4)
 
+    def test_documents(self):
+        """The two that the page shows are such documents, and one goes to the other."""
+        shown = re.findall(r"```json\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+        self.goes(*(self.write(text, f"shown-{i}") for i, text in enumerate(shown)))
+
     def test_reasons(self):
         names = pathlib.Path(ROOT, "src/model/names.c").read_text("utf-8")
         reasons = set(re.findall(r'= "([\w-]+)"', names)) - {"accepted", "cannot-tell"}

@@ -120,9 +120,10 @@ static int collect(const struct gw_export *export, const struct gw_model *model,
 }
 
 /* Where there is no room there is no device: nothing is to be had of it. */
-static int add_device(const struct gw_export *export, const struct gw_model *model, json_t *devices)
+static int add_device(const struct gw_export *export, const struct gw_compat_implementation *of,
+		      const struct gw_model *model, json_t *devices)
 {
-	int64_t total = gw_export_total(export, model);
+	int64_t total = gw_export_total(export, of, model);
 	struct gw_tokens tokens = {0};
 	char alias[GW_ALIAS_MAX];
 	int err = gw_export_alias(export, model->name, alias);
@@ -178,12 +179,12 @@ int gw_export_node_check(const char *node)
 static int dra_host(const struct gw_export *export)
 {
 	json_t *devices = json_array(), *root;
+	const struct gw_compat_implementation *of;
 	const struct gw_model *model;
 	int err = export->node ? 0 : gw_fail(EINVAL, "a ResourceSlice is of a node: --node NAME");
 
-	for (unsigned i = 0;
-	     !err && (model = gw_compat_implementation_model(export->implementation, i)); i++)
-		err = add_device(export, model, devices);
+	for (unsigned i = 0; !err && (model = gw_export_model(export, i, &of)); i++)
+		err = add_device(export, of, model, devices);
 	if (!err && json_array_size(devices) > DEVICES_MAX)
 		err = gw_fail(E2BIG, "more than %d models in one ResourceSlice", DEVICES_MAX);
 	if (err) {

@@ -15,11 +15,11 @@
 #define GW_EXPORT_FINGERPRINT 16 /* hexadecimal digits of a fingerprint: the first */
 
 struct gw_export {
-	const struct gw_what *what;
-	const struct gw_compat_implementation *implementation; /* NULL with a selector */
-	const struct gw_compat_instance *instance;	       /* of a selector */
-	const char *profile;		/* of the instance, NULL: it has no name */
-	const struct gw_texts *aliases; /* MODEL=ALIAS */
+	struct gw_what *const *whats; /* of one host; one only with a selector */
+	unsigned what_count;
+	const struct gw_compat_instance *instance; /* of a selector */
+	const char *profile;			   /* of the instance, NULL: it has no name */
+	const struct gw_texts *aliases;		   /* MODEL=ALIAS */
 	const char *node, *expiry;
 	unsigned generation;
 	FILE *out;
@@ -43,11 +43,18 @@ extern const struct gw_export_format gw_export_nfd, gw_export_labels, gw_export_
 /* Short for @model: as the operator says, else the first ten digits of its SHA-256. */
 int gw_export_alias(const struct gw_export *export, const char *model, char alias[GW_ALIAS_MAX]);
 
+/* The @i-th model of all that the host has, and the implementation that has it; NULL behind the
+ * last one. */
+const struct gw_model *gw_export_model(const struct gw_export *export, unsigned i,
+				       const struct gw_compat_implementation **of);
+
 /*
  * Of @model, for a scheduler that itself counts what it gave away: the room that there is, and what
  * is made already. 0: there is no room. -1: the document does not say, which means that there is.
  */
-int64_t gw_export_total(const struct gw_export *export, const struct gw_model *model);
+int64_t gw_export_total(const struct gw_export *export,
+			const struct gw_compat_implementation *implementation,
+			const struct gw_model *model);
 
 enum gw_token_kind {
 	GW_TOKEN_PROFILE, /* its value is a fingerprint: names may be the same by chance */

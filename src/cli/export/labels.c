@@ -55,10 +55,10 @@ static int check_values(const struct gw_tokens *tokens)
 }
 
 /* How many more, where that is said. No parameter is called so: '_' is in none of their names. */
-static int add_room(const struct gw_export *export, const struct gw_model *model,
-		    struct gw_tokens *tokens)
+static int add_room(const struct gw_export *export, const struct gw_compat_implementation *of,
+		    const struct gw_model *model, struct gw_tokens *tokens)
 {
-	int64_t room = gw_compat_implementation_available(export->implementation, model);
+	int64_t room = gw_compat_implementation_available(of, model);
 	struct gw_token token = {.kind = GW_TOKEN_ROOM};
 	char alias[GW_ALIAS_MAX];
 	int err = gw_export_alias(export, model->name, alias);
@@ -73,14 +73,14 @@ static int add_room(const struct gw_export *export, const struct gw_model *model
 
 static int collect(const struct gw_export *export, struct gw_tokens *tokens)
 {
+	const struct gw_compat_implementation *of;
 	const struct gw_model *model;
 	int err = 0;
 
-	for (unsigned i = 0;
-	     !err && (model = gw_compat_implementation_model(export->implementation, i)); i++) {
+	for (unsigned i = 0; !err && (model = gw_export_model(export, i, &of)); i++) {
 		err = gw_tokens_of_model(export, model, label_name, tokens);
 		if (!err)
-			err = add_room(export, model, tokens);
+			err = add_room(export, of, model, tokens);
 	}
 	return err ? err : check_values(tokens);
 }

@@ -42,10 +42,10 @@ static int add_trait(const struct gw_model *model, const char *alias, const char
 	return err ? err : gw_tokens_add(traits, &token);
 }
 
-static int add_class(const struct gw_export *export, const struct gw_model *model,
-		     const char *alias, struct gw_tokens *classes)
+static int add_class(const struct gw_export *export, const struct gw_compat_implementation *of,
+		     const struct gw_model *model, const char *alias, struct gw_tokens *classes)
 {
-	int64_t total = gw_export_total(export, model);
+	int64_t total = gw_export_total(export, of, model);
 	struct gw_token token = {.kind = GW_TOKEN_ROOM};
 
 	if (total < 0 || total > TOTAL_MAX)
@@ -63,18 +63,18 @@ struct provider {
 
 static int collect(const struct gw_export *export, struct provider *provider)
 {
+	const struct gw_compat_implementation *of;
 	const struct gw_model *model;
 	int err = 0;
 
-	for (unsigned i = 0;
-	     !err && (model = gw_compat_implementation_model(export->implementation, i)); i++) {
+	for (unsigned i = 0; !err && (model = gw_export_model(export, i, &of)); i++) {
 		char alias[GW_ALIAS_MAX];
 
 		err = gw_export_alias(export, model->name, alias);
 		for (const struct gw_profile *p = model->profiles; p->name && !err; p++)
 			err = add_trait(model, alias, p->name, &provider->traits);
 		if (!err)
-			err = add_class(export, model, alias, &provider->classes);
+			err = add_class(export, of, model, alias, &provider->classes);
 	}
 	return err;
 }

@@ -41,13 +41,39 @@ int gw_export_alias(const struct gw_export *export, const char *model, char alia
 	return 0;
 }
 
-int64_t gw_export_total(const struct gw_export *export, const struct gw_model *model)
+const struct gw_model *gw_export_model(const struct gw_export *export, unsigned i,
+				       const struct gw_compat_implementation **of)
 {
-	int64_t room = gw_compat_implementation_available(export->implementation, model);
+	for (unsigned w = 0; w < export->what_count; w++)
+		for (unsigned n = 0; n < export->whats[w]->implementation_count; n++) {
+			const struct gw_model *model;
+
+			*of = export->whats[w]->implementations[n].implementation;
+			for (unsigned m = 0; (model = gw_compat_implementation_model(*of, m)); m++)
+				if (!i--)
+					return model;
+		}
+	return NULL;
+}
+
+static unsigned count_made(const struct gw_what *what, const struct gw_model *model)
+{
 	unsigned made = 0;
 
-	for (unsigned i = 0; i < export->what->instance_count; i++)
-		made += !strcmp(gw_compat_instance_model(export->what->instances[i]), model->name);
+	for (unsigned i = 0; i < what->instance_count; i++)
+		made += !strcmp(gw_compat_instance_model(what->instances[i]), model->name);
+	return made;
+}
+
+int64_t gw_export_total(const struct gw_export *export,
+			const struct gw_compat_implementation *implementation,
+			const struct gw_model *model)
+{
+	int64_t room = gw_compat_implementation_available(implementation, model);
+	unsigned made = 0;
+
+	for (unsigned i = 0; i < export->what_count; i++)
+		made += count_made(export->whats[i], model);
 	if (room <= 0)
 		return room;
 	return room > INT64_MAX - made ? INT64_MAX : room + made;
@@ -86,7 +112,7 @@ int gw_export_fingerprint(const struct gw_model *model, const char *profile,
 int gw_export_instance_fingerprint(const struct gw_export *export,
 				   char text[GW_EXPORT_FINGERPRINT + 1])
 {
-	const struct gw_what *what = export->what;
+	const struct gw_what *what = export->whats[0];
 	const struct gw_model *model = NULL;
 	char form[GW_CANONICAL_MAX];
 	int len;
