@@ -280,6 +280,11 @@ class Export(Case):
         self.assertIn("CEL is read up to 10240", self.export("--selector", "dra", what, code=3))
         self.assertIn("at most 64", self.export("--node", "n", "dra", self.build(
             {}, {}, "a.b/" + "x" * 70), code=1))
+        crowd = [self.put({"format": 1, "models": {f"a.b/{k}-{i}": {"params": {}}
+                                                   for i in range(43)}}) for k in range(3)]
+        self.assertIn("more than 128 models", self.export("--node", "n", "dra", *crowd, code=1))
+        said = json.loads(self.export("--node", "n", "dra", *crowd[:2]))
+        self.assertEqual(len(said["spec"]["devices"]), 86)
         negative = self.build({"p": {"type": "int", "off": 0, "min": -1, "max": 2}}, {})
         self.assertIn("'-1'", self.export("labels", negative, code=1))
         big = {"format": 1, "models": {f"a.b/{i}": {"params": {}, "profiles": {
