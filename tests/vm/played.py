@@ -30,7 +30,8 @@ _WINDOW, _WINDOW_SIZE = 0xC0000000, 0x100000  # where BARs are put; for each slo
 # 2.1 and 4.1.4.3
 _ACKNOWLEDGE, _DRIVER, _DRIVER_OK, _FEATURES_OK = 1, 2, 4, 8
 _VERSION_1_WORD, _VERSION_1_BIT = 1, 1
-_STATUS, _QUEUE_SELECT, _QUEUE_SIZE, _QUEUE_ENABLE, _QUEUE_NOTIFY, _QUEUE_DESC = 20, 22, 24, 28, 30, 32
+_STATUS, _QUEUE_SELECT, _QUEUE_SIZE, _QUEUE_ENABLE = 20, 22, 24, 28
+_QUEUE_NOTIFY, _QUEUE_DESC = 30, 32
 _DRIVER_FEATURE_SELECT, _DRIVER_FEATURE = 8, 12
 # 2.7
 _NEXT, _WRITE = 1, 2
@@ -74,6 +75,9 @@ class Bus:
 
     def write(self, address: int, data: bytes) -> None:
         self._ask(f"write {address:#x} {len(data):#x} 0x{data.hex()}")
+
+    def fill(self, address: int, byte: int, length: int) -> None:
+        self._ask(f"memset {address:#x} {length:#x} {byte:#x}")
 
     def read(self, address: int, length: int) -> bytes:
         return bytes.fromhex(self._ask(f"read {address:#x} {length:#x}")[0][2:])
