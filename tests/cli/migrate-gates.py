@@ -351,6 +351,10 @@ class Gates(unittest.TestCase):
                          {"queues": 4})
         destination.info["instances"][0].update(params={"queues": 2}, unset=["xattr"])
         self.closed(pair, "param-differs", REFUSED, "queues")
+        for wrong in ("queues", [7], {}):
+            source.info["instances"][0]["unset"] = wrong
+            self.closed(pair, "cannot-tell", CANNOT_TELL, "unset")
+        source.info["instances"][0]["unset"] = ["xattr", "queues"]
         source.info["models"]["example.org/fs"].pop("default")
         self.closed(pair, "cannot-tell", CANNOT_TELL, "not decided these parameters yet: xattr, queues")
 

@@ -43,12 +43,14 @@ static json_t *decided(const json_t *info, const json_t *instance)
 	const json_t *unset = json_object_get(instance, "unset");
 	json_t *copy = json_deep_copy(instance), *params = json_object_get(copy, "params");
 
-	if (!json_is_object(profile) || !json_is_object(params))
+	if (!json_is_object(profile) || !json_is_object(params) || !json_is_array(unset))
 		return copy;
 	for (size_t i = 0; i < json_array_size(unset); i++) {
 		const char *name = json_string_value(json_array_get(unset, i));
 		json_t *value = json_object_get(profile, name ? name : "");
 
+		if (!name) /* no such document: whoever reads it says so */
+			return copy;
 		if (value)
 			json_object_set(params, name, value);
 	}
