@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "daemon/daemon.h"
 #include "daemon/seccomp.h"
+#include "fs/attic.h"
 #include "fs/backing.h"
 #include "fs/evidence.h"
 #include "fs/model.h"
@@ -265,6 +266,17 @@ static int open_watch(struct fs_daemon *fs)
 	return fd < 0 ? fd : 0;
 }
 
+static void look_at_locks(struct fs_host *host)
+{
+	host->locks_are_local =
+		host->orphans == FS_ORPHANS_HIDE && fs_attic_locks_are_local(host->shared_dir);
+	if (host->locks_are_local)
+		gw_warn("--orphans=hide: other hosts do not see locks on files in %s (nolock, "
+			"local_lock, nobrl): directories of hidden files that a dead process left "
+			"are not removed",
+			host->shared_dir);
+}
+
 static int look_at_share(struct fs_daemon *fs)
 {
 	int err = fs_backing_name(fs->backing, fs->host.shared_dir, fs->share_id);
@@ -311,6 +323,7 @@ static int prepare(void *opaque)
 	fs->sandbox.no_handles = fs->host.handles == FS_HANDLES_NEVER;
 	if (!err)
 		err = look_at_share(fs);
+	look_at_locks(&fs->host);
 	if (!err && fs->watch)
 		err = open_watch(fs);
 	return err ? err : set_nofile(fs->nofile);

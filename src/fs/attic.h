@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 /*
  * An attic is a directory of such a name, mode 0700, at the top of a mount. It belongs to all
@@ -37,5 +38,13 @@ bool fs_attic_is_used(int fd);
 void fs_attic_sweep(int parent, const char *name);
 /* With all of those in @parent; reads its entries up to a limit. */
 void fs_attics_sweep(int parent);
+
+/*
+ * With some mount options another host does not see a lock: there nobody may go by them
+ * (fs_host.locks_are_local). Is the share, or something inside of it, mounted like that? The second
+ * goes by a list of mounts as /proc/self/mounts is; @share is an absolute path without links.
+ */
+bool fs_attic_locks_are_local(const char *share);
+bool fs_attic_locks_stay(const char *share, FILE *mounts);
 
 #endif

@@ -100,6 +100,7 @@ struct fs_host {
 	unsigned thread_pool_size; /* 0: chosen by the daemon */
 	enum fs_on_error on_error;
 	enum fs_orphans orphans;
+	bool locks_are_local; /* other hosts do not see those on files of the share (attic.h) */
 	enum fs_verify verify;
 	unsigned verify_budget; /* ms for proving every inode; 0: the default */
 	uint64_t orphan_limit;	/* content of unnamed files that are open, bytes; 0: the default */

@@ -3,16 +3,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
-#include "fs/attic.h"
-#include "fs/attic_kept.h"
 #include "fs/hidden.h"
+#include "fs/hidden_attics.h"
 #include "fs/journal.h"
 #include "fs/load.h"
 #include "fs/open.h"
@@ -20,207 +18,6 @@
 #include "godwit/error.h"
 
 #define NAME_MAX_HIDDEN 17 /* a node id in hexadecimal digits */
-
-/* One that this process has joined. */
-struct attic {
-	struct fs_inode *dir; /* pinned, as is the next */
-	struct fs_inode *parent;
-	char name[FS_ATTIC_NAME_MAX];
-	int lock;
-	bool own; /* made here, for new ones */
-};
-
-struct fs_hidden {
-	struct fs *fs;
-	pthread_mutex_t lock; /* attics, and making one; comes before the table's */
-	struct attic *attics;
-	size_t count, room;
-	_Atomic bool ours; /* the device runs, or ran last, here */
-	_Atomic uint64_t files;
-};
-
-static bool is_on(const struct fs_hidden *hidden)
-{
-	return hidden && hidden->fs->host->orphans == FS_ORPHANS_HIDE;
-}
-
-static void sweep_root(const struct fs_hidden *hidden)
-{
-	if (is_on(hidden) && !hidden->fs->host->readonly)
-		fs_attics_sweep(hidden->fs->root_fd);
-}
-
-int fs_hidden_new(struct fs_hidden **out, struct fs *fs)
-{
-	struct fs_hidden *hidden = calloc(1, sizeof(*hidden));
-
-	if (!hidden)
-		return gw_fail(ENOMEM, "hidden files: no memory");
-	hidden->fs = fs;
-	pthread_mutex_init(&hidden->lock, NULL);
-	sweep_root(hidden);
-	*out = hidden;
-	return 0;
-}
-
-void fs_hidden_free(struct fs_hidden *hidden)
-{
-	if (!hidden)
-		return;
-	fs_hidden_end(hidden);
-	pthread_mutex_destroy(&hidden->lock);
-	free(hidden);
-}
-
-uint64_t fs_hidden_count(const struct fs_hidden *hidden)
-{
-	return hidden ? atomic_load_explicit(&hidden->files, memory_order_relaxed) : 0;
-}
-
-/* -- attics. The lock is held. ------------------------------------------------------------- */
-
-/* Its name and lock are filled in by the caller. NULL: no memory. */
-static struct attic *add_attic(struct fs_hidden *hidden, struct fs_inode *parent,
-			       struct fs_inode *dir)
-{
-	struct attic *attic;
-
-	if (hidden->count == hidden->room) {
-		size_t room = GW_MAX(hidden->room * 2, (size_t)4);
-		struct attic *attics = realloc(hidden->attics, room * sizeof(*attics));
-
-		if (!attics)
-			return NULL;
-		hidden->attics = attics;
-		hidden->room = room;
-	}
-	attic = &hidden->attics[hidden->count++];
-	*attic = (struct attic){
-		.dir = fs_inode_pin(dir), .parent = fs_inode_pin(parent), .lock = -1};
-	atomic_fetch_or(&dir->flags, FS_INODE_ATTIC);
-	return attic;
-}
-
-/* The topmost directory that is known on the mount of @dir; it comes pinned. */
-static struct fs_inode *top_of(struct fs_inodes *inodes, struct fs_inode *dir)
-{
-	struct fs_inode *at = fs_inode_pin(dir);
-	struct fs_name_copy name;
-
-	while (at != inodes->root && fs_name_first(inodes, at, &name)) {
-		if (name.parent->mount != at->mount) {
-			fs_inode_put(name.parent);
-			break;
-		}
-		fs_inode_put(at);
-		at = name.parent;
-	}
-	return at;
-}
-
-/* The inode of a directory just made, pinned, with no reference of the guest's. */
-static struct fs_inode *know(struct fs_inodes *inodes, struct fs_inode *parent, const char *name)
-{
-	struct fs_inode *inode;
-	struct statx stx;
-	uint64_t id;
-
-	if (fs_inode_lookup(inodes, parent, name, &id, &stx))
-		return NULL;
-	inode = fs_inode_get(inodes, id);
-	fs_inode_forget(inodes, id, 1);
-	return inode;
-}
-
-static bool may_outlive(struct fs_hidden *hidden, const struct fs_inode *dir, int lock)
-{
-	int err = fs_attic_keep(hidden->fs, dir, lock);
-
-	if (err)
-		gw_warn("orphans: nothing is hidden: %s", gw_last_error());
-	return !err;
-}
-
-/* A new one in @top, unless a directory on another mount is above it by now. */
-static struct fs_inode *make_attic(struct fs_hidden *hidden, struct fs_inode *top)
-{
-	struct fs_inodes *inodes = fs_table_of(top);
-	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-	FS_AUTO_INODE struct fs_inode *dir = NULL;
-	char name[FS_ATTIC_NAME_MAX];
-	struct attic *attic;
-	GW_AUTO_FD int lock = -1;
-	int err = fs_inode_fd(top, &fd);
-
-	if (!err)
-		err = fs_attic_make(fd.fd, name, &lock);
-	if (err) {
-		gw_debug("orphans: nothing can be hidden on this mount: %s", strerror(-err));
-		return NULL;
-	}
-	if (top != inodes->root) /* that was done at the start */
-		fs_attics_sweep(fd.fd);
-	dir = know(inodes, top, name);
-	attic = dir && dir->mount == top->mount && may_outlive(hidden, dir, lock)
-			? add_attic(hidden, top, dir)
-			: NULL;
-	if (!attic) {
-		if (dir)
-			fs_attic_let_go(hidden->fs, dir, lock);
-		gw_close(&lock);
-		fs_attic_sweep(fd.fd, name);
-		return NULL;
-	}
-	memcpy(attic->name, name, sizeof(name));
-	attic->lock = gw_take_fd(&lock);
-	attic->own = true;
-	return attic->dir;
-}
-
-/* Ours on the mount of @dir, pinned; it is made if need be. NULL: there can be none. */
-static struct fs_inode *attic_for(struct fs_hidden *hidden, struct fs_inode *dir)
-{
-	FS_AUTO_INODE struct fs_inode *top = NULL;
-	struct fs_inode *found = NULL;
-	GW_LOCK_SCOPE(&hidden->lock);
-
-	for (size_t i = 0; i < hidden->count && !found; i++) {
-		if (hidden->attics[i].own && hidden->attics[i].dir->mount == dir->mount)
-			found = hidden->attics[i].dir;
-	}
-	if (!found) {
-		top = top_of(fs_table_of(dir), dir);
-		found = make_attic(hidden, top);
-	}
-	return found ? fs_inode_pin(found) : NULL;
-}
-
-static void leave_attic(struct fs_hidden *hidden, struct attic *attic)
-{
-	FS_AUTO_PATHFD struct fs_fd parent = FS_PATHFD_INIT;
-
-	fs_attic_let_go(hidden->fs, attic->dir, attic->lock);
-	gw_close(&attic->lock);
-	fs_inode_unmark(attic->dir, FS_INODE_ATTIC);
-	fs_inode_put(attic->dir);
-	if (!fs_inode_fd(attic->parent, &parent))
-		fs_attic_sweep(parent.fd, attic->name);
-	fs_fd_put(&parent);
-	fs_inode_put(attic->parent);
-}
-
-void fs_hidden_end(struct fs_hidden *hidden)
-{
-	if (!hidden)
-		return;
-	GW_LOCK_SCOPE(&hidden->lock);
-	for (size_t i = 0; i < hidden->count; i++)
-		leave_attic(hidden, &hidden->attics[i]);
-	free(hidden->attics);
-	hidden->attics = NULL;
-	hidden->count = hidden->room = 0;
-	atomic_store(&hidden->files, 0);
-}
 
 /* -- hiding -------------------------------------------------------------------------------- */
 
@@ -241,7 +38,7 @@ static bool is_due(const struct fs_hidden *hidden, int dir, const char *name,
 {
 	struct statx there;
 
-	return is_on(hidden) && victim->inode && victim->fd.fd >= 0 &&
+	return fs_hidden_is_on(hidden) && victim->inode && victim->fd.fd >= 0 &&
 	       fs_inode_type(victim->inode) == S_IFREG && atomic_load(&victim->inode->opens) &&
 	       !fs_statx_fd(victim->fd.fd, stx) && stx->stx_nlink == 1 &&
 	       !fs_statx_at(dir, name, &there) && is_same(&there, stx);
@@ -283,7 +80,7 @@ bool fs_hide_name(struct fs_hidden *hidden, struct fs_inode *parent, int dir, co
 
 	if (!is_due(hidden, dir, name, victim, &stx))
 		return false;
-	attic = attic_for(hidden, parent);
+	attic = fs_hidden_attic_for(hidden, parent);
 	if (!attic || fs_inode_fd(attic, &fd))
 		return false;
 	name_hidden(inode, hidden_name);
@@ -314,7 +111,7 @@ void fs_hide_target(struct fs_hidden *hidden, struct fs_hiding *hiding, struct f
 	hiding->attic = NULL;
 	if (!is_due(hidden, dir, name, victim, &stx))
 		return;
-	attic = attic_for(hidden, parent);
+	attic = fs_hidden_attic_for(hidden, parent);
 	if (!attic || fs_inode_fd(attic, &fd))
 		return;
 	name_hidden(victim->inode, hidden_name);
@@ -406,52 +203,6 @@ void fs_hidden_closed(struct fs_inode *inode)
 	remove_if_closed(inode);
 }
 
-/* -- whose they are ------------------------------------------------------------------------ */
-
-/* The lock is held. Attics with nothing in them are nobody's business. */
-static int mark(struct fs_hidden *hidden, bool saved)
-{
-	int err = 0;
-
-	for (size_t i = 0; i < hidden->count && !err; i++) {
-		struct attic *attic = &hidden->attics[i];
-		FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-
-		err = fs_inode_fd(attic->dir, &fd);
-		if (!err && (!saved || fs_attic_is_used(fd.fd)))
-			err = fs_attic_mark(fd.fd, saved);
-		if (err == -ENOENT)
-			err = 0;
-		if (err)
-			gw_fail(-err, "%s: it cannot be marked as %s: %s", attic->name,
-				saved ? "needed by the state" : "in use", strerror(-err));
-	}
-	return err;
-}
-
-/* Who may not change the share removes nothing: the state goes on to need what is hidden. */
-void fs_hidden_run(struct fs_hidden *hidden)
-{
-	if (!hidden || hidden->fs->host->readonly || atomic_exchange(&hidden->ours, true))
-		return;
-	GW_LOCK_SCOPE(&hidden->lock);
-	if (mark(hidden, false))
-		gw_warn("%s", gw_last_error());
-}
-
-int fs_hidden_save(struct fs_hidden *hidden)
-{
-	int err;
-
-	if (!hidden)
-		return 0;
-	GW_LOCK_SCOPE(&hidden->lock);
-	err = mark(hidden, true);
-	if (!err)
-		atomic_store(&hidden->ours, false);
-	return err ? gw_fail_in(err, "save") : 0;
-}
-
 /* -- a state ------------------------------------------------------------------------------- */
 
 static bool is_attic(const struct fs_inodes *inodes, const struct fs_inode *dir)
@@ -469,45 +220,6 @@ static int check_hidden(struct fs_inode *inode, struct fs_inode *dir)
 	return gw_fail(EINVAL, "load: inode %llu cannot be hidden in inode %llu",
 		       (unsigned long long)fs_inode_id(inode),
 		       (unsigned long long)fs_inode_id(dir));
-}
-
-/* The process before us may have left its own; else it is one more. */
-static int take_lock(struct fs_hidden *hidden, struct attic *attic, int fd)
-{
-	int err;
-
-	attic->lock = fs_attic_kept(hidden->fs, attic->dir, fd);
-	if (attic->lock >= 0)
-		return 0;
-	err = fs_attic_join(fd, &attic->lock);
-	if (!err && fs_attic_keep(hidden->fs, attic->dir, attic->lock))
-		gw_warn("load: %s; what is hidden would not outlive this process", gw_last_error());
-	return err;
-}
-
-/* The lock is held. */
-static int join_attic(struct fs_hidden *hidden, struct fs_inode *dir)
-{
-	struct fs_inodes *inodes = fs_table_of(dir);
-	const struct fs_name *name = fs_name_at(inodes, atomic_load(&dir->names));
-	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
-	struct attic *attic;
-	int err;
-
-	if (fs_inode_has(dir, FS_INODE_ATTIC))
-		return 0;
-	attic = add_attic(hidden, fs_slot_at(&inodes->slots, name->parent), dir);
-	if (!attic)
-		return gw_fail(ENOMEM, "load: no memory for hidden files");
-	memcpy(attic->name, name->bytes, name->len);
-	err = fs_inode_fd(dir, &fd);
-	if (!err)
-		err = take_lock(hidden, attic, fd.fd);
-	if (err)
-		gw_warn("load: %s: it cannot be joined: %s; others may take what is in it for "
-			"left behind",
-			attic->name, strerror(-err));
-	return 0;
 }
 
 struct taking {
@@ -538,7 +250,7 @@ static int take_over(struct fs_hidden *hidden, struct fs_inode *inode)
 	err = check_hidden(inode, taking.dir);
 	if (err || fs_inode_has(inode, FS_INODE_LOST))
 		return err;
-	err = join_attic(hidden, taking.dir);
+	err = fs_hidden_join(hidden, taking.dir);
 	if (err)
 		return err;
 	atomic_fetch_or(&inode->flags, FS_INODE_HIDDEN);
@@ -578,26 +290,4 @@ int fs_hidden_load(struct fs_hidden *hidden, struct fs_loading *loading)
 	for (size_t i = 0; i < loading->staged_count && !err; i++)
 		err = take_over(hidden, fs_staged_at(loading, i));
 	return err;
-}
-
-/* -- processes that die -------------------------------------------------------------------- */
-
-static bool is_joined(void *opaque, uint32_t slot)
-{
-	const struct fs_hidden *hidden = opaque;
-
-	for (size_t i = 0; i < hidden->count; i++) {
-		if (fs_slot_index(&hidden->attics[i].dir->slot) == slot)
-			return true;
-	}
-	return false;
-}
-
-void fs_hidden_outlive(struct fs_hidden *hidden)
-{
-	if (!hidden)
-		return;
-	GW_LOCK_SCOPE(&hidden->lock);
-	if (fs_attics_forsake(hidden->fs, is_joined, hidden))
-		sweep_root(hidden);
 }

@@ -11,6 +11,8 @@
 #include "fs/records.h"
 #include "move.h"
 
+#define ATTIC FS_ATTIC_PREFIX "0123456789abcdef"
+
 static struct share share;
 /* Of the stream: how often the guest has looked the directory up, and what is in it. */
 static uint64_t lookups;
@@ -79,7 +81,7 @@ static void test_not_where_the_guest_has_been(void **state)
 /* An attic that a saved state needs, with file 8, which the state says is open no more. */
 static void keep_file(void)
 {
-	static const char attic[] = FS_ATTIC_PREFIX "0123456789abcdef";
+	static const char attic[] = ATTIC;
 	char path[64];
 
 	share_mkdir(&share, attic);
@@ -93,7 +95,7 @@ static void keep_file(void)
 
 static bool is_there(const char *name)
 {
-	return !access(share_path(&share, FS_ATTIC_PREFIX "0123456789abcdef/%s", name), F_OK);
+	return !access(share_path(&share, ATTIC "/%s", name), F_OK);
 }
 
 static void run_and_close(bool readonly)
@@ -132,6 +134,93 @@ static void test_left_by_who_may_not_write(void **state)
 	share_close(&share);
 }
 
+/* What lies there may be a living guest's of another host. */
+static void leave_alone(bool locks_are_local)
+{
+	static const char attic[] = ATTIC;
+
+	share_open(&share, 0);
+	share_close_tables(&share);
+	share_mkdir(&share, attic);
+	share_file(&share, ATTIC "/lock", "");
+	share_file(&share, ATTIC "/8", "whose?");
+	share.host.orphans = FS_ORPHANS_HIDE;
+	share.host.locks_are_local = locks_are_local;
+	share_reopen(&share);
+	assert_int_equal(is_there("8"), locks_are_local);
+	share_close(&share);
+}
+
+static void test_swept_where_locks_are_seen(void **state)
+{
+	(void)state;
+	leave_alone(false);
+}
+
+static void test_left_where_locks_are_not_seen(void **state)
+{
+	(void)state;
+	leave_alone(true);
+}
+
+/* Who runs the guest removes what it has hidden; who has saved it does not. */
+static void test_who_runs_where_locks_are_not_seen(void **state)
+{
+	(void)state;
+	for (int saved = 0; saved < 2; saved++) {
+		share_open(&share, 0);
+		share.host.verify = FS_VERIFY_NONE;
+		share.host.locks_are_local = true;
+		lookups = 0;
+		type = DT_REG;
+		keep_file();
+		assert_int_equal(move_load(&share, move_stream(put_hidden)), 0);
+		dir_ino = file_ino = 0;
+		fs_hidden_run(share.fs.hidden);
+		if (saved)
+			assert_int_equal(fs_hidden_save(share.fs.hidden), 0);
+		if (saved) /* and somebody else has begun to run */
+			assert_int_equal(rename(share_path(&share, ATTIC "/saved"),
+						share_path(&share, ATTIC "/lock")),
+					 0);
+		fs_hidden_end(share.fs.hidden);
+		assert_int_equal(is_there("8"), saved);
+		share_close(&share);
+	}
+}
+
+/* As /proc/self/mounts is; the share is /srv/vm. */
+static void test_mounts(void **state)
+{
+	static const struct {
+		bool stay;
+		const char *mounts;
+	} cases[] = {
+		{false, "/dev/sda1 / ext4 rw 0 0\n"},
+		{false, "h:/e /srv nfs4 rw,vers=4.2,local_lock=none,addr=10.0.0.1 0 0\n"},
+		{true, "h:/e /srv nfs rw,vers=3,nolock,addr=10.0.0.1 0 0\n"},
+		{true, "h:/e /srv/vm nfs4 rw,local_lock=all 0 0\n"},
+		{true, "h:/e /srv/vm nfs4 local_lock=posix,rw 0 0\n"},
+		{false, "h:/e /srv/vm nfs4 rw,local_lock=flock 0 0\n"},
+		{true, "//h/e /srv/vm cifs rw,nobrl,vers=3.1 0 0\n"},
+		{false, "h:/e / nfs rw,nolock 0 0\n/dev/sda1 /srv ext4 rw 0 0\n"},
+		{false, "h:/e /srv nfs rw,nolock 0 0\n/dev/sda1 /srv ext4 rw 0 0\n"},
+		{true, "/dev/sda1 /srv ext4 rw 0 0\nh:/e /srv/vm/data nfs rw,nolock 0 0\n"},
+		{false, "/dev/sda1 /srv ext4 rw 0 0\nh:/e /srv/vm2 nfs rw,nolock 0 0\n"},
+		{false, "/dev/sda1 /srv ext4 rw,nolock 0 0\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		FILE *mounts =
+			fmemopen((void *)(uintptr_t)cases[i].mounts, strlen(cases[i].mounts), "r");
+
+		if (fs_attic_locks_stay("/srv/vm", mounts) != cases[i].stay)
+			fail_msg("%s", cases[i].mounts);
+		fclose(mounts);
+	}
+}
+
 static void test_names(void **state)
 {
 	static const char *const no[] = {
@@ -154,6 +243,10 @@ int main(void)
 		cmocka_unit_test(test_not_where_the_guest_has_been),
 		cmocka_unit_test(test_removed_by_who_runs),
 		cmocka_unit_test(test_left_by_who_may_not_write),
+		cmocka_unit_test(test_swept_where_locks_are_seen),
+		cmocka_unit_test(test_left_where_locks_are_not_seen),
+		cmocka_unit_test(test_who_runs_where_locks_are_not_seen),
+		cmocka_unit_test(test_mounts),
 		cmocka_unit_test(test_names),
 	};
 
