@@ -181,6 +181,9 @@ static int check(void *opaque)
 	if (fs->host.policy.killpriv && fs->no_killpriv)
 		return gw_fail(EINVAL,
 			       "options --killpriv-v2 and --no-killpriv-v2 exclude each other");
+	if (fs->host.migration_mode == FS_MIGRATION_HANDLES && fs->host.handles == FS_HANDLES_NEVER)
+		return gw_fail(EINVAL, "options --migration-mode=file-handles and "
+				       "--inode-file-handles=never exclude each other");
 	if (fs->host.policy.notification && !fs->watch)
 		return gw_fail(EINVAL, "option --notification-queue goes with --watch");
 	if (fs->announce_submounts || fs->no_announce_submounts)

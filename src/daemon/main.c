@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <jansson.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -297,6 +298,9 @@ static int shut_in(const struct gw_daemon *daemon, const struct common *common,
 
 	if (!daemon->sandbox)
 		return 0;
+	/* For its hashes jansson asks for the time, a random number and the process's own number,
+	 * when it makes its first object: also where nobody has a control socket. */
+	json_object_seed(0);
 	err = gw_sandbox_enter(daemon->sandbox, common->syslog, sockets, &inside);
 	if (!err)
 		daemon->confined(daemon->host, &inside);

@@ -361,6 +361,12 @@ static bool is_staged(const struct fs_inode *inode)
 	return fs_inode_has(inode, FS_INODE_STAGED);
 }
 
+/* Of a state in rounds what is not found now may be told of once more: who loads it decides. */
+static bool is_in_use(const struct fs_inodes *inodes)
+{
+	return inodes == inodes->fs->inodes;
+}
+
 /* Handles only where the operator wants them first; else they are for what the path does not find.
  */
 static int look_for(struct fs_inodes *inodes, struct fs_inode *inode)
@@ -399,7 +405,7 @@ static int find_unresolved(struct fs_inodes *inodes, struct fs_inode *inode)
 		fd = look_for(inodes, inode);
 		moving = atomic_load(&inodes->moves.begun) != ended;
 	} while (fs_is_gone(fd) && moving && --tries && !sched_yield());
-	if (!fs_is_gone(fd) || is_staged(inode))
+	if (!fs_is_gone(fd) || is_staged(inode) || !is_in_use(inodes))
 		return fd;
 	if (!moving)
 		lose(inodes, inode, fd);

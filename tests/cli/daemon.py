@@ -61,6 +61,8 @@ class CommandLine(unittest.TestCase):
             ("--shared-dir", "/tmp", "--fd", "0", "-o"),
             ("--shared-dir", "/tmp", "--fd", "0", "--socket-group", "root"),
             ("--shared-dir", "/tmp", "--fd", "0", "--recover", "--experimental", "iterative"),
+            ("--shared-dir", "/tmp", "--fd", "0", "--migration-mode=file-handles",
+             "--inode-file-handles=never"),
             ("--shared-dir", "/tmp", "--fd", "0", "--translate-uid=map:0:1:1",
              "--translate-uid=map:0:2:1"),
             ("--shared-dir", "/tmp", "--fd", "0", "--num-request-queues", "0"),

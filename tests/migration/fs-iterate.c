@@ -503,6 +503,26 @@ static void unlinked_while_open(void **state)
 	leave();
 }
 
+/* Known since a round, not looked for, opened in the next, and gone in the one after: no file that
+ * is missing, as long as the source has not said its last word. */
+static void gone_between_rounds(void **state)
+{
+	uint64_t file = make(FS_ROOT_ID, "", "file"), handle;
+
+	from.host.verify = FS_VERIFY_NONE;
+	begin();
+	send_round();
+	send_round();
+	handle = guest_open(&from, file, O_RDWR);
+	send_round();
+	unlink_in(FS_ROOT_ID, "file", "file");
+	send_rest();
+	arrive();
+	assert_int_equal(atomic_load(&to.fs.inodes->lazy.stale), 0);
+	assert_string_equal(guest_read(&to, handle), "file");
+	leave();
+}
+
 /* What never had a name, and is written to all the time. */
 static void unnamed(void **state)
 {
@@ -633,6 +653,7 @@ int main(void)
 		WITH_SHARE(slots_used_again),
 		WITH_SHARE(handles),
 		WITH_SHARE(unlinked_while_open),
+		WITH_SHARE(gone_between_rounds),
 		WITH_SHARE(unnamed),
 		WITH_SHARE(unnamed_in_a_used_slot),
 		WITH_SHARE(refused_early),

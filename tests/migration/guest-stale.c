@@ -106,9 +106,33 @@ static void test_told_and_counted(void **state)
 	fuse_stop(&from);
 }
 
+/* Without a control socket there is nobody to tell; as the program it runs in its sandbox. */
+static void test_nobody_listens(void **state)
+{
+	struct fuse_attr attr;
+	struct fs_host host;
+
+	(void)state;
+	fuse_start(&from, &(struct fuse_options){.queues = 1});
+	gone = cache("gone");
+	there = cache("there");
+	state_fd = memfd_create("state", MFD_CLOEXEC);
+	fuse_save(&from, state_fd);
+	assert_int_equal(unlink(share_path(&from, "gone")), 0);
+	host = from.host;
+	host.verify = FS_VERIFY_NONE;
+	assert_int_equal(fuse_load(&to, &from, NULL, &host, state_fd), 0);
+	close(state_fd);
+	assert_int_equal(fuse_getattr(&to, gone, &attr), -ESTALE);
+	assert_true(fuse_getattr(&to, there, &attr) >= 0);
+	fuse_stop(&to);
+	fuse_stop(&from);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_nobody_listens),
 		cmocka_unit_test(test_told_and_counted),
 	};
 
