@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "bench/share.h"
 #include "fs/collector.h"
 #include "fs/counters.h"
@@ -104,7 +105,7 @@ void bench_share_close(struct fs *fs)
 {
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
-	fs_pool_free(fs->pool);
+	fs_pool_free(gw_take_ptr(fs->pool));
 	fs_counters_free(fs->counters);
 	fs_locks_free(fs->locks);
 	fs_handles_free(fs->handles);

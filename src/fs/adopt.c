@@ -11,6 +11,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/collect.h"
+#include "fs/identity.h"
 #include "fs/load.h"
 #include "fs/locks.h"
 #include "fs/open.h"
@@ -21,16 +22,31 @@
 
 typedef int staged_fn(struct fs_loading *loading, struct fs_inode *inode);
 
+static int at_staged(struct fs_loading *loading, size_t i, staged_fn *fn)
+{
+	struct fs_inode *inode = fs_staged_at(loading, i);
+
+	/* It may have been taken back, and its slot be another one's. */
+	return fs_inode_has(inode, FS_INODE_STAGED) ? fn(loading, inode) : 0;
+}
+
 static int each_staged(struct fs_loading *loading, staged_fn *fn)
 {
 	int err = 0;
 
-	for (size_t i = 0; i < loading->staged_count && !err; i++) {
-		struct fs_inode *inode = fs_staged_at(loading, i);
+	for (size_t i = 0; i < loading->staged_count && !err; i++)
+		err = at_staged(loading, i, fn);
+	return err;
+}
 
-		/* It may have been taken back, and its slot be another one's. */
-		if (fs_inode_has(inode, FS_INODE_STAGED))
-			err = fn(loading, inode);
+/* Where it is known who is one, nobody else is called into the processor's cache. */
+static int each_staged_directory(struct fs_loading *loading, staged_fn *fn)
+{
+	int err = 0;
+
+	for (size_t i = 0; i < loading->staged_count && !err; i++) {
+		if (loading->unprinted || loading->prints[i] & FS_PRINT_DIRECTORY)
+			err = at_staged(loading, i, fn);
 	}
 	return err;
 }
@@ -86,7 +102,7 @@ int fs_adopt_check_ways(struct fs_loading *loading)
 	if (map == MAP_FAILED)
 		return gw_fail(errno, "load: no memory: %s", strerror(errno));
 	loading->ways = map;
-	err = each_staged(loading, check_tree);
+	err = each_staged_directory(loading, check_tree);
 	loading->ways = NULL;
 	munmap(map, FS_SLOTS_MAX);
 	return err;
@@ -161,6 +177,7 @@ static int keep_open(struct fs_loading *loading, const struct fs_newborn *newbor
 	fs_fdcache_pin(inode);
 	fs_fd_put(&(struct fs_fd){.fd = fd, .inode = inode});
 	fs_inode_unmark(inode, FS_INODE_UNRESOLVED | FS_INODE_COPIED);
+	atomic_fetch_add(&loading->inodes->found_early, 1);
 	if (loading->fs->recovering)
 		atomic_fetch_or(&inode->flags, FS_INODE_KEPT);
 	return 0;
@@ -180,6 +197,7 @@ static int adopt_newborn(struct fs_loading *loading, struct fs_newborn *newborn)
 
 	if (newborn->handed) /* it is the very file, under the number that it has */
 		return keep_open(loading, newborn);
+	loading->unprinted = true;
 	err = fs_newborn_finish(newborn, loading->fs);
 	if (err)
 		return err;
@@ -238,66 +256,80 @@ static int judge_handle(struct fs_loading *loading, struct fs_inode *inode)
 	return 0;
 }
 
-static void hash_names(struct fs_loading *loading, size_t i)
+static void look_for_twins(struct fs_loading *loading, size_t i)
 {
 	(void)i;
-	fs_stage_hash_names(loading);
+	loading->have_twins =
+		fs_have_twins(loading->inodes, loading->staged,
+			      loading->unprinted ? NULL : loading->prints, loading->staged_count);
 }
 
-static void index_inodes(struct fs_loading *loading, size_t i)
-{
-	(void)i;
-	fs_identities_fill(loading->filling);
-}
-
-/*
- * What takes long, all of it side by side: both hashes are filled while files are looked for and
- * opened, which needs neither.
- */
 /* Names first: what was moved and not told of is to be opened under its new one. */
-static int do_in_turn(struct fs_loading *loading, struct fs_work works[3])
+static int reopen_settled(struct fs_loading *loading)
 {
-	int err;
+	struct fs_work work = fs_reopen_work(loading);
+	int err = fs_stage_hash_names(loading);
 
-	fs_do(loading, works, 2);
-	err = fs_stage_end_names(loading);
 	if (err)
 		return err;
 	fs_redo_settle(loading);
-	fs_do(loading, works + 2, 1);
+	fs_do(loading, &work, 1);
 	return 0;
 }
 
+/*
+ * May the hashes wait until the device runs? Not where what is put into them may turn out not to be
+ * what it says, or who loads looks for it there.
+ */
+static bool can_wait(const struct fs_loading *loading)
+{
+	return !loading->names_hashed && !loading->phased && !loading->is_copy &&
+	       !loading->has_attics && !loading->fs->recovering;
+}
+
+/*
+ * What takes long, all of it side by side. Files are looked for and opened by the lists of names
+ * that inodes have, which takes no hash.
+ */
 static int do_all(struct fs_loading *loading)
 {
 	struct fs_work works[] = {
-		{.fn = hash_names, .count = 1},
-		/* Those that were adopted ahead are there already: the others come one by one. */
-		{.fn = index_inodes, .count = !loading->phased},
+		{.fn = look_for_twins, .count = can_wait(loading)},
 		fs_reopen_work(loading),
 		fs_verify_sample(loading),
 	};
 
-	loading->filling =
-		fs_identities_fill_new(loading->inodes, loading->staged, loading->staged_count);
-	if (!loading->filling)
-		return gw_fail(ENOMEM, "load: no memory for inodes");
 	if (loading->fs->recovering)
-		return do_in_turn(loading, works);
+		return reopen_settled(loading);
 	fs_do(loading, works, GW_ARRAY_LEN(works));
-	return fs_stage_end_names(loading);
+	return 0;
 }
 
-/* From here on others are compared with them. */
-static int conclude_index(struct fs_loading *loading)
+/* All of it now, each compared with those before it. */
+static int fill_hashes(struct fs_loading *loading)
 {
 	struct fs_inode *twin = NULL;
-	bool lost = atomic_load(&loading->any_lost);
-	int err = fs_identities_filled(loading->filling, lost, &twin);
+	int err = fs_stage_hash_names(loading);
 
+	if (err)
+		return err;
+	err = fs_identities_adopt(loading->inodes, loading->staged, loading->staged_count, &twin);
 	return err ? gw_fail(EINVAL, "load: two inodes, one of them %llu, are the same file",
 			     (unsigned long long)fs_inode_id(twin))
 		   : 0;
+}
+
+static int conclude(struct fs_loading *loading)
+{
+	struct fs_inodes *inodes = loading->inodes;
+
+	if (can_wait(loading) && !loading->have_twins && !atomic_load(&loading->any_lost))
+		loading->index = fs_index_new(inodes, loading->staged_count);
+	if (!loading->index)
+		return fill_hashes(loading);
+	atomic_store(&inodes->lazy.unresolved,
+		     loading->staged_count - atomic_load(&inodes->found_early));
+	return 0;
 }
 
 static int look_and_open(struct fs_loading *loading)
@@ -345,5 +377,5 @@ int fs_adopt_all(struct fs_loading *loading)
 		err = look_and_open(loading);
 	if (!err)
 		err = fs_locks_adopt(loading);
-	return err ? err : conclude_index(loading);
+	return err ? err : conclude(loading);
 }

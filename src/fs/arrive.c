@@ -31,6 +31,7 @@ static void adopt_round(struct fs_loading *loading)
 			loading->staged[waiting++] = loading->staged[i];
 	}
 	loading->staged_count = waiting;
+	loading->unprinted = true;
 }
 
 /* Which mount is which, and what a path leads to elsewhere, is known when all is there. */

@@ -62,7 +62,7 @@ static void fs_destroy(void *dev)
 		fs_iterate(fs, false);
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
-	fs_pool_free(fs->pool);
+	fs_pool_free(gw_take_ptr(fs->pool));
 	fs_redo_free(fs->redo);
 	fs_counters_free(fs->counters);
 	fs_waits_free(fs->waits);

@@ -143,8 +143,10 @@ static void settle(struct fs_inodes *inodes, struct fs_inode *inode)
 	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED))
 		return;
 	before = atomic_fetch_and(&inode->flags, (uint16_t) ~(FS_INODE_UNRESOLVED | FS_INODE_LOST));
-	if (!(before & FS_INODE_INDEXED))
+	if (!(before & FS_INODE_INDEXED)) {
+		atomic_fetch_add(&inodes->found_early, 1);
 		return;
+	}
 	atomic_fetch_add(&inodes->lazy.resolved, 1);
 	if (!(before & FS_INODE_LOST))
 		atomic_fetch_sub(&inodes->lazy.unresolved, 1);
@@ -164,7 +166,7 @@ static pthread_mutex_t *lock_for(struct fs_inodes *inodes, const struct fs_inode
 			return lock;
 		pthread_mutex_unlock(lock);
 	}
-	return gw_locked(&shard_of_inode(inodes, inode)->lock);
+	return gw_locked(fs_index_lock(inodes, &shard_of_inode(inodes, inode)->lock));
 }
 
 #define LOCK_INODE_SCOPE(inodes, inode) \
@@ -174,7 +176,7 @@ void fs_identity_confirm(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	if (!fs_inode_has(inode, FS_INODE_UNRESOLVED))
 		return;
-	GW_LOCK_SCOPE(&shard_of_inode(inodes, inode)->lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &shard_of_inode(inodes, inode)->lock));
 	settle(inodes, inode);
 }
 
@@ -254,7 +256,7 @@ struct fs_inode *fs_identity_find(struct fs_inodes *inodes, unsigned mount, cons
 {
 	uint64_t hash = fs_identity_hash(mount, stx->stx_ino);
 	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
-	GW_LOCK_SCOPE(&shard->lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &shard->lock));
 	struct fs_inode *inode = find(inodes, shard, hash, mount, stx, fd, untold);
 
 	if (inode)
@@ -267,7 +269,7 @@ struct fs_inode *fs_identity_add(struct fs_inodes *inodes, struct fs_inode *fres
 {
 	uint64_t hash = fs_identity_hash(fresh->mount, fresh->ino);
 	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
-	GW_LOCK_SCOPE(&shard->lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &shard->lock));
 	struct fs_inode *inode = find(inodes, shard, hash, fresh->mount, stx, fd, NULL);
 
 	if (!inode) {
@@ -288,7 +290,7 @@ static struct fs_inode *take(struct fs_inodes *inodes, struct fs_inode *inode, u
 	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
 	bool staged = fs_inode_has(inode, FS_INODE_STAGED);
 	unsigned before = inode->mount;
-	GW_LOCK_SCOPE(&shard->lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &shard->lock));
 	struct fs_inode *other = find(inodes, shard, hash, *mount, stx, fd, NULL);
 
 	if (other)
@@ -342,7 +344,7 @@ void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode)
 {
 	uint64_t hash = fs_identity_hash(inode->mount, inode->ino);
 	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
-	GW_LOCK_SCOPE(&shard->lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &shard->lock));
 	uint32_t *at = &shard->buckets[hash & shard->mask];
 
 	if (fs_inode_has(inode, FS_INODE_COPIED) && !fs_inode_has(inode, FS_INODE_STAGED))

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/identity_fill.c - who came out of a stream becomes known by what it is on the host. */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "fs/identity.h"
-#include "fs/seen.h"
 
 static bool is_same(const struct fs_inode *a, const struct fs_inode *b)
 {
@@ -99,9 +96,10 @@ static void reserve(struct fs_inodes *inodes, size_t count)
 	}
 }
 
-static int adopt_one_by_one(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
-			    struct fs_inode **twin)
+int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
+			struct fs_inode **twin)
 {
+	reserve(inodes, count);
 	for (size_t i = 0; i < count; i++) {
 		struct fs_inode *inode = fs_slot_at(&inodes->slots, slots[i]);
 		uint64_t hash = fs_identity_hash(inode->mount, inode->ino);
@@ -122,50 +120,35 @@ static int adopt_one_by_one(struct fs_inodes *inodes, const uint32_t *slots, siz
 }
 
 /*
- * All at once: each goes to the head of its chain without a look at who is there, and the few that
- * may be another one's twin are looked at in the end. Whatever is not as nearly always (one is
- * lost, two are the same) undoes it, and they come one by one.
+ * All at once, of whom no two are one file: each goes to the head of its chain without a look at
+ * who is there.
  */
-#define AT_ONCE	     128u
-#define SUSPECTS_MAX 8192u
+#define AT_ONCE 128u
 
-struct fs_identities_filling {
-	struct fs_inodes *inodes;
-	const uint32_t *slots;
-	size_t count;
-	struct fs_seen seen;
-	bool begun, odd;
-	size_t suspect_count;
-	uint32_t suspects[SUSPECTS_MAX];
-};
-
-static void suspect(struct fs_identities_filling *filling, uint32_t slot)
+/* True: the guest has no look-ups of it. */
+static bool put_in(struct fs_inodes *inodes, uint32_t slot, uint64_t hash)
 {
-	if (filling->suspect_count < SUSPECTS_MAX)
-		filling->suspects[filling->suspect_count++] = slot;
-	else
-		filling->odd = true;
-}
-
-/* Others may find it meanwhile, and mark it; so its flags wait. */
-static void put_in(struct fs_identities_filling *filling, uint32_t slot, uint64_t hash)
-{
-	struct fs_inodes *inodes = filling->inodes;
 	struct fs_inode *inode = fs_slot_at(&inodes->slots, slot);
 	struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
 	uint32_t *bucket = &shard->buckets[hash & shard->mask];
+	uint16_t before = atomic_load_explicit(&inode->flags, memory_order_relaxed), flags;
+	bool unwanted = !inode->lookups;
 
 	inode->slot.link = *bucket;
 	*bucket = slot;
 	shard->count++;
-	if (fs_seen_set(&filling->seen, hash))
-		suspect(filling, slot);
+	/* Who has it open may mark it meanwhile. */
+	do
+		flags = (uint16_t)((before & ~(unsigned)FS_INODE_STAGED) | FS_INODE_INDEXED |
+				   (unwanted ? FS_INODE_UNWANTED : 0));
+	while (!atomic_compare_exchange_weak(&inode->flags, &before, flags));
+	return unwanted;
 }
 
-static void put_some(struct fs_identities_filling *filling, const uint32_t *slots, size_t count)
+static bool put_some(struct fs_inodes *inodes, const uint32_t *slots, size_t count)
 {
-	struct fs_inodes *inodes = filling->inodes;
 	uint64_t hashes[AT_ONCE];
+	bool unwanted = false;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct fs_inode *inode = fs_slot_at(&inodes->slots, slots[i]);
@@ -174,113 +157,30 @@ static void put_some(struct fs_identities_filling *filling, const uint32_t *slot
 		hashes[i] = fs_identity_hash(inode->mount, inode->ino);
 		shard = fs_identity_shard(inodes, hashes[i]);
 		__builtin_prefetch(&shard->buckets[hashes[i] & shard->mask], 1);
-		__builtin_prefetch(fs_seen_word(&filling->seen, hashes[i]), 1);
 	}
 	for (size_t i = 0; i < count; i++)
-		put_in(filling, slots[i], hashes[i]);
+		unwanted |= put_in(inodes, slots[i], hashes[i]);
+	return unwanted;
 }
 
-struct fs_identities_filling *fs_identities_fill_new(struct fs_inodes *inodes,
-						     const uint32_t *slots, size_t count)
+bool fs_identities_put(struct fs_inodes *inodes, const uint32_t *slots, size_t count)
 {
-	struct fs_identities_filling *filling = calloc(1, sizeof(*filling));
+	bool unwanted = false;
 
-	if (filling)
-		*filling = (struct fs_identities_filling){
-			.inodes = inodes, .slots = slots, .count = count};
-	return filling;
+	reserve(inodes, count);
+	for (size_t i = 0; i < count; i += AT_ONCE)
+		unwanted |= put_some(inodes, slots + i, GW_MIN(count - i, (size_t)AT_ONCE));
+	return unwanted;
 }
 
-void fs_identities_fill(struct fs_identities_filling *filling)
+/* A slot that is another one's by now has no such mark. */
+void fs_identities_release(struct fs_inodes *inodes, const uint32_t *slots, size_t count)
 {
-	const struct fs_inode *root = filling->inodes->root;
+	for (size_t i = 0; i < count; i++) {
+		struct fs_inode *inode = fs_slot_at(&inodes->slots, slots[i]);
 
-	/* In a copy some are there already, and others will not be found by what they are. */
-	if (filling->inodes->copied.is_copy || fs_seen_init(&filling->seen, filling->count))
-		return;
-	reserve(filling->inodes, filling->count);
-	filling->begun = true;
-	fs_seen_set(&filling->seen, fs_identity_hash(root->mount, root->ino));
-	for (size_t i = 0; i < filling->count; i += AT_ONCE) {
-		size_t left = filling->count - i;
-
-		put_some(filling, filling->slots + i, GW_MIN(left, (size_t)AT_ONCE));
-	}
-	fs_seen_fini(&filling->seen);
-}
-
-static bool is_twice(struct fs_inodes *inodes, uint32_t slot)
-{
-	const struct fs_inode *inode = fs_slot_at(&inodes->slots, slot), *other;
-	uint64_t hash = fs_identity_hash(inode->mount, inode->ino);
-	const struct fs_identities_shard *shard = fs_identity_shard(inodes, hash);
-
-	for (uint32_t at = shard->buckets[hash & shard->mask]; at; at = other->slot.link) {
-		other = fs_slot_at(&inodes->slots, at);
-		if (other != inode && is_same(other, inode))
-			return true;
-	}
-	return false;
-}
-
-static bool is_good(const struct fs_identities_filling *filling)
-{
-	for (size_t i = 0; i < filling->suspect_count; i++) {
-		if (is_twice(filling->inodes, filling->suspects[i]))
-			return false;
-	}
-	return !filling->odd;
-}
-
-static void undo(const struct fs_identities_filling *filling)
-{
-	struct fs_inodes *inodes = filling->inodes;
-
-	for (size_t i = 0; i < FS_SHARDS; i++) {
-		struct fs_identities_shard *shard = &inodes->identities[i];
-
-		memset(shard->buckets, 0, ((size_t)shard->mask + 1) * sizeof(*shard->buckets));
-		shard->count = 0;
-	}
-	fs_identity_adopt(inodes, inodes->root);
-}
-
-/* The reference that staging holds is the guest's look-ups' from here on, if there are any. */
-static void hand_over(const struct fs_identities_filling *filling)
-{
-	struct fs_inodes *inodes = filling->inodes;
-	uint64_t unresolved = 0, unwanted = 0;
-
-	for (size_t i = 0; i < filling->count; i++) {
-		struct fs_inode *inode = fs_slot_at(&inodes->slots, filling->slots[i]);
-		unsigned flags = atomic_load_explicit(&inode->flags, memory_order_relaxed);
-
-		unresolved += !!(flags & FS_INODE_UNRESOLVED);
-		unwanted += !inode->lookups;
-		flags = (flags | FS_INODE_INDEXED) & ~(unsigned)FS_INODE_STAGED;
-		atomic_store_explicit(&inode->flags, (uint16_t)flags, memory_order_relaxed);
-	}
-	atomic_fetch_add(&inodes->lazy.unresolved, unresolved);
-	for (size_t i = 0; unwanted && i < filling->count; i++) {
-		struct fs_inode *inode = fs_slot_at(&inodes->slots, filling->slots[i]);
-
-		if (!inode->lookups)
+		if (fs_inode_has(inode, FS_INODE_UNWANTED) &&
+		    fs_inode_unmark(inode, FS_INODE_UNWANTED))
 			fs_inode_put(inode);
 	}
-}
-
-int fs_identities_filled(struct fs_identities_filling *filling, bool any_lost,
-			 struct fs_inode **twin)
-{
-	struct fs_inodes *inodes = filling->inodes;
-
-	if (filling->begun && !any_lost && is_good(filling)) {
-		hand_over(filling);
-		return 0;
-	}
-	if (filling->begun)
-		undo(filling);
-	else
-		reserve(inodes, filling->count);
-	return adopt_one_by_one(inodes, filling->slots, filling->count, twin);
 }

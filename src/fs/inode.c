@@ -418,6 +418,7 @@ void fs_inodes_free(struct fs_inodes *inodes)
 {
 	if (!inodes)
 		return;
+	fs_index_fini(inodes);
 	if (inodes->root) {
 		fs_inodes_clear(inodes);
 		fs_fdcache_drop(inodes, inodes->root);

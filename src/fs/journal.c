@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "fs/dir.h"
 #include "fs/hidden.h"
+#include "fs/index.h"
 #include "fs/journal.h"
 #include "fs/locks_kept.h"
 #include "godwit/error.h"
@@ -155,6 +156,7 @@ int fs_journal_begin(void *dev, const struct gw_outliving *outliving)
 
 	fs->recovering = false;
 	fs->outliving = *outliving;
+	fs_index_settle(fs->inodes);
 	fs_journal_use(fs);
 	fs_hidden_outlive(fs->hidden);
 	return 0;

@@ -2,6 +2,7 @@
 /* fs/load.c - a stream becomes the device's state, whole or not at all. */
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "fs/collector.h"
 #include "fs/hidden.h"
 #include "fs/journal.h"
@@ -36,6 +37,8 @@ static void swap_in(struct fs_loading *loading)
 	fs->session.max_pages = session->max_pages;
 	fs->session.initialised = session->initialised;
 	fs_journal_use(fs);
+	if (loading->index)
+		fs_index_begin(gw_take_ptr(loading->index), gw_take_ptr(loading->staged));
 }
 
 /* Another make's state becomes the same objects. */

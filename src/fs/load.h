@@ -5,6 +5,7 @@
 
 #include "fs/handles.h"
 #include "fs/handover.h"
+#include "fs/index.h"
 #include "fs/orphan.h"
 #include "fs/records.h"
 #include "fs/table.h"
@@ -31,15 +32,18 @@ struct fs_loading {
 	bool has_root;
 	/* Those that came, as slots, for walks; the root is none of them. */
 	uint32_t *staged;
+	/* Of each what fs_print() says, as long as they come by many hands and nothing changes them
+	 * afterwards (stage_many.c): who walks all for little need not look at the inodes. */
+	uint32_t *prints;
+	bool unprinted;
 	size_t staged_count, staged_room;
 	/* Slots: of those that come after these nobody has spoken (stage_many.c). */
 	uint32_t inodes_end, named_end;
-	uint8_t *ways; /* adopt.c's, while it looks at them */
-	bool phased;   /* it was begun while the source's guest ran (arrive.c) */
-	bool marked;   /* a phase has begun */
-	bool names_reserved;
+	uint8_t *ways;		 /* adopt.c's, while it looks at them */
+	bool phased;		 /* it was begun while the source's guest ran (arrive.c) */
+	bool marked;		 /* a phase has begun */
 	_Atomic bool has_attics; /* something is said to be hidden (hidden.h) */
-	bool names_one_by_one;	 /* else they go into the hash in the end */
+	bool names_one_by_one;	 /* else they go into the hash in the end, or later (index.h) */
 	bool names_hashed;
 	struct fs_names_feed feed;
 	bool is_copy;	 /* only types and paths of the state are right here (copied.c) */
@@ -55,9 +59,10 @@ struct fs_loading {
 	struct fs_missed *missed;
 	size_t missed_count, missed_room;
 	uint32_t sample[FS_SAMPLE_INODES];
-	struct fs_identities_filling *filling;
 	_Atomic bool any_lost; /* one is FS_INODE_LOST */
-	uint64_t lost;	       /* inodes and handles that the guest will get errors for */
+	bool have_twins;       /* two may be one file */
+	struct fs_index *index;
+	uint64_t lost; /* inodes and handles that the guest will get errors for */
 };
 
 /* stage.c: objects as they come. */

@@ -35,7 +35,6 @@ void fs_names_fini(struct fs_inodes *inodes)
 {
 	for (size_t i = 0; i < FS_SHARDS; i++)
 		free(inodes->names[i].buckets);
-	free(inodes->names_suspects.refs);
 	gw_slab_fini(&inodes->name_slab);
 }
 
@@ -247,7 +246,7 @@ static uint32_t take_others(struct fs_inodes *inodes, struct fs_inode *inode,
 
 static bool is_known(const struct fs_wanted_name *w, uint32_t inode)
 {
-	GW_LOCK_SCOPE(&w->shard->lock);
+	GW_LOCK_SCOPE(fs_index_lock(w->inodes, &w->shard->lock));
 	const struct fs_name *record = find(w);
 
 	return record && record->inode == inode;
@@ -266,7 +265,7 @@ int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_in
 	if (!fresh)
 		return -ENOMEM;
 	{
-		GW_LOCK_SCOPE(&inodes->names_lock);
+		GW_LOCK_SCOPE(fs_index_lock(inodes, &inodes->names_lock));
 		point(&w, inode, &fresh);
 		if (only)
 			others = take_others(inodes, inode, &w);
@@ -280,14 +279,14 @@ int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_in
 /* Part of an inode's death, which goes on with the parents that die of it. */
 uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode)
 {
-	GW_LOCK_SCOPE(&inodes->names_lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &inodes->names_lock));
 
 	return take_others(inodes, inode, NULL);
 }
 
 static struct fs_inode *pin_named(struct fs_inodes *inodes, const struct fs_wanted_name *w)
 {
-	GW_LOCK_SCOPE(&w->shard->lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &w->shard->lock));
 	const struct fs_name *record = find(w);
 	struct fs_inode *inode = record ? inode_of(inodes, record) : NULL;
 
@@ -311,7 +310,7 @@ static bool remove_name(struct fs_inodes *inodes, const struct fs_wanted_name *w
 	bool last;
 
 	{
-		GW_LOCK_SCOPE(&inodes->names_lock);
+		GW_LOCK_SCOPE(fs_index_lock(inodes, &inodes->names_lock));
 		GW_LOCK_SCOPE(&w->shard->lock);
 		record = find(w);
 		if (!record || record->inode != fs_slot_index(&inode->slot))

@@ -2,6 +2,7 @@
 /* fs/names_fill.c - the names of a state on its way in, in a table that nobody else sees. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/checked.h"
 #include "fs/names.h"
@@ -92,6 +93,11 @@ int fs_names_feed_end(struct fs_inodes *inodes, struct fs_names_feed *feed)
 	return err;
 }
 
+void fs_names_expect(struct fs_inodes *inodes, size_t count)
+{
+	gw_slab_expect(&inodes->name_slab, count * NAME_BYTES);
+}
+
 void fs_names_reserve(struct fs_inodes *inodes, size_t count)
 {
 	for (size_t i = 0; i < FS_SHARDS; i++) {
@@ -104,7 +110,6 @@ void fs_names_reserve(struct fs_inodes *inodes, size_t count)
 		if (times > 1)
 			fs_names_grow(inodes, shard, times);
 	}
-	gw_slab_expect(&inodes->name_slab, count * NAME_BYTES);
 }
 
 /*
@@ -206,36 +211,50 @@ void fs_names_hand_end(struct fs_inodes *inodes, struct fs_names_hand *hand)
 /*
  * Into the hash, by one hand: the buckets would go to and fro between processors. Each goes to the
  * head of its chain without a look at who is there, which would be a wait for memory each time; the
- * few that may be there twice are looked at in the end.
+ * few that may be there twice are looked at in the end. All memory is there before the first.
  */
 #define HASHED_AT_ONCE 128u
+/* The least that a name takes. */
+#define NAME_BYTES_MIN (offsetof(struct fs_name, bytes) + 1)
 
-struct hashing {
+struct fs_names_hashing {
 	struct fs_inodes *inodes;
 	struct fs_seen seen;
-	uint32_t *suspects;
-	size_t suspect_count, suspect_room;
-	bool no_memory;
+	uint32_t *suspects; /* room for all; untouched pages cost nothing */
+	size_t room;	    /* bytes */
+	size_t suspect_count;
 	uint32_t removed; /* a list */
 };
 
-static void suspect(struct hashing *hashing, uint32_t ref)
+struct fs_names_hashing *fs_names_hashing_new(struct fs_inodes *inodes)
 {
-	if (hashing->suspect_count == hashing->suspect_room) {
-		size_t room = GW_MAX(hashing->suspect_room * 2, (size_t)1024);
-		uint32_t *suspects = realloc(hashing->suspects, room * sizeof(*suspects));
+	struct fs_names_hashing *hashing = calloc(1, sizeof(*hashing));
+	size_t most = atomic_load(&inodes->name_slab.used) / NAME_BYTES_MIN + 1;
 
-		if (!suspects) {
-			hashing->no_memory = true;
-			return;
-		}
-		hashing->suspects = suspects;
-		hashing->suspect_room = room;
-	}
-	hashing->suspects[hashing->suspect_count++] = ref;
+	if (!hashing)
+		return NULL;
+	hashing->inodes = inodes;
+	hashing->room = most * sizeof(*hashing->suspects);
+	hashing->suspects = mmap(NULL, hashing->room, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (hashing->suspects != MAP_FAILED && !fs_seen_init(&hashing->seen, most))
+		return hashing;
+	if (hashing->suspects != MAP_FAILED)
+		munmap(hashing->suspects, hashing->room);
+	free(hashing);
+	return NULL;
 }
 
-static void hash_in(struct hashing *hashing, uint32_t ref)
+void fs_names_hashing_free(struct fs_names_hashing *hashing)
+{
+	if (!hashing)
+		return;
+	fs_seen_fini(&hashing->seen);
+	munmap(hashing->suspects, hashing->room);
+	free(hashing);
+}
+
+static void hash_in(struct fs_names_hashing *hashing, uint32_t ref)
 {
 	struct fs_name *record = fs_name_at(hashing->inodes, ref);
 	uint32_t hash = record->hash_next;
@@ -246,10 +265,10 @@ static void hash_in(struct hashing *hashing, uint32_t ref)
 	*bucket = ref;
 	shard->count++;
 	if (fs_seen_set(&hashing->seen, fs_mix(hash)))
-		suspect(hashing, ref);
+		hashing->suspects[hashing->suspect_count++] = ref;
 }
 
-static void hash_some(struct hashing *hashing, const uint32_t *refs, size_t count)
+static void hash_some(struct fs_names_hashing *hashing, const uint32_t *refs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
 		const struct fs_name *record = fs_name_at(hashing->inodes, refs[i]);
@@ -263,12 +282,13 @@ static void hash_some(struct hashing *hashing, const uint32_t *refs, size_t coun
 }
 
 /* The oldest of a file's names first would be as good; which one it is does not matter here. */
-static void hash_all(struct hashing *hashing, const uint32_t *slots, size_t count)
+void fs_names_hash(struct fs_names_hashing *hashing, const uint32_t *slots, size_t count)
 {
 	struct fs_inodes *inodes = hashing->inodes;
 	uint32_t refs[HASHED_AT_ONCE];
 	size_t n = 0;
 
+	fs_names_reserve(inodes, count);
 	for (size_t i = 0; i < count; i++) {
 		struct fs_inode *inode = fs_slot_at(&inodes->slots, slots[i]);
 		uint32_t ref = atomic_load_explicit(&inode->names, memory_order_relaxed);
@@ -285,7 +305,7 @@ static void hash_all(struct hashing *hashing, const uint32_t *slots, size_t coun
 }
 
 /* Out of everything; its memory stays until all are done. */
-static void remove_record(struct hashing *hashing, uint32_t ref)
+static void remove_record(struct fs_names_hashing *hashing, uint32_t ref)
 {
 	struct fs_inodes *inodes = hashing->inodes;
 	struct fs_name *record = fs_name_at(inodes, ref);
@@ -317,7 +337,7 @@ static bool is_older(struct fs_inodes *inodes, uint32_t ref, uint32_t other)
 }
 
 /* The last that was said counts, and where it was said twice of one inode, the first. */
-static void leave_one(struct hashing *hashing, uint32_t ref)
+static void leave_one(struct fs_names_hashing *hashing, uint32_t ref)
 {
 	struct fs_inodes *inodes = hashing->inodes;
 	const struct fs_name *record = fs_name_at(inodes, ref);
@@ -334,30 +354,12 @@ static void leave_one(struct hashing *hashing, uint32_t ref)
 	}
 }
 
-int fs_names_hash(struct fs_inodes *inodes, const uint32_t *slots, size_t count)
+void fs_names_hashed(struct fs_names_hashing *hashing)
 {
-	struct hashing hashing = {.inodes = inodes};
+	struct fs_inodes *inodes = hashing->inodes;
 
-	if (fs_seen_init(&hashing.seen, count))
-		return -ENOMEM;
-	hash_all(&hashing, slots, count);
-	fs_seen_fini(&hashing.seen);
-	inodes->names_suspects = (struct fs_names_suspects){hashing.suspects, hashing.suspect_count,
-							    hashing.no_memory};
-	return 0;
-}
-
-int fs_names_hashed(struct fs_inodes *inodes)
-{
-	struct hashing hashing = {.inodes = inodes};
-	struct fs_names_suspects *suspects = &inodes->names_suspects;
-	int err = suspects->incomplete ? -ENOMEM : 0;
-
-	for (size_t i = 0; i < suspects->count; i++)
-		leave_one(&hashing, suspects->refs[i]);
-	free(suspects->refs);
-	*suspects = (struct fs_names_suspects){0};
-	end_records(inodes, hashing.removed);
+	for (size_t i = 0; i < hashing->suspect_count; i++)
+		leave_one(hashing, hashing->suspects[i]);
 	for (size_t i = 0; i < FS_SHARDS; i++) {
 		struct fs_names_shard *shard = &inodes->names[i];
 
@@ -365,5 +367,11 @@ int fs_names_hashed(struct fs_inodes *inodes)
 		       fs_names_grow(inodes, shard, 2))
 			;
 	}
-	return err;
+}
+
+void fs_names_hashing_end(struct fs_names_hashing *hashing)
+{
+	end_records(hashing->inodes, hashing->removed);
+	hashing->removed = 0;
+	fs_names_hashing_free(hashing);
 }

@@ -35,7 +35,7 @@ static struct fs_name_copy *copy_all(struct fs_inodes *inodes, const struct fs_n
 int fs_names_copy(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy **copies,
 		  unsigned *count)
 {
-	GW_LOCK_SCOPE(&inodes->names_lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &inodes->names_lock));
 
 	*copies = copy_all(inodes, first_of(inodes, inode), count);
 	return *copies ? 0 : -ENOMEM;
@@ -63,7 +63,7 @@ static unsigned oldest(const struct fs_inodes *inodes, const struct fs_name *rec
 
 int fs_names_walk(struct fs_inodes *inodes, struct fs_inode *inode, fs_name_fn *fn, void *opaque)
 {
-	GW_LOCK_SCOPE(&inodes->names_lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &inodes->names_lock));
 	const struct fs_name *record = first_of(inodes, inode);
 	const struct fs_name *names[NAMES_AT_ONCE];
 	unsigned n, done = 0;
@@ -88,7 +88,7 @@ void fs_names_copy_free(struct fs_name_copy *copies, unsigned count)
 
 bool fs_name_first(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_name_copy *copy)
 {
-	GW_LOCK_SCOPE(&inodes->names_lock);
+	GW_LOCK_SCOPE(fs_index_lock(inodes, &inodes->names_lock));
 	const struct fs_name *record = first_of(inodes, inode);
 
 	if (!record)

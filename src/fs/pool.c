@@ -18,13 +18,6 @@
 /* More idle objects than this are given back to the system. */
 #define IDLE_MAX 256
 
-/* What is done by many, once. */
-struct shared_work {
-	void (*fn)(void *opaque);
-	void *opaque;
-	unsigned wanted, running; /* helpers that may still come; that came */
-};
-
 struct fs_pool {
 	struct fs *fs;
 	pthread_mutex_t lock;
@@ -32,7 +25,7 @@ struct fs_pool {
 	pthread_cond_t helped;
 	/* Under the lock. */
 	struct fs_request *first, **last;
-	struct shared_work *shared;
+	struct fs_pool_work *shared; /* a list */
 	struct fs_request *idle;
 	unsigned idle_count;
 	bool end;
@@ -51,23 +44,34 @@ static void request_free(struct fs_request *req)
 	free(req);
 }
 
-static bool is_help_wanted(const struct fs_pool *pool)
+/* pool->lock is held. */
+static struct fs_pool_work *wanting(const struct fs_pool *pool)
 {
-	return pool->shared && pool->shared->wanted;
+	struct fs_pool_work *work = pool->shared;
+
+	while (work && !work->wanted)
+		work = work->next;
+	return work;
+}
+
+/* Who looks at the clock for all, and does something else now, hands that on. */
+static void hand_on(struct fs_pool *pool)
+{
+	if (pool->due && !pool->is_timed)
+		pthread_cond_signal(&pool->wake);
 }
 
 /* pool->lock is held, but not over the work itself. */
-static void help(struct fs_pool *pool)
+static void help(struct fs_pool *pool, struct fs_pool_work *work)
 {
-	struct shared_work *work = pool->shared;
-
 	work->wanted--;
 	work->running++;
+	hand_on(pool);
 	pthread_mutex_unlock(&pool->lock);
 	work->fn(work->opaque);
 	pthread_mutex_lock(&pool->lock);
 	if (!--work->running)
-		pthread_cond_signal(&pool->helped);
+		pthread_cond_broadcast(&pool->helped);
 }
 
 uint64_t fs_pool_now(void)
@@ -80,9 +84,10 @@ static void wait_for_work(struct fs_pool *pool)
 {
 	struct timespec until = {.tv_sec = (time_t)(pool->due / 1000),
 				 .tv_nsec = (long)(pool->due % 1000) * 1000000};
+	struct fs_pool_work *work = wanting(pool);
 
-	if (is_help_wanted(pool)) {
-		help(pool);
+	if (work) {
+		help(pool, work);
 		return;
 	}
 	if (!pool->due || pool->is_timed) {
@@ -112,8 +117,7 @@ static struct fs_request *take_first(struct fs_pool *pool)
 	pool->first = req->next;
 	if (!pool->first)
 		pool->last = &pool->first;
-	if (pool->due && !pool->is_timed)
-		pthread_cond_signal(&pool->wake);
+	hand_on(pool);
 	return req;
 }
 
@@ -253,35 +257,40 @@ void fs_pool_free(struct fs_pool *pool)
 	free(pool);
 }
 
-/* One at a time: whoever comes second has no help. */
-static bool ask_for_help(struct fs_pool *pool, struct shared_work *work)
+void fs_pool_begin(struct fs_pool *pool, struct fs_pool_work *work)
 {
 	GW_LOCK_SCOPE(&pool->lock);
-	if (pool->shared)
-		return false;
+
+	work->next = pool->shared;
 	pool->shared = work;
-	pthread_cond_broadcast(&pool->wake);
-	return true;
+	/* All of them would meet at the lock. */
+	for (unsigned i = 0; i < work->wanted && i < pool->threads; i++)
+		pthread_cond_signal(&pool->wake);
 }
 
-/* Who has not come yet is not waited for. */
-static void end_help(struct fs_pool *pool, struct shared_work *work)
+void fs_pool_end(struct fs_pool *pool, struct fs_pool_work *work)
 {
+	struct fs_pool_work **at = &pool->shared;
 	GW_LOCK_SCOPE(&pool->lock);
+
 	work->wanted = 0;
 	while (work->running)
 		pthread_cond_wait(&pool->helped, &pool->lock);
-	pool->shared = NULL;
+	while (*at != work)
+		at = &(*at)->next;
+	*at = work->next;
 }
 
 void fs_pool_share(struct fs_pool *pool, unsigned helpers, void (*fn)(void *opaque), void *opaque)
 {
-	struct shared_work work = {.fn = fn, .opaque = opaque, .wanted = helpers};
-	bool helped = pool && helpers && ask_for_help(pool, &work);
+	struct fs_pool_work work = {.fn = fn, .opaque = opaque, .wanted = helpers};
+	bool helped = pool && helpers;
 
+	if (helped)
+		fs_pool_begin(pool, &work);
 	fn(opaque);
 	if (helped)
-		end_help(pool, &work);
+		fs_pool_end(pool, &work);
 }
 
 struct fs_request *fs_pool_take(struct fs_pool *pool)

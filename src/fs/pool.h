@@ -34,6 +34,20 @@ void fs_waits_tick(struct fs *fs); /* waits.c */
 
 /* Threads that can really run side by side; 1 where there is no pool. */
 unsigned fs_pool_processors(const struct fs_pool *pool);
+/*
+ * Call @fn on up to @wanted threads of the pool's, as soon as they have nothing else to do, once on
+ * each. From fs_pool_end() on nobody comes any more, and all who came have left.
+ */
+struct fs_pool_work {
+	void (*fn)(void *opaque);
+	void *opaque;
+	unsigned wanted;
+	/* pool.c's own. */
+	unsigned running;
+	struct fs_pool_work *next;
+};
+void fs_pool_begin(struct fs_pool *pool, struct fs_pool_work *work);
+void fs_pool_end(struct fs_pool *pool, struct fs_pool_work *work);
 /* Call @fn on this thread and, as far as they have nothing else to do, on @helpers of the pool's,
  * side by side; returns when all calls have. @pool may be NULL. */
 void fs_pool_share(struct fs_pool *pool, unsigned helpers, void (*fn)(void *opaque), void *opaque);

@@ -48,6 +48,11 @@ static inline uint64_t *fs_seen_word(const struct fs_seen *seen, uint64_t hash)
 	return &seen->bits[hash >> 26 & seen->mask];
 }
 
+static inline bool fs_seen_has(const struct fs_seen *seen, uint64_t hash)
+{
+	return *fs_seen_word(seen, hash) >> (hash >> 20 & 63) & 1;
+}
+
 /* From now on it was. False: it certainly was not. */
 static inline bool fs_seen_set(const struct fs_seen *seen, uint64_t hash)
 {

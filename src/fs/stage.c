@@ -102,18 +102,24 @@ int fs_stage_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *recor
 	return number_inode(loading, loading->inodes->root, record);
 }
 
+static bool grow(uint32_t **array, size_t room)
+{
+	uint32_t *grown = realloc(*array, room * sizeof(**array));
+
+	if (grown)
+		*array = grown;
+	return grown;
+}
+
 int fs_stage_reserve(struct fs_loading *loading, size_t count)
 {
 	size_t room = GW_MAX(count, (size_t)1024);
-	uint32_t *staged;
 
 	if (count <= loading->staged_room)
 		return 0;
 	room = GW_MAX(loading->staged_room * 2, room);
-	staged = realloc(loading->staged, room * sizeof(*staged));
-	if (!staged)
+	if (!grow(&loading->staged, room) || !grow(&loading->prints, room))
 		return gw_fail(ENOMEM, "load: no memory for inodes");
-	loading->staged = staged;
 	loading->staged_room = room;
 	return 0;
 }
@@ -122,6 +128,7 @@ static int note_staged(struct fs_loading *loading, const struct fs_inode *inode)
 {
 	int err = fs_stage_reserve(loading, loading->staged_count + 1);
 
+	loading->unprinted = true;
 	if (!err)
 		loading->staged[loading->staged_count++] = fs_slot_index(&inode->slot);
 	return err;
@@ -206,6 +213,7 @@ static int put_inode(void *opaque, const void *object)
 	if (record->id == FS_ROOT_ID)
 		return fs_stage_root(loading, record);
 	loading->inodes_end = GW_MAX(loading->inodes_end, (uint32_t)record->id);
+	loading->unprinted = true;
 	inode = fs_staged_inode(loading, record->id);
 	if (!inode)
 		inode = new_inode(loading, fs_slot_adopt(&loading->inodes->slots, record->id),
@@ -278,25 +286,19 @@ int fs_stage_check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *
 	return 0;
 }
 
-/* Inodes come before names. */
-void fs_stage_reserve_names(struct fs_loading *loading)
+int fs_stage_hash_names(struct fs_loading *loading)
 {
-	if (!loading->names_reserved)
-		fs_names_reserve(loading->inodes, loading->staged_count);
-	loading->names_reserved = true;
-}
+	struct fs_names_hashing *hashing;
 
-void fs_stage_hash_names(struct fs_loading *loading)
-{
-	loading->names_hashed =
-		loading->names_hashed ||
-		!fs_names_hash(loading->inodes, loading->staged, loading->staged_count);
-}
-
-int fs_stage_end_names(struct fs_loading *loading)
-{
-	if (!loading->names_hashed || fs_names_hashed(loading->inodes))
+	if (loading->names_hashed)
+		return 0;
+	hashing = fs_names_hashing_new(loading->inodes);
+	if (!hashing)
 		return gw_fail(ENOMEM, "load: no memory for names");
+	fs_names_hash(hashing, loading->staged, loading->staged_count);
+	fs_names_hashed(hashing);
+	fs_names_hashing_end(hashing);
+	loading->names_hashed = true;
 	return 0;
 }
 
@@ -305,10 +307,8 @@ static int begin_one_by_one(struct fs_loading *loading)
 {
 	if (loading->names_one_by_one)
 		return 0;
-	fs_stage_reserve_names(loading);
 	loading->names_one_by_one = true;
-	fs_stage_hash_names(loading);
-	return fs_stage_end_names(loading);
+	return fs_stage_hash_names(loading);
 }
 
 static int put_name(void *opaque, const void *object)
@@ -690,8 +690,9 @@ void fs_loading_free(struct fs_loading *loading)
 	for (size_t i = 0; loading->inodes && i < loading->staged_count; i++)
 		unstage_failed(fs_staged_at(loading, i));
 	free(loading->staged);
+	free(loading->prints);
 	free(loading->missed);
-	free(loading->filling);
+	fs_index_free(loading->index);
 	free(loading->reopened);
 	pthread_mutex_destroy(&loading->missed_lock);
 	fs_inodes_free(loading->inodes);

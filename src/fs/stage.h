@@ -17,11 +17,8 @@ int fs_stage_reserve(struct fs_loading *loading, size_t count);
 /* Can it be? Who it speaks of. Any thread. */
 int fs_stage_check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *record,
 			struct fs_inode **parent, struct fs_inode **inode);
-void fs_stage_reserve_names(struct fs_loading *loading);
-/* All that came so far are to be found by their names; others may read lists of names meanwhile,
- * for the first of two steps. */
-void fs_stage_hash_names(struct fs_loading *loading);
-int fs_stage_end_names(struct fs_loading *loading);
+/* All that came so far are to be found by their names. */
+int fs_stage_hash_names(struct fs_loading *loading);
 
 /* stage_many.c: struct gw_state_handler.records. */
 size_t fs_stage_inodes(void *opaque, const struct gw_bytes *payloads, size_t count);

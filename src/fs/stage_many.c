@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "fs/attic.h"
 #include "fs/dispatch.h"
+#include "fs/identity.h"
 #include "fs/pool.h"
 #include "fs/stage.h"
 #include "state/decode.h"
@@ -165,6 +166,7 @@ static struct fs_inode *slot_at(const struct many *many, uint32_t index)
 static bool stage_inode(struct many *many, struct part *part, const struct gw_fs_inode_v1 *record)
 {
 	struct fs_loading *loading = many->loading;
+	size_t place = part->place + part->count;
 	struct fs_inode *inode;
 
 	if (fs_stage_check_inode(loading, record))
@@ -174,10 +176,14 @@ static bool stage_inode(struct many *many, struct part *part, const struct gw_fs
 		return false;
 	part->last = (uint32_t)record->id;
 	part->highest = GW_MAX(part->highest, (uint32_t)(record->id >> 32));
-	loading->staged[part->place + part->count++] = part->last;
+	loading->staged[place] = part->last;
+	part->count++;
 	atomic_store_explicit(&inode->flags, FS_INODE_STAGED | FS_INODE_UNRESOLVED,
 			      memory_order_relaxed);
-	return !fs_stage_fill_inode(loading, inode, record);
+	if (fs_stage_fill_inode(loading, inode, record))
+		return false;
+	loading->prints[place] = fs_print(inode);
+	return true;
 }
 
 static bool stage_inodes(struct many *many, size_t i, struct fs_names_hand *hand)
@@ -221,9 +227,10 @@ static void unstage_part(struct many *many, const struct part *part)
 /* Parts have left room between them. */
 static void keep_part(struct fs_loading *loading, const struct part *part)
 {
-	const uint32_t *staged = loading->staged + part->place;
+	size_t size = part->count * sizeof(*loading->staged), end = loading->staged_count;
 
-	memmove(loading->staged + loading->staged_count, staged, part->count * sizeof(*staged));
+	memmove(loading->staged + end, loading->staged + part->place, size);
+	memmove(loading->prints + end, loading->prints + part->place, size);
 	loading->staged_count += part->count;
 }
 
@@ -413,9 +420,11 @@ size_t fs_stage_names(void *opaque, const struct gw_bytes *payloads, size_t coun
 {
 	struct fs_loading *loading = opaque;
 
-	fs_stage_reserve_names(loading);
 	if (loading->names_one_by_one || loading->phased)
 		return 0;
+	/* Inodes come before names. */
+	if (!loading->named_end)
+		fs_names_expect(loading->inodes, loading->staged_count);
 	return stage_many(loading, payloads, count, first_named, loading->named_end,
 			  stage_all_names);
 }

@@ -29,8 +29,10 @@
  *	    slots.lock
  *	mounts.lock, numbers.lock, fhandles_lock (leaves)
  *
- * The names' and the identities' locks are never held together. No lock is held over a system call
- * that may block, but fds.lock over name_to_handle_at().
+ * Before any of the first four but copied.lock, fs_index_wait(): after a load the hashes are being
+ * filled, and who does that takes no lock. The names' and the identities' locks are never held
+ *together. No lock is held over a system call that may block, but fds.lock over
+ *name_to_handle_at().
  */
 
 /* One name of an inode, found both by (parent, name) and from the inode. Of each there may be a
@@ -57,6 +59,7 @@ enum fs_inode_flags {
 	FS_INODE_ATTIC = 1 << 9,      /* a directory that the guest knows nothing of (hidden.h) */
 	FS_INODE_HIDDEN = 1 << 10,    /* a file that has a name there */
 	FS_INODE_SOUGHT = 1 << 11,    /* no name led to it, and it was searched for (seeker.h) */
+	FS_INODE_UNWANTED = 1 << 13,  /* staging's reference on it is to be given back */
 };
 
 /*
@@ -143,11 +146,6 @@ struct fs_inodes {
 	pthread_mutex_t names_lock;
 	struct fs_names_shard names[FS_SHARDS];
 	struct gw_slab name_slab;
-	struct fs_names_suspects {
-		uint32_t *refs;
-		size_t count;
-		bool incomplete;
-	} names_suspects; /* names_fill.c: that may be there twice */
 	struct fs_identities_shard identities[FS_SHARDS];
 	struct fs_fdcache fds;
 	pthread_mutex_t mounts_lock;
@@ -159,10 +157,14 @@ struct fs_inodes {
 	struct fs_tracking tracking;
 	_Atomic uint64_t searched; /* entries of directories that were looked at (search.c) */
 	struct fs_lazy_stats lazy;
+	_Atomic uint64_t found_early; /* of those that a load stages, before it is done */
 	struct fs_copied copied;
 	struct fs_moves moves;
 	/* Handles out of the stream may be opened: it was signed, or the operator said so. */
 	bool trusts_handles;
+	/* Whoever came out of a stream is not yet found by name or identity (index.h). */
+	_Atomic bool indexing;
+	struct fs_index *index; /* which that is, or was */
 };
 
 static inline struct fs_inodes *fs_table_of(const struct fs_inode *inode)
@@ -211,6 +213,22 @@ static inline uint64_t fs_mix(uint64_t x)
 	return x ^ x >> 32;
 }
 
+/* index.c: who needs a hash by name or identity has it from here on. */
+void fs_index_finish(struct fs_inodes *inodes);
+void fs_index_fini(struct fs_inodes *inodes); /* before the table itself ends */
+static inline void fs_index_wait(struct fs_inodes *inodes)
+{
+	if (atomic_load_explicit(&inodes->indexing, memory_order_acquire))
+		fs_index_finish(inodes);
+}
+
+/* A lock that guards a hash or what leads to one. */
+static inline pthread_mutex_t *fs_index_lock(struct fs_inodes *inodes, pthread_mutex_t *lock)
+{
+	fs_index_wait(inodes);
+	return lock;
+}
+
 /* inode.c */
 /* The last reference is gone: out of the table. */
 void fs_inode_destroy(struct fs_inode *inode);
@@ -231,17 +249,21 @@ void fs_identity_remove(struct fs_inodes *inodes, struct fs_inode *inode);
 /* The root, which is there before all others. */
 void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode);
 /*
- * What came out of a stream, looked for or not, given by slots, in a table that nobody else sees.
- * The middle step can be taken while others look for them. The reference that staging holds on each
- * is the guest's look-ups' from the last one on, or ends. @any_lost: one is FS_INODE_LOST. -EEXIST:
- * *@twin, the first whose file another one of them is already.
+ * What came out of a stream, looked for or not, given by slots, in a table that nobody else sees,
+ * one by one. The reference that staging holds on each is the guest's look-ups' from then on, or
+ * ends. -EEXIST: *@twin, the first whose file another one of them is already.
  */
-struct fs_identities_filling;
-struct fs_identities_filling *fs_identities_fill_new(struct fs_inodes *inodes,
-						     const uint32_t *slots, size_t count);
-void fs_identities_fill(struct fs_identities_filling *filling);
-int fs_identities_filled(struct fs_identities_filling *filling, bool any_lost,
-			 struct fs_inode **twin);
+int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
+			struct fs_inode **twin);
+/* May two of them, or one and the root, be one file? No is certain. @prints: fs_print() of each,
+ * or NULL. */
+bool fs_have_twins(struct fs_inodes *inodes, const uint32_t *slots, const uint32_t *prints,
+		   size_t count);
+/* If not, and none is lost, all at once; nobody looks for one meanwhile. True: some have a
+ * reference that the guest has no part in (FS_INODE_UNWANTED), which fs_identities_release() ends
+ * when others may look. */
+bool fs_identities_put(struct fs_inodes *inodes, const uint32_t *slots, size_t count);
+void fs_identities_release(struct fs_inodes *inodes, const uint32_t *slots, size_t count);
 /* One of them before the others, whatever may still become of it. -EEXIST: not yet. */
 int fs_identity_adopt_ahead(struct fs_inodes *inodes, struct fs_inode *inode);
 /* What was unresolved has been found and proven; it was not found (false: somebody else met it). */
@@ -264,7 +286,7 @@ void fs_names_fini(struct fs_inodes *inodes);
 int fs_name_found(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,
 		  const char *name, size_t len, bool only);
 /* The same for who fills the table alone, in the same order, but not at once: they are there after
- * fs_names_feed_end(), which must come in the end. And room for @count of them. */
+ * fs_names_feed_end(), which must come in the end. */
 #define FS_NAMES_FED 32u
 struct fs_names_feed {
 	struct fs_fed_name {
@@ -278,7 +300,9 @@ struct fs_names_feed {
 int fs_name_feed(struct fs_inodes *inodes, struct fs_names_feed *feed, struct fs_inode *inode,
 		 struct fs_inode *parent, const char *name, size_t len, bool only);
 int fs_names_feed_end(struct fs_inodes *inodes, struct fs_names_feed *feed);
+/* Buckets for @count; and memory for themselves. */
 void fs_names_reserve(struct fs_inodes *inodes, size_t count);
+void fs_names_expect(struct fs_inodes *inodes, size_t count);
 /* Who has this name, as far as is known, pinned; or NULL. */
 struct fs_inode *fs_name_pin(struct fs_inodes *inodes, const struct fs_inode *parent,
 			     const char *name);
@@ -305,12 +329,18 @@ bool fs_names_add(struct fs_inodes *inodes, struct fs_names_hand *hand,
 void fs_names_unadd(struct fs_inodes *inodes, struct fs_inode *inode);
 /* Memory is given back, by one thread at a time. */
 void fs_names_hand_end(struct fs_inodes *inodes, struct fs_names_hand *hand);
-/* All names of these inodes go into the hash, while others may read their lists; -ENOMEM: none did.
- * Names that come twice are twice in it until fs_names_hashed(), when nobody reads; the last one
- * counts then, as if they had come one by one in the order of their inodes. That may find no memory
- * either. */
-int fs_names_hash(struct fs_inodes *inodes, const uint32_t *slots, size_t count);
-int fs_names_hashed(struct fs_inodes *inodes);
+/*
+ * All names of these inodes go into the hash, while others may read their lists. Names that come
+ * twice are twice in it until fs_names_hashed(), when nobody reads; the last one counts then, as if
+ * they had come one by one in the order of their inodes. The others end with the hashing, when the
+ * table is as any other. NULL: no memory, without which nothing else fails.
+ */
+struct fs_names_hashing;
+struct fs_names_hashing *fs_names_hashing_new(struct fs_inodes *inodes);
+void fs_names_hash(struct fs_names_hashing *hashing, const uint32_t *slots, size_t count);
+void fs_names_hashed(struct fs_names_hashing *hashing);
+void fs_names_hashing_end(struct fs_names_hashing *hashing);
+void fs_names_hashing_free(struct fs_names_hashing *hashing); /* of which nothing was done */
 /* All names of a dying inode, out of the hash; a list that fs_name_release() ends one by one: the
  * reference on the name's parent becomes the caller's. NULL: that was the last. */
 uint32_t fs_names_take_all(struct fs_inodes *inodes, struct fs_inode *inode);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fs/index.h"
 #include "fs/records.h"
 #include "fs/table.h"
 #include "move.h"
@@ -169,6 +170,7 @@ static char *load(unsigned threads, bool by_one)
 
 		told = strdup(sentence ? sentence : gw_last_error());
 	} else {
+		fs_index_settle(to.fs.inodes);
 		told = tell(&to, &len);
 		check_indexes(&to);
 	}

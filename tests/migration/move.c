@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "fs/counters.h"
 #include "fs/dir.h"
 #include "fs/foreign_virtiofsd.h"
@@ -108,7 +109,7 @@ void move_helpers(struct share *to, unsigned threads)
 
 void move_helpers_end(struct share *to)
 {
-	fs_pool_free(to->fs.pool);
+	fs_pool_free(gw_take_ptr(to->fs.pool));
 	fs_counters_free(to->fs.counters);
 }
 
