@@ -38,6 +38,24 @@ def matches(expressions, labels):
     return all(found[e["operator"]](e["key"], e.get("values")) for e in expressions)
 
 
+def cel(expression, device):
+    """As a scheduler of Kubernetes reads such an expression, of a device of a ResourceSlice. What a
+    device does not have is an error there, and here."""
+    attributes = {name: next(iter(value.values())) for name, value in device["attributes"].items()}
+    capacity = {name: int(value["value"]) for name, value in device.get("capacity", {}).items()}
+    text = expression.strip()
+    for pattern, by in ((r'device\.attributes\["godwit-project\.org"\]\.(\w+)', r'attributes["\1"]'),
+                        (r'device\.attributes\["godwit-project\.org"\]', "attributes"),
+                        (r'device\.capacity\["godwit-project\.org"\]\.(\w+)', r'capacity["\1"]'),
+                        (r'device\.capacity\["godwit-project\.org"\]', "capacity"),
+                        (r'\.compareTo\(quantity\("(\d+)"\)\) >= 0', r" >= \1"),
+                        (r"device\.driver", '"godwit-project.org"'),
+                        (r"&&", "and"), (r"\|\|", "or"), (r"!\(", "not (")):
+        text = re.sub(pattern, by, text)
+    # pylint: disable-next=eval-used
+    return eval(text, {"__builtins__": {}}, {"attributes": attributes, "capacity": capacity})
+
+
 class Export(Case):
     def export(self, *arguments, code=0):
         ran = run(GODWIT, "export", *arguments)
@@ -94,6 +112,27 @@ class Export(Case):
             said = json.loads(self.export("placement", self.with_room(room)))
             inventories = said["inventories"]["inventories"]
             self.assertEqual([i["total"] for i in inventories.values()], [total] * bool(total))
+
+    def test_cel_finds_what_can(self):
+        """Each way to ask, of devices of each kind."""
+        def device(document):
+            return json.loads(self.export("--node", "n", "dra", document))["spec"]["devices"][0]
+        other = nic("build-4")
+        other["models"][NIC]["profiles"]["3"] = {"rss": True}
+        devices = [device(self.put(d)) for d in (nic("build-4"), other, nic("build-2"))]
+        devices += [device(self.with_room(None)), device(self.build({}, {}, "a.b/c"))]
+        for what, found in (
+            (("--profile", "3", str(NIC_DOCUMENTS / "build-4.json")), [1, 0, 0, 1, 0]),
+            ((self.put(nic("instance-filter-48")),), [1, 1, 0, 1, 0]),
+            ((self.put(instance({"rx-filter-size": 129})),), [0, 0, 0, 0, 0]),
+            ((self.put(instance({"rss": True})),), [1, 1, 1, 1, 0]),
+            ((self.put(instance({})),), [1, 1, 1, 1, 0]),
+            ((self.put(instance({}, "a.b/c")),), [0, 0, 0, 0, 1]),
+        ):
+            asked = self.export("--selector", *what[:-1], "dra", what[-1])
+            self.assertEqual([int(cel(asked, d)) for d in devices], found, asked)
+        full = dict(devices[0], capacity={"instances": {"value": "0"}})
+        self.assertFalse(cel(self.export("--selector", "dra", self.put(instance({}))), full))
 
     def test_several_back_ends_of_a_host(self):
         """One slice of the pool, one set of traits; the same model twice is a collision."""
