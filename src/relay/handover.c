@@ -67,8 +67,22 @@ static int hear(int socket)
 
 /* -- giving -------------------------------------------------------------------------------- */
 
+/* The latest one counts, but for one that a ticket was made for. */
+static void accept_peer(struct relay *relay)
+{
+	GW_AUTO_FD int fd = gw_handover_accept(relay->host->handover_fd, relay->user);
+
+	if (fd < 0 || (relay->offered && relay->peer >= 0))
+		return;
+	gw_close(&relay->peer);
+	relay->peer = gw_take_fd(&fd);
+}
+
 int relay_offer(struct relay *relay)
 {
+	/* One may have come just now. */
+	if (relay->host->handover_fd > 0)
+		accept_peer(relay);
 	if (relay->peer < 0)
 		return -ENOENT;
 	if (getrandom(relay->ticket, sizeof(relay->ticket), 0) != sizeof(relay->ticket))
@@ -170,17 +184,6 @@ static int on_peer(struct relay *relay)
 	if (byte == HELLO_MAGIC[0])
 		return greet(relay);
 	return on_word(relay, hear(relay->peer));
-}
-
-/* The latest one counts, but for one that a ticket was made for. */
-static void accept_peer(struct relay *relay)
-{
-	GW_AUTO_FD int fd = gw_handover_accept(relay->host->handover_fd, relay->user);
-
-	if (fd < 0 || (relay->offered && relay->peer >= 0))
-		return;
-	gw_close(&relay->peer);
-	relay->peer = gw_take_fd(&fd);
 }
 
 /* -- taking -------------------------------------------------------------------------------- */

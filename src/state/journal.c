@@ -410,18 +410,19 @@ static bool read_record(const struct gw_journal *journal, uint64_t cell, uint8_t
 }
 
 static int hand_out(const struct gw_journal_walk *walk, const uint8_t *bytes, size_t len,
-		    struct gw_journal_record *out)
+		    const struct gw_journal_record *told)
 {
 	uint64_t previous[GW_WIRE_FIELDS_MAX] = {0}, space[GW_JOURNAL_OBJECT_MAX / 8];
 	struct gw_cursor in = {.at = bytes + sizeof(struct record), .end = bytes + len};
+	struct gw_journal_record out = *told;
 	enum gw_wire_op op;
-	int err = out->layout->size > sizeof(space) ? -E2BIG : gw_op_decode(&in, &op);
+	int err = out.layout->size > sizeof(space) ? -E2BIG : gw_op_decode(&in, &op);
 
-	out->object = space;
+	out.object = space;
 	if (!err)
-		err = gw_object_decode(&in, out->layout, space, op, previous);
-	return err ? gw_fail_in(err, "journal: %s", out->layout->name)
-		   : walk->fn(walk->opaque, out);
+		err = gw_object_decode(&in, out.layout, space, op, previous);
+	return err ? gw_fail_in(err, "journal: %s", out.layout->name)
+		   : walk->fn(walk->opaque, &out);
 }
 
 /* A ring that is full of what was answered long ago is gone through quickly. */

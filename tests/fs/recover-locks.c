@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define SECTORS	    16 /* of 10 bytes, each locked or not */
@@ -16,7 +17,8 @@
 
 static const char *program;
 static unsigned rounds = 20, random_state;
-static struct fuse_client guest;
+static struct fuse_client guest, moved;
+static struct fuse_client *at; /* where the guest is */
 static struct killer killer;
 static char share[40];
 static struct {
@@ -32,7 +34,8 @@ static unsigned any(unsigned below)
 static int set_up(void **state)
 {
 	static char shared[64];
-	const char *argv[] = {program, shared, "--posix-lock", "--flock", "--log-level=error",
+	const char *argv[] = {program,	 shared,	"--posix-lock",
+			      "--flock", "--lock-wait", "--log-level=error",
 			      NULL};
 	struct fuse_open_out open;
 
@@ -41,6 +44,7 @@ static int set_up(void **state)
 	assert_non_null(mkdtemp(share));
 	snprintf(shared, sizeof(shared), "--shared-dir=%s", share);
 	killer_start(&killer, argv);
+	at = &guest;
 	fuse_start(&guest, &(struct fuse_options){.share = share, .socket = killer.socket});
 	share_file(&guest, "file", "content");
 	file.node = fuse_node(&guest, 1, "file");
@@ -72,7 +76,7 @@ static int ask(uint32_t opcode, uint64_t fh, uint64_t owner, uint32_t type, uint
 				      .lk = {.start = start, .end = end, .type = type},
 				      .lk_flags = flags};
 
-	return fuse_call(&guest,
+	return fuse_call(at,
 			 &(struct fuse_call){.opcode = opcode, .arg = &in, .arg_len = sizeof(in)});
 }
 
@@ -169,6 +173,73 @@ static void test_to_the_end(void **state)
 	close(fd);
 }
 
+/* A guest that comes from another process brings locks along: they are kept from then on. */
+static void test_that_came(void **state)
+{
+	char shared[64];
+	const char *argv[] = {program, shared, "--posix-lock", "--flock", "--log-level=error",
+			      NULL};
+	int stream = memfd_create("stream", MFD_CLOEXEC);
+	struct killer other;
+
+	(void)state;
+	snprintf(shared, sizeof(shared), "--shared-dir=%s", share);
+	assert_int_equal(set(1, F_WRLCK, 0, 0), 0);
+	assert_int_equal(set_flock(file.fh, F_WRLCK), 0);
+	killer_start(&other, argv);
+	fuse_save(&guest, stream);
+	assert_int_equal(fuse_load(&moved, &guest, other.socket, &guest.host, stream), 0);
+	at = &moved;
+	for (unsigned i = 0; i < 2; i++) {
+		killer_kill(&other);
+		assert_int_equal(free_for(0), F_UNLCK);
+		assert_false(flock_is_free(LOCK_SH));
+		assert_int_equal(set(2, F_RDLCK, 0, 1), -EAGAIN);
+	}
+	assert_int_equal(set(1, F_UNLCK, 0, 0), 0);
+	assert_int_equal(set_flock(file.fh, F_UNLCK), 0);
+	assert_int_equal(free_for(0), F_WRLCK);
+	assert_true(flock_is_free(LOCK_EX));
+	fuse_stop(&moved);
+	killer_join(&other);
+}
+
+/* Who waits for a lock when the process dies waits on, and gets it. */
+static void *ask_and_wait(void *opaque)
+{
+	_Atomic int *said = opaque;
+	const struct fuse_lk_in in = {
+		.fh = file.fh, .owner = 2, .lk = {.start = 0, .end = 9, .type = F_WRLCK}};
+
+	*said = fuse_call_on(
+		&guest, 1,
+		&(struct fuse_call){.opcode = FUSE_SETLKW, .arg = &in, .arg_len = sizeof(in)});
+	return NULL;
+}
+
+static void test_waited_for(void **state)
+{
+	int fd = open(share_path(&guest, "file"), O_RDWR);
+	struct flock mine = {.l_type = F_WRLCK, .l_len = 10};
+	_Atomic int said = 1;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(fcntl(fd, F_OFD_SETLK, &mine), 0);
+	assert_int_equal(pthread_create(&thread, NULL, ask_and_wait, &said), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		usleep(20000);
+		killer_kill(&killer);
+	}
+	assert_int_equal(said, 1);
+	close(fd);
+	pthread_join(thread, NULL);
+	assert_int_equal(said, 0);
+	assert_int_equal(free_for(0), F_UNLCK);
+	killer_kill(&killer);
+	assert_int_equal(free_for(0), F_UNLCK);
+}
+
 /* -- many, by a model ----------------------------------------------------------------------- */
 
 static int model[OWNERS][SECTORS];
@@ -236,9 +307,8 @@ int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		TEST(held_all_the_time),
-		TEST(to_the_end),
-		TEST(by_the_model),
+		TEST(held_all_the_time), TEST(to_the_end),   TEST(that_came),
+		TEST(waited_for),	 TEST(by_the_model),
 	};
 
 	if (argc < 2)

@@ -173,6 +173,7 @@ static void made_ready(void **state)
 	struct stat st;
 
 	(void)state;
+	assert_non_null(bytes);
 	assert_true(fd >= 0);
 	assert_int_equal(gw_state_memory_seal(fd), -ENODATA);
 	assert_int_equal(sample_write(fd, NULL, 1), 0);
