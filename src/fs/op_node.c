@@ -141,7 +141,7 @@ static int make(struct fs_request *req, make_fn *fn)
 		fs_name_settle(req->fs->inodes, parent.inode, req->name);
 		if (fs_redo_made(req, parent.path.fd, req->name))
 			return reply_entry(req, parent.inode);
-		fs_intend(req, NULL);
+		fs_intend_new(req, parent.path.fd, req->name);
 		ret = fs_label_enter(&scope, req);
 		if (ret == 0)
 			ret = fs_label_due(&scope, req)
@@ -276,7 +276,7 @@ int fs_op_link(struct fs_request *req)
 	fs_name_settle(req->fs->inodes, parent.inode, req->name);
 	if (fs_redo_linked(req, parent.path.fd, req->name, old.path.fd))
 		return reply_entry(req, parent.inode);
-	fs_intend(req, NULL);
+	fs_intend_new(req, parent.path.fd, req->name);
 	snprintf(path, sizeof(path), "%d", old.path.fd);
 	if (linkat(req->fs->proc_fd, path, parent.path.fd, req->name, AT_SYMLINK_FOLLOW) < 0)
 		return -errno;

@@ -314,7 +314,7 @@ int fs_op_create(struct fs_request *req)
 	fs_name_settle(fs->inodes, parent.inode, req->name);
 	if (fs_redo_made(req, parent.path.fd, req->name))
 		return create_again(req, parent.inode, flags & ~(O_TRUNC | O_EXCL));
-	fs_intend(req, NULL);
+	fs_intend_new(req, parent.path.fd, req->name);
 	fd = create_new(req, parent.path.fd, req->name,
 			(flags & ~O_TRUNC) | O_CREAT | O_EXCL | O_NOFOLLOW);
 	if (fd == -EEXIST && !(in->flags & O_EXCL))

@@ -258,6 +258,20 @@ void fs_intend(const struct fs_request *req, const struct fs_inode *inode)
 		intend(req, &intent);
 }
 
+void fs_intend_new(const struct fs_request *req, int dir, const char *name)
+{
+	struct gw_fs_intent_v1 intent = {.ino = 0};
+	struct statx stx;
+
+	if (!req->fs->outliving.journal || intent_of(req))
+		return;
+	if (!fs_statx_at(dir, name, &stx)) {
+		intent.ino = stx.stx_ino;
+		intent.btime = fs_btime(&stx);
+	}
+	intend(req, &intent);
+}
+
 void fs_intend_move(const struct fs_request *req, const struct fs_inode *inode,
 		    const struct fs_inode *from, const struct fs_inode *to)
 {
@@ -285,6 +299,9 @@ bool fs_redo_made(const struct fs_request *req, int dir, const char *name)
 	struct statx stx;
 
 	if (!intent || fs_statx_at(dir, name, &stx))
+		return false;
+	/* Who had the name before still has it. */
+	if (intent->ino && is_who(intent, &stx))
 		return false;
 	if (!fs_btime(&stx))
 		return undecided(req, "and the file system has no birth times", true);
@@ -353,9 +370,12 @@ void fs_redo_settle(struct fs_loading *loading)
 
 bool fs_redo_linked(const struct fs_request *req, int dir, const char *name, int fd)
 {
+	const struct gw_fs_intent_v1 *intent = intent_of(req);
 	struct statx there, here;
 
-	if (!intent_of(req) || fs_statx_at(dir, name, &there) || fs_statx_fd(fd, &here))
+	if (!intent || fs_statx_at(dir, name, &there) || fs_statx_fd(fd, &here))
+		return false;
+	if (intent->ino && is_who(intent, &there))
 		return false;
 	return there.stx_ino == here.stx_ino && there.stx_dev_major == here.stx_dev_major &&
 	       there.stx_dev_minor == here.stx_dev_minor;

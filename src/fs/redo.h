@@ -13,7 +13,7 @@ struct fs_redo;
  * never in a stream. What is 0 is not known. */
 struct gw_fs_intent_v1 {
 	uint32_t op;
-	uint64_t ino, btime; /* of who has the name that is to go away */
+	uint64_t ino, btime; /* of who has the name that is to go away, or to be new */
 	uint64_t size;	     /* of the file that is appended to; an attribute: 1 if it is there */
 	uint64_t ns;	     /* CLOCK_REALTIME */
 	/* Of a rename: which name, and which it is to be. */
@@ -33,6 +33,8 @@ void fs_redo_free(struct fs_redo *redo); /* NULL is allowed */
 
 /* @inode (NULL: not known) has the name that @req takes away. */
 void fs_intend(const struct fs_request *req, const struct fs_inode *inode);
+/* @name in @dir is to be a new one: who has it now, if somebody has. */
+void fs_intend_new(const struct fs_request *req, int dir, const char *name);
 /* The same, and @req moves it from @from to @to. */
 void fs_intend_move(const struct fs_request *req, const struct fs_inode *inode,
 		    const struct fs_inode *from, const struct fs_inode *to);

@@ -61,6 +61,22 @@ CALL(int, linkat, (int from, const char *old, int to, const char *new, int flags
      (from, old, to, new, flags))
 CALL(int, unlinkat, (int dir, const char *name, int flags), (dir, name, flags))
 CALL(int, mkdirat, (int dir, const char *name, mode_t mode), (dir, name, mode))
+/* Files are made by it, and opened. */
+OURS int openat(int dir, const char *name, int flags, ...)
+{
+	va_list list;
+	mode_t mode;
+	int result;
+
+	va_start(list, flags);
+	mode = va_arg(list, mode_t);
+	va_end(list);
+	result = REAL(openat)(dir, name, flags, mode);
+	if (flags & O_CREAT)
+		made("openat");
+	return result;
+}
+
 CALL(int, symlinkat, (const char *target, int dir, const char *name), (target, dir, name))
 CALL(int, mknodat, (int dir, const char *name, mode_t mode, dev_t dev), (dir, name, mode, dev))
 CALL(int, setxattr, (const char *path, const char *name, const void *value, size_t len, int flags),

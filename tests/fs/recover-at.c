@@ -195,6 +195,39 @@ static void test_rmdir(void **state)
 	assert_false(is_there("d"));
 }
 
+/* What was there before was not made by who failed to: however often it is asked, and however young
+ * it is. */
+static void test_was_there(void **state)
+{
+	struct fuse_created made;
+	struct fuse_entry_out entry;
+	struct fuse_link_in in;
+
+	(void)state;
+	die_after("openat", 1);
+	assert_true(fuse_create(&guest, 0, "f", O_RDWR | O_EXCL, 0600, &made) >= 0);
+	assert_died();
+	release(&made);
+	die_after("openat", 1);
+	assert_int_equal(fuse_create(&guest, 0, "f", O_RDWR | O_EXCL, 0600, &made), -EEXIST);
+	assert_died();
+	assert_true(fuse_mkdir(&guest, 0, "d", 0755, &entry) >= 0);
+	die_after("mkdirat", 1);
+	assert_int_equal(fuse_mkdir(&guest, 0, "d", 0755, &entry), -EEXIST);
+	assert_died();
+	assert_true(fuse_lookup(&guest, 0, "f", &entry) >= 0);
+	in = (struct fuse_link_in){.oldnodeid = entry.nodeid};
+	die_after("linkat", 1);
+	assert_int_equal(fuse_call(&guest, &(struct fuse_call){.opcode = FUSE_LINK,
+							       .arg = &in,
+							       .arg_len = sizeof(in),
+							       .name = "f",
+							       .answer = &entry,
+							       .room = sizeof(entry)}),
+			 -EEXIST);
+	assert_died();
+}
+
 static void test_link(void **state)
 {
 	struct fuse_created file = make("one");
@@ -385,6 +418,7 @@ int main(int argc, char **argv)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		TEST(was_there),
 		TEST(mkdir),
 		TEST(link),
 		TEST(unlink),
