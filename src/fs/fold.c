@@ -25,6 +25,7 @@ struct item {
 	bool gone;
 	bool named, held, kept; /* inodes: by a name; as parent or by a handle; by a descriptor */
 	bool lost;
+	uint64_t order; /* names: when it was told of; inodes: of its latest name */
 	struct gw_fs_flocking_v1 flocking; /* handles */
 	int fd;				   /* inodes: borrowed, of what has no name */
 	union {
@@ -42,6 +43,7 @@ struct map {
 
 struct fold {
 	struct fs *fs;
+	uint64_t order; /* of names */
 	struct map inodes, names, handles;
 	struct fs_fold_locks *locks;
 	bool mounts[FS_MOUNTS_MAX];
@@ -180,6 +182,7 @@ static int put_name(void *opaque, const void *object)
 	if (!item)
 		return -ENOMEM;
 	item->gone = false;
+	item->order = ++fold->order;
 	item->name = *record;
 	memcpy(item->bytes, record->name.data, record->name.len);
 	item->name.name.data = item->bytes;
@@ -393,8 +396,25 @@ static bool drop_unheld(struct fold *fold)
 	return again;
 }
 
+/* Who dies in a rename leaves both names; of a directory the later one is right. */
+static void drop_old_names(struct fold *fold)
+{
+	for (struct item *item = fold->names.first; item; item = item->next) {
+		struct item *inode = live_inode(fold, item->name.inode);
+
+		if (inode && !item->gone)
+			inode->order = GW_MAX(inode->order, item->order);
+	}
+	for (struct item *item = fold->names.first; item; item = item->next) {
+		const struct item *inode = live_inode(fold, item->name.inode);
+
+		item->gone |= inode && inode->inode.type == DT_DIR && item->order < inode->order;
+	}
+}
+
 static void link_all(struct fold *fold)
 {
+	drop_old_names(fold);
 	do {
 		link_handles(fold);
 		link_names(fold);

@@ -375,6 +375,10 @@ void fs_name_moved(struct fs_inodes *inodes, struct fs_inode *from, const char *
 	FS_AUTO_INODE struct fs_inode *moved = pin_named(inodes, &source);
 	FS_AUTO_INODE struct fs_inode *other = exchange ? pin_named(inodes, &target) : NULL;
 
+	/* Who dies in here leaves a name too many and none too few. (Of two that change places one
+	 * may be without: no record says both.) */
+	if (moved && !exchange)
+		fs_journal_name_ahead(to, to_name, moved, false);
 	if (other && other != moved)
 		remove_name(inodes, &target, other);
 	if (moved)

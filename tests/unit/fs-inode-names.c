@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include "fs-share.h"
+#include "fs/records.h"
 #include "fs/table.h"
+#include "state/journal.h"
 
 static struct share share;
 static struct fs_inode *root;
@@ -188,11 +190,66 @@ static void test_deep_tree(void **state)
 	fs_inodes_clear(share.fs.inodes);
 }
 
+/* -- the journal ---------------------------------------------------------------------------- */
+
+struct told {
+	uint64_t id;
+	unsigned records, names;
+	char name[2][8];
+};
+
+/* At no moment is it without a name. */
+static int see(void *opaque, const struct gw_journal_record *record)
+{
+	const struct gw_fs_name_v1 *object = record->object;
+	struct told *told = opaque;
+	char name[8];
+	unsigned i = 0;
+
+	snprintf(name, sizeof(name), "%.*s", (int)object->name.len,
+		 (const char *)object->name.data);
+	while (i < told->names && strcmp(told->name[i], name) != 0)
+		i++;
+	if (record->deleted && i < told->names)
+		strcpy(told->name[i], told->name[--told->names]);
+	else if (!record->deleted && i == told->names)
+		strcpy(told->name[told->names++], name);
+	assert_in_range(told->names, 1, 2);
+	told->records++;
+	return 0;
+}
+
+static void test_rename_is_told(void **state)
+{
+	static const struct gw_layout *const layouts[] = {&gw_fs_name_v1, NULL};
+	int fds[1 + GW_JOURNAL_SLOTS];
+	struct gw_journal *journal;
+	struct told told = {.records = 0};
+	const struct gw_journal_walk walk = {.layouts = layouts, .fn = see, .opaque = &told};
+
+	(void)state;
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	share.fs.inodes->journal = journal;
+	share_file(&share, "a", "");
+	told.id = share_lookup(&share, FS_ROOT_ID, "a");
+	assert_int_equal(rename(share_path(&share, "a"), share_path(&share, "b")), 0);
+	fs_name_moved(share.fs.inodes, root, "a", root, "b", false);
+	share.fs.inodes->journal = NULL;
+	assert_int_equal(gw_journal_walk(journal, &walk), 0);
+	assert_true(told.records >= 3);
+	assert_int_equal(told.names, 1);
+	assert_string_equal(told.name[0], "b");
+	gw_journal_free(journal);
+	for (unsigned i = 0; i < 1 + GW_JOURNAL_SLOTS; i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_links, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rename, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rename_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exchange, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rename_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failed_unlink_changes_nothing, set_up,
