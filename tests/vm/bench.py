@@ -176,9 +176,12 @@ class Bench:
                           ("asking", "preflight")], [])
 
     def opens(self) -> None:
-        """Nothing of what a scenario did is left: the gates are open again."""
+        """Nothing of what a scenario did is left: the gates are open again, and the guest goes on
+        using its device."""
         exit_code, report = self.ask("--dry-run")
         expect("afterwards", (exit_code, report["findings"]), (0, []))
+        root = self.driver.inode_number(played.FUSE_ROOT)
+        expect("the guest's root", root, self.share.stat().st_ino)
 
 
 def state_of(machine: Played) -> Any:

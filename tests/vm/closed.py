@@ -76,7 +76,7 @@ def panicked(bench: Bench) -> None:
     bench.closed("source-state", "'guest-panicked'")
     bench.source.qemu.qmp.command("cont")
     becomes(bench.source, "running")
-    bench.driver.inode_number(1)
+    bench.driver.inode_number(played.FUSE_ROOT)
 
 
 @closes("source-state", "destination-not-waiting", "device-state", last=True)
@@ -112,7 +112,7 @@ def unused(bench: Bench) -> None:
     expect("unused", (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
     driver = target.driver(SLOT)
     driver.start()
-    expect("its root", driver.inode_number(1), bench.share.stat().st_ino)
+    expect("its root", driver.inode_number(played.FUSE_ROOT), bench.share.stat().st_ino)
 
 
 @closes()
@@ -125,7 +125,7 @@ def unused_stateless(bench: Bench) -> None:
     expect("unused", (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
     driver = target.driver(SLOT)
     driver.start()
-    expect("its root", driver.inode_number(1), bench.share.stat().st_ino)
+    expect("its root", driver.inode_number(played.FUSE_ROOT), bench.share.stat().st_ino)
 
 
 @closes("device-missing")
@@ -402,7 +402,7 @@ def being_saved(bench: Bench) -> None:
         bench.closed("device-state", "at the source it is being saved")
     until("that has ended", lambda: not saving(), TIMEOUT_S)
     bench.source.qemu.qmp.command("cont")
-    bench.driver.inode_number(1)
+    bench.driver.inode_number(played.FUSE_ROOT)
 
 
 def session_of(daemon: Daemon) -> Any:

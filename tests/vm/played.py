@@ -16,6 +16,7 @@ import qemu
 MEMORY = "64M"
 TIMEOUT_S = 30.0
 PANIC_PORT = 0x505
+FUSE_ROOT = 1  # the node that every guest knows
 
 # An x86 begins 16 bytes before the end of its firmware: cli; hlt; and once more if it wakes up.
 _FIRMWARE_SIZE = 0x10000
@@ -38,7 +39,6 @@ _NEXT, _WRITE = 1, 2
 _ENTRIES = 16
 
 _FUSE_LOOKUP, _FUSE_GETATTR, _FUSE_INIT = 1, 3, 26
-_FUSE_ROOT = 1
 _FUSE_HEADER = "<IIQQIIIxxxx"
 _REPLY_ROOM = 4096
 
@@ -207,7 +207,7 @@ class FsDriver:
 
     def look_up(self, name: str) -> int:
         """The guest knows this file of the root from now on; its node."""
-        node, = struct.unpack("<Q", self.ask(_FUSE_LOOKUP, _FUSE_ROOT, name.encode() + b"\0")[:8])
+        node, = struct.unpack("<Q", self.ask(_FUSE_LOOKUP, FUSE_ROOT, name.encode() + b"\0")[:8])
         return node
 
     def inode_number(self, node: int) -> int:
