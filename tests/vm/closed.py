@@ -128,6 +128,20 @@ def unused_stateless(bench: Bench) -> None:
     expect("its root", driver.inode_number(played.FUSE_ROOT), bench.share.stat().st_ino)
 
 
+@closes()
+def paused(bench: Bench) -> None:
+    """A destination that was started paused (-S) is let go; a guest that was paused stays so."""
+    for stopped, options in ((False, ["-S"]), (True, [])):
+        source = used(bench, bench.daemon().socket)
+        target = bench.waits(options, fs(bench.daemon().socket))
+        if stopped:
+            source.qemu.qmp.command("stop")
+        exit_code, report = bench.ask(source=source, target=target)
+        expect("moved", (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
+        expect("the guest runs there", target.qemu.running(), not stopped)
+        expect("the guest runs here", source.qemu.running(), False)
+
+
 @closes("device-missing")
 def network_card(bench: Bench) -> None:
     """a card whose netdev is a back-end's (vhost-user)"""
