@@ -96,6 +96,16 @@ class Moved(Base):
                 self.assertEqual(pair.destination.asked("migrate-incoming"), [])
                 self.assertEqual(pair.source.asked("migrate"), [{"uri": uri}])
 
+    def test_destination_listens_everywhere(self):
+        """At any of its addresses: the source finds it at the one by which its monitor was found."""
+        self.destination.migrate = {"status": "setup", "socket-address": [
+            {"type": "inet", "host": "0.0.0.0", "port": "7"}]}
+        port = self.destination.listen_tcp()
+        self.pair.command = lambda *more: [GODWIT, "migrate", "--from", self.source.path, "--to",
+                                           f"tcp:localhost:{port}", *more]
+        self.assertEqual(self.pair.ask().returncode, 0)
+        self.assertEqual(self.source.asked("migrate"), [{"uri": "tcp:localhost:7"}])
+
     def test_destination_was_started_paused(self):
         """As libvirt does (-S): it has the guest, and is let go."""
         def succeed():

@@ -142,6 +142,16 @@ def paused(bench: Bench) -> None:
         expect("the guest runs here", source.qemu.running(), False)
 
 
+@closes()
+def listening(bench: Bench) -> None:
+    """A destination that was started with an address is found there."""
+    for address in (f"unix:{bench.path('way')}", "tcp:127.0.0.1:0", "tcp:[::]:0"):
+        source = used(bench, bench.daemon().socket)
+        target = bench.machine(["-incoming", address], fs(bench.daemon().socket))
+        exit_code, report = bench.ask(source=source, target=target)
+        expect(address, (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
+
+
 @closes("device-missing")
 def network_card(bench: Bench) -> None:
     """a card whose netdev is a back-end's (vhost-user)"""

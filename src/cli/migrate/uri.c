@@ -12,23 +12,44 @@ static const json_t *listening_address(const struct mg_machine *destination)
 	return json_array_get(json_object_get(destination->migrate, "socket-address"), 0);
 }
 
+static bool is_tcp(const char *where)
+{
+	return !strncmp(where, "tcp:", 4);
+}
+
 bool mg_uri_listens(const struct mg_machine *destination)
 {
 	return !strcmp(mg_migrate_state(destination), "setup");
 }
 
-static bool format_address(const json_t *address, char uri[MG_PATH_MAX])
+static bool is_any_address(const char *host)
+{
+	return !*host || !strcmp(host, "0.0.0.0") || !strcmp(host, "::");
+}
+
+static bool format_host(const char *host, const char *port, char uri[MG_PATH_MAX])
+{
+	int n = snprintf(uri, MG_PATH_MAX, strchr(host, ':') ? "tcp:[%s]:%s" : "tcp:%s:%s", host,
+			 port);
+
+	return n < MG_PATH_MAX;
+}
+
+/* Where it listens at all its addresses, it is found at the one at which its monitor was. */
+static bool format_address(const json_t *address, const char *where, char uri[MG_PATH_MAX])
 {
 	const char *path = json_string_value(json_object_get(address, "path"));
 	const char *host = json_string_value(json_object_get(address, "host"));
 	const char *port = json_string_value(json_object_get(address, "port"));
+	const char *end = strrchr(where, ':');
 	int n = 0;
 
 	if (path)
 		n = snprintf(uri, MG_PATH_MAX, "unix:%s", path);
+	else if (host && port && is_any_address(host) && is_tcp(where))
+		n = snprintf(uri, MG_PATH_MAX, "%.*s:%s", (int)(end - where), where, port);
 	else if (host && port)
-		n = snprintf(uri, MG_PATH_MAX, strchr(host, ':') ? "tcp:[%s]:%s" : "tcp:%s:%s",
-			     host, port);
+		return format_host(host, port, uri);
 	return n > 0 && n < MG_PATH_MAX;
 }
 
@@ -43,8 +64,8 @@ bool mg_uri_choose(const struct mg_move *move, char uri[MG_PATH_MAX])
 		return n < MG_PATH_MAX;
 	}
 	if (mg_uri_listens(destination))
-		return format_address(listening_address(destination), uri);
-	if (!strncmp(where, "tcp:", 4))
+		return format_address(listening_address(destination), where, uri);
+	if (is_tcp(where))
 		return false;
 	n = snprintf(uri, MG_PATH_MAX, "%s%s" SUFFIX, strncmp(where, "unix:", 5) ? "unix:" : "",
 		     where);
