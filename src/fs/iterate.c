@@ -379,7 +379,7 @@ int fs_pending(void *dev, struct gw_pending *pending)
 	if (!it || !fs_tracking_is_on(&fs->inodes->tracking))
 		return 0;
 	for (uint32_t unit = 0; fs_unit_next(&fs->inodes->slots, &unit); unit++, all++)
-		changed += !fs_unit_is_made(fs->inodes, unit);
+		changed += !fs_unit_is_taken(fs->inodes, unit);
 	sent = GW_MIN(atomic_load(&it->sent.units), all);
 	pending->initial = (all - sent) * UNIT_BYTES_FIRST;
 	pending->dirty = GW_MIN(changed, sent) * atomic_load(&it->unit_bytes);

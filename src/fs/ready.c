@@ -174,23 +174,42 @@ static int keep(struct fs_records *records, struct gw_bytes inodes, struct gw_by
 	return 0;
 }
 
+/* What a unit is until somebody changes something of it. */
+enum { CHANGED, MADE, TAKEN };
+
 bool fs_unit_is_made(const struct fs_inodes *inodes, uint32_t unit)
 {
-	return atomic_load_explicit(&inodes->tracking.made[unit], memory_order_relaxed);
+	return atomic_load_explicit(&inodes->tracking.made[unit], memory_order_relaxed) != CHANGED;
+}
+
+bool fs_unit_is_taken(const struct fs_inodes *inodes, uint32_t unit)
+{
+	return atomic_load_explicit(&inodes->tracking.made[unit], memory_order_relaxed) == TAKEN;
+}
+
+struct fs_records fs_unit_take(struct fs_inodes *inodes, uint32_t unit)
+{
+	struct fs_records *records = &inodes->tracking.records[unit], taken = *records;
+	uint8_t made = MADE;
+
+	*records = (struct fs_records){0};
+	atomic_compare_exchange_strong(&inodes->tracking.made[unit], &made, TAKEN);
+	return taken;
 }
 
 int fs_unit_make(struct fs_maker *maker, uint32_t unit)
 {
 	struct fs_tracking *tracking = &maker->inodes->tracking;
+	uint8_t made = CHANGED;
 	int err;
 
-	if (atomic_exchange(&tracking->made[unit], 1))
+	if (!atomic_compare_exchange_strong(&tracking->made[unit], &made, MADE))
 		return 0;
 	err = make_all(maker, unit);
 	if (!err)
 		err = keep(&tracking->records[unit], gw_state_batch_end(maker->inode_batch),
 			   gw_state_batch_end(maker->name_batch));
 	if (err)
-		atomic_store(&tracking->made[unit], 0);
+		atomic_store(&tracking->made[unit], CHANGED);
 	return err;
 }

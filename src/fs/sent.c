@@ -93,18 +93,16 @@ void fs_sent_fini(struct fs_sent *sent)
 	free(sent->names_now.at);
 }
 
-/* Records that lie there were made after the last ones were taken away, by whomever. */
 static bool is_as_sent(const struct fs_sent *sent, uint32_t unit)
 {
 	uint8_t flags = sent->flags[unit];
 
 	return flags & (LISTED | SENT_ONCE) && !(flags & PARTLY) &&
-	       fs_unit_is_made(sent->inodes, unit) && !sent->inodes->tracking.records[unit].bytes;
+	       fs_unit_is_taken(sent->inodes, unit);
 }
 
 int fs_sent_look(struct fs_sent *sent, struct fs_maker *maker, uint32_t unit)
 {
-	struct fs_records *records = &sent->inodes->tracking.records[unit];
 	uint8_t *flags = &sent->flags[unit];
 	int err;
 
@@ -118,8 +116,7 @@ int fs_sent_look(struct fs_sent *sent, struct fs_maker *maker, uint32_t unit)
 	if (err)
 		return err;
 	free(sent->now[unit].bytes);
-	sent->now[unit] = *records;
-	*records = (struct fs_records){0};
+	sent->now[unit] = fs_unit_take(sent->inodes, unit);
 	if (*flags & LISTED)
 		return 0;
 	*flags |= LISTED;

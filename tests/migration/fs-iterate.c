@@ -11,6 +11,7 @@
 
 #include "fs/handles.h"
 #include "fs/iterate.h"
+#include "fs/ready.h"
 #include "fs/records.h"
 #include "fs/table.h"
 #include "move.h"
@@ -625,6 +626,7 @@ static void given_up(void **state)
 /* What is left is told, and gets less. */
 static void pending(void **state)
 {
+	struct fs_maker maker = {.inodes = from.fs.inodes};
 	struct gw_pending left;
 
 	gather_crowd();
@@ -634,6 +636,13 @@ static void pending(void **state)
 	assert_int_equal(left.initial + left.dirty, 0);
 	forget(crowd[0]);
 	forget(crowd[400]);
+	assert_int_equal(fs_pending(&from.fs, &left), 0);
+	assert_true(left.dirty > 0);
+	/* That it was made ready to be sent, beside the guest, does not mean that it was. */
+	assert_int_equal(fs_maker_init(&maker), 0);
+	assert_int_equal(fs_unit_make(&maker, (uint32_t)crowd[0] / FS_UNIT), 0);
+	assert_int_equal(fs_unit_make(&maker, (uint32_t)crowd[400] / FS_UNIT), 0);
+	fs_maker_fini(&maker);
 	assert_int_equal(fs_pending(&from.fs, &left), 0);
 	assert_true(left.dirty > 0);
 	send_round();
