@@ -57,7 +57,7 @@ static int find(uint64_t id, struct statx *stx)
 
 static void assert_found(void)
 {
-	struct statx stx;
+	struct statx stx = {0};
 
 	assert_int_equal(find(file_id, &stx), 0);
 	assert_int_equal(stx.stx_ino, ino);
@@ -101,7 +101,7 @@ static void test_removed_when_it_is_held(void **state)
 /* Once: later there is nobody that a handle would have to be looked for for. */
 static void test_of_what_is_closed(void **state)
 {
-	struct statx stx;
+	struct statx stx = {0};
 
 	(void)state;
 	assert_int_equal(fs_handle_release(to.fs.handles, handle), 0);
