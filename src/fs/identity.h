@@ -16,7 +16,7 @@ static inline struct fs_identities_shard *fs_identity_shard(struct fs_inodes *in
 }
 
 /* The least that tells two apart as a rule, and whether it is a directory. */
-#define FS_PRINT_DIRECTORY 1u
+#define FS_PRINT_DIRECTORY (1u << 31)
 static inline uint32_t fs_print(const struct fs_inode *inode)
 {
 	uint32_t print = (uint32_t)(fs_identity_hash(inode->mount, inode->ino) >> 20);

@@ -228,7 +228,8 @@ void fs_number_drop(struct fs_inodes *inodes, struct fs_inode *inode)
 	struct fs_numbers *numbers = &inodes->numbers;
 	uint32_t *at, ref;
 
-	if (!fs_inode_unmark(inode, FS_INODE_NUMBERED))
+	/* Nearly nobody has one, and a load asks for a million. */
+	if (!fs_inode_has(inode, FS_INODE_NUMBERED) || !fs_inode_unmark(inode, FS_INODE_NUMBERED))
 		return;
 	GW_LOCK_SCOPE(&numbers->lock);
 	at = find_slot(numbers, fs_slot_index(&inode->slot));

@@ -15,12 +15,14 @@
  * are compared.
  */
 
-/* Where more than this share of them have to be compared it is no accident. */
+/* Where more than this share of them have to be compared, or one with so many others, it is no
+ * accident. */
 #define MET_SHARE 4u
+#define CHAIN_MAX 32u
 
 struct met {
-	uint64_t hash;
-	const struct fs_inode *inode;
+	uint32_t i;
+	uint32_t next; /* of its chain, + 1 */
 };
 
 struct twins {
@@ -32,6 +34,8 @@ struct twins {
 	size_t again_count;
 	struct met *met;
 	size_t met_count, met_room;
+	uint32_t *heads; /* of chains of those that met, + 1 */
+	uint32_t mask;
 };
 
 static const struct fs_inode *inode_at(const struct twins *twins, size_t i)
@@ -67,60 +71,64 @@ static int look_once(struct twins *twins)
 	return 0;
 }
 
-static bool note_met(struct twins *twins, size_t i)
+/* Handles tell no more here: whoever is one file has one type, number and birth. */
+static bool are_same(const struct fs_inode *a, const struct fs_inode *b)
 {
-	const struct fs_inode *inode = inode_at(twins, i);
-
-	if (twins->met_count == twins->met_room)
-		return false;
-	twins->met[twins->met_count++] =
-		(struct met){fs_identity_hash(inode->mount, inode->ino), inode};
-	return true;
+	return a->ino == b->ino && a->mount == b->mount && a->type == b->type &&
+	       a->btime == b->btime;
 }
 
-/* All that have such a print, and some that seem to. False: there are too many of them. */
-static bool gather(struct twins *twins)
+/* True: the one at @i is one of those that came before, or that would take long to tell. */
+static bool meets(struct twins *twins, size_t i)
+{
+	uint32_t print = print_at(twins, i), *head = &twins->heads[fs_mix(print) & twins->mask];
+	unsigned length = 0;
+
+	for (uint32_t at = *head; at; at = twins->met[at - 1].next) {
+		size_t other = twins->met[at - 1].i;
+
+		if (print_at(twins, other) == print &&
+		    are_same(inode_at(twins, other), inode_at(twins, i)))
+			return true;
+		length++;
+	}
+	if (twins->met_count == twins->met_room || length == CHAIN_MAX)
+		return true;
+	twins->met[twins->met_count++] = (struct met){(uint32_t)i, *head};
+	*head = (uint32_t)twins->met_count;
+	return false;
+}
+
+/* All that have such a print, and some that seem to. */
+static bool look_again(struct twins *twins)
 {
 	struct fs_seen seen;
-	bool fitted = true;
+	bool any = false;
 
 	if (fs_seen_init(&seen, twins->again_count))
-		return false;
+		return true;
 	for (size_t i = 0; i < twins->again_count; i++)
 		fs_seen_set(&seen, widened(twins->again[i]));
-	for (size_t i = 0; i <= twins->count && fitted; i++) {
+	for (size_t i = 0; i <= twins->count && !any; i++) {
 		if (fs_seen_has(&seen, widened(print_at(twins, i))))
-			fitted = note_met(twins, i);
+			any = meets(twins, i);
 	}
 	fs_seen_fini(&seen);
-	return fitted;
+	return any;
 }
 
-static int compare(uint64_t a, uint64_t b)
+/* A chain for each of those that meet, and of those that seem to. */
+static bool compare_all(struct twins *twins)
 {
-	return a < b ? -1 : a > b;
-}
+	GW_AUTO_FREE uint32_t *heads = NULL;
+	uint32_t size = 64;
 
-/* The hash says number and mount, but for numbers so high that the mount is mixed into them: of
- * these some seem to be what they are not, and the caller looks closely. */
-static int by_identity(const void *a, const void *b)
-{
-	const struct met *x = a, *y = b;
-	int order = compare(x->hash, y->hash);
-
-	if (!order)
-		order = compare(x->inode->btime, y->inode->btime);
-	return order ? order : compare(x->inode->type, y->inode->type);
-}
-
-static bool are_any_same(struct twins *twins)
-{
-	qsort(twins->met, twins->met_count, sizeof(*twins->met), by_identity);
-	for (size_t i = 1; i < twins->met_count; i++) {
-		if (!by_identity(&twins->met[i - 1], &twins->met[i]))
-			return true;
-	}
-	return false;
+	while (size < 2 * twins->again_count)
+		size *= 2;
+	heads = calloc(size, sizeof(*heads));
+	twins->heads = heads;
+	twins->mask = size - 1;
+	return !heads || look_again(twins);
 }
 
 bool fs_have_twins(struct fs_inodes *inodes, const uint32_t *slots, const uint32_t *prints,
@@ -139,5 +147,5 @@ bool fs_have_twins(struct fs_inodes *inodes, const uint32_t *slots, const uint32
 
 	if (!again || !met || look_once(&twins))
 		return true;
-	return twins.again_count && (!gather(&twins) || are_any_same(&twins));
+	return twins.again_count && compare_all(&twins);
 }
