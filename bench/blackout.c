@@ -22,7 +22,8 @@
  * The state is read into memory, as by a VMM that sends it on when it has it, and written from
  * there to the other daemon, each through a pipe; the rings start there and a file that was open is
  * read. The clock runs from the first message of the stop to that answer, less the time for
- * connecting to the destination, which a VMM does before.
+ * connecting to the destination, which a VMM does before. Then a file is looked up, for which a
+ * device may have put something off; that is told beside the phases, and is none.
  *
  * With --stream the state goes through one pipe from one daemon to the other, so that the second
  * loads while the first still saves; the phases then say less.
@@ -43,11 +44,12 @@ struct settings {
 	bool cold, latency, stream;
 };
 
-enum phase { STOP, SAVE, LOAD, START, FIRST, PHASES };
-static const char *const phase_names[PHASES] = {"stop", "save", "load", "start", "first"};
+/* LOOKUP comes when the blackout is over. */
+enum phase { STOP, SAVE, LOAD, START, FIRST, PHASES, LOOKUP = PHASES, TIMES };
+static const char *const time_names[TIMES] = {"stop", "save", "load", "start", "first", "lookup"};
 
 struct sample {
-	double ms[PHASES], total;
+	double ms[TIMES], total;
 	double steady_us, after_us; /* 99th percentiles of requests */
 	uint64_t bytes;
 };
@@ -219,6 +221,19 @@ static void first_request(struct peer *to, const struct cached_guest *guest)
 	peer_call(to, FUSE_READ, guest->nodes[0], &in, sizeof(in), data, sizeof(data));
 }
 
+/* The last of all. */
+static void look_up(struct peer *to, const struct settings *settings)
+{
+	unsigned last = settings->tree.inodes - 1;
+	char name[32];
+	uint64_t dir;
+
+	snprintf(name, sizeof(name), "%u", last / CACHED_FILES_PER_DIR);
+	dir = peer_lookup(to, 1, name);
+	snprintf(name, sizeof(name), CACHED_NAME_FORMAT, last);
+	peer_lookup(to, dir, name);
+}
+
 /* All that was open is; else nothing was measured. */
 static void check_open(struct peer *to, const struct cached_guest *guest,
 		       const struct settings *settings)
@@ -261,6 +276,8 @@ static void migrate(struct cached_guest *guest, struct peer *to, const struct se
 	sample->ms[START] = lap(&mark);
 	first_request(to, guest);
 	sample->ms[FIRST] = lap(&mark);
+	look_up(to, settings);
+	sample->ms[LOOKUP] = lap(&mark);
 	for (unsigned i = 0; i < PHASES; i++)
 		sample->total += sample->ms[i];
 }
@@ -309,7 +326,7 @@ static double measure(const char *name, const char *command, const struct settin
 		run_once(name, command, settings, &samples[i]);
 	total = median_of(samples, settings->runs, offsetof(struct sample, total));
 	printf("%-12s %9.2f", name, total);
-	for (unsigned i = 0; i < PHASES; i++)
+	for (unsigned i = 0; i < TIMES; i++)
 		printf(" %9.2f", median_of(samples, settings->runs,
 					   offsetof(struct sample, ms) + i * sizeof(double)));
 	if (settings->latency)
@@ -330,8 +347,8 @@ static void print_head(const struct settings *settings)
 				  : "warm",
 	       settings->runs);
 	printf("%-12s %9s", "", "blackout");
-	for (unsigned i = 0; i < PHASES; i++)
-		printf(" %9s", phase_names[i]);
+	for (unsigned i = 0; i < TIMES; i++)
+		printf(" %9s", time_names[i]);
 	if (settings->latency)
 		printf(" %12s %12s", "p99 us", "after, p99");
 	putchar('\n');

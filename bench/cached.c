@@ -18,8 +18,6 @@
 #define XFS_SUPER_MAGIC 0x58465342
 #endif
 
-#define NAME_FORMAT "file-%011u" /* 16 bytes, as the aims say */
-
 /*
  * The share.
  */
@@ -34,7 +32,7 @@ static void make_directory(const char *dir, unsigned number)
 		die("%s: %s", path, strerror(errno));
 	at = open(path, O_PATH | O_CLOEXEC);
 	for (unsigned i = 0; i < CACHED_FILES_PER_DIR; i++) {
-		snprintf(name, sizeof(name), NAME_FORMAT, number * CACHED_FILES_PER_DIR + i);
+		snprintf(name, sizeof(name), CACHED_NAME_FORMAT, number * CACHED_FILES_PER_DIR + i);
 		if (mknodat(at, name, S_IFREG | 0644, 0) < 0)
 			die("%s/%s: %s", path, name, strerror(errno));
 	}
@@ -60,7 +58,7 @@ static void remove_directory(const char *dir, unsigned number)
 	char path[330];
 
 	for (unsigned i = 0; i < CACHED_FILES_PER_DIR; i++) {
-		snprintf(path, sizeof(path), "%s/%u/" NAME_FORMAT, dir, number,
+		snprintf(path, sizeof(path), "%s/%u/" CACHED_NAME_FORMAT, dir, number,
 			 number * CACHED_FILES_PER_DIR + i);
 		unlink(path);
 	}
@@ -95,7 +93,7 @@ static void submit(struct cached_guest *guest, struct cached_request *request, u
 {
 	struct fuse_in_header header = {.opcode = FUSE_LOOKUP, .unique = 2, .nodeid = parent};
 	struct iovec out, in;
-	int len = snprintf(request->out + sizeof(header), 64, NAME_FORMAT, number) + 1;
+	int len = snprintf(request->out + sizeof(header), 64, CACHED_NAME_FORMAT, number) + 1;
 
 	header.len = (uint32_t)sizeof(header) + (uint32_t)len;
 	memcpy(request->out, &header, sizeof(header));

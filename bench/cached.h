@@ -8,7 +8,8 @@
 #include "bench/peer.h"
 
 #define CACHED_FILES_PER_DIR 1000u
-#define CACHED_DEPTH	     32u /* requests at once */
+#define CACHED_DEPTH	     32u	  /* requests at once */
+#define CACHED_NAME_FORMAT   "file-%011u" /* 16 bytes, as the aims say */
 
 struct cached_tree {
 	unsigned inodes;
