@@ -5,9 +5,9 @@
 
 /*
  * What came in a round may be taken back by the next, so that nothing here is final: what is
- * adopted is staged once more if it comes again (stage.c), and whom an honest source can not have
- * meant like that waits: two inodes of one file, of which one is on its way out; an inode that is
- * not found, because the guest has just removed it; and one that nothing holds yet.
+ * adopted is staged once more if it comes again (stage_inode.c), and whom an honest source can not
+ * have meant like that waits: two inodes of one file, of which one is on its way out; an inode that
+ * is not found, because the guest has just removed it; and one that nothing holds yet.
  */
 static bool has_to_wait(const struct fs_inode *inode)
 {

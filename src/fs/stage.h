@@ -20,6 +20,27 @@ int fs_stage_check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *
 /* All that came so far are to be found by their names. */
 int fs_stage_hash_names(struct fs_loading *loading);
 
+/* struct gw_state_handler.put and .remove. stage_inode.c: */
+int fs_stage_put_inode(void *opaque, const void *object);
+int fs_stage_remove_inode(void *opaque, const void *object);
+/* Of another make, whose record comes later. */
+int fs_stage_foreign_inode(struct fs_loading *loading, uint64_t id);
+int fs_stage_foreign_handle(struct fs_loading *loading, uint64_t id);
+/* stage_name.c: */
+int fs_stage_put_name(void *opaque, const void *object);
+int fs_stage_remove_name(void *opaque, const void *object);
+/* stage_unnamed.c: */
+int fs_stage_put_lost(void *opaque, const void *object);
+int fs_stage_put_orphan(void *opaque, const void *object);
+int fs_stage_put_content(void *opaque, const void *object);
+int fs_stage_put_xattr(void *opaque, const void *object);
+int fs_stage_put_unsent(void *opaque, const void *object);
+/* stage_handle.c: */
+int fs_stage_put_handle(void *opaque, const void *object);
+int fs_stage_remove_handle(void *opaque, const void *object);
+int fs_stage_put_entry(void *opaque, const void *object);
+void fs_stage_free_handles(struct fs_handles *handles);
+
 /* stage_many.c: struct gw_state_handler.records. */
 size_t fs_stage_inodes(void *opaque, const struct gw_bytes *payloads, size_t count);
 size_t fs_stage_names(void *opaque, const struct gw_bytes *payloads, size_t count);

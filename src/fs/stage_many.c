@@ -20,9 +20,9 @@
  *
  * Whether a record is one of these is known where it has been read to its end, when others after it
  * may have been staged already. The first that is not, or that has anything wrong or unusual in it,
- * is the end: it and all after it are taken back, as if they had never been seen, and stage.c gets
- * them one by one. So it alone says what is wrong with a state, and what objects that come again
- * do.
+ * is the end: it and all after it are taken back, as if they had never been seen, and the others
+ * get them one by one. So it alone says what is wrong with a state, and what objects that come
+ * again do.
  */
 
 /* Records that another hand is worth being asked for. */
@@ -284,7 +284,7 @@ static size_t stage_all_inodes(struct many *many)
 
 /* -- names --------------------------------------------------------------------------------- */
 
-/* What stage.c asks of a name, and that it is the first of a directory. */
+/* What stage_name.c asks of a name, and that it is the first of a directory. */
 static bool find_both(struct many *many, const struct gw_fs_name_v1 *record,
 		      struct fs_new_name *name, uint32_t last)
 {
