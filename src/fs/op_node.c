@@ -12,6 +12,7 @@
 #include "fs/attr.h"
 #include "fs/creds.h"
 #include "fs/hidden.h"
+#include "fs/journal.h"
 #include "fs/label.h"
 #include "fs/open.h"
 #include "fs/ops.h"
@@ -211,6 +212,19 @@ static int do_move(struct fs_request *req, const struct fs_at *from, const struc
 		       : 0;
 }
 
+/* Where it was known by its new name already (fs_redo_settle()) nobody has told the journal. */
+static void tell_moved(struct fs_request *req, const struct fs_at *from, const struct fs_at *to,
+		       bool exchange)
+{
+	FS_AUTO_INODE struct fs_inode *inode = fs_name_pin(req->fs->inodes, to->inode, req->name2);
+
+	if (!inode)
+		return;
+	fs_journal_name_ahead(to->inode, req->name2, inode, false);
+	if (!exchange)
+		fs_journal_name_ahead(from->inode, req->name, inode, true);
+}
+
 static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 {
 	FS_AUTO_AT struct fs_at from = FS_AT_INIT;
@@ -227,6 +241,7 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 		return ret;
 	if (fs_redo_moved(req, &to, req->name2)) {
 		fs_name_moved(inodes, from.inode, req->name, to.inode, req->name2, exchange);
+		tell_moved(req, &from, &to, exchange);
 		return 0;
 	}
 	fs_name_moving(inodes, from.inode, req->name, to.inode, req->name2);

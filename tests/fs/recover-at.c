@@ -269,6 +269,32 @@ static void test_rename(void **state)
 	assert_string_equal(share_content(&guest, "to"), "from");
 }
 
+/* The process that answers dies as well, before it has written down what it found. */
+static void test_rename_and_again(void **state)
+{
+	static const char *const names[] = {"from", "to"};
+	struct fuse_entry_out entry;
+	struct fuse_attr attr;
+
+	(void)state;
+	make_closed("from");
+	for (unsigned i = 0; i < 2000; i++) { /* which takes a while */
+		char name[16];
+
+		snprintf(name, sizeof(name), "other-%u", i);
+		share_file(&guest, name, "");
+		fuse_node(&guest, 0, name);
+	}
+	assert_true(fuse_lookup(&guest, 0, "from", &entry) >= 0);
+	for (unsigned i = 0; i < 6; i++) {
+		die_after("renameat2", 1);
+		assert_int_equal(fuse_rename(&guest, 0, names[i % 2], 1, names[1 - i % 2], 0), 0);
+		assert_died();
+		killer_kill(&killer);
+		assert_true(fuse_getattr(&guest, entry.nodeid, &attr) >= 0);
+	}
+}
+
 /* -- data ---------------------------------------------------------------------------------- */
 
 static void test_append(void **state)
@@ -419,6 +445,7 @@ int main(int argc, char **argv)
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(was_there),
+		TEST(rename_and_again),
 		TEST(mkdir),
 		TEST(link),
 		TEST(unlink),
