@@ -46,8 +46,7 @@ int gw_caps_modify(uint64_t *caps, const char *text)
 	return err;
 }
 
-/* A container may have been given less than is asked for: what is missing shows when it is used. */
-static void choose(uint64_t keep)
+static uint64_t permitted(void)
 {
 	uint64_t had = 0;
 
@@ -55,6 +54,22 @@ static void choose(uint64_t keep)
 		if (capng_have_capability(CAPNG_PERMITTED, cap))
 			had |= GW_CAP(cap);
 	}
+	return had;
+}
+
+int gw_caps_held(uint64_t *caps)
+{
+	if (capng_get_caps_process() < 0)
+		return gw_fail(EIO, "capabilities cannot be read");
+	*caps &= permitted();
+	return 0;
+}
+
+/* A container may have been given less than is asked for: what is missing shows when it is used. */
+static void choose(uint64_t keep)
+{
+	uint64_t had = permitted();
+
 	capng_clear(CAPNG_SELECT_ALL);
 	for (unsigned cap = 0; cap <= CAP_LAST_CAP; cap++) {
 		if (keep & had & GW_CAP(cap))

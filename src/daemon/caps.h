@@ -18,6 +18,9 @@
 /* "+name:-name...": adds to and takes from *@caps. -EINVAL with a sentence. */
 int gw_caps_modify(uint64_t *caps, const char *text);
 
+/* Leaves of *@caps what this process may have. -EIO with a sentence. */
+int gw_caps_held(uint64_t *caps);
+
 /*
  * From now on this process has of @keep what it had already, and nothing else, neither now nor
  * through anything it might execute. While it has one thread.

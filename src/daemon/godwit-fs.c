@@ -40,6 +40,7 @@ struct fs_daemon {
 	const char *handover; /* path */
 	const char *share_id;
 	char backing[FS_BACKING_MAX];
+	char users[GW_USERS_MAX];
 	bool no_killpriv, announce_submounts, no_announce_submounts;
 };
 static_assert(offsetof(struct fs_daemon, host) == 0, "the device is given the host");
@@ -280,6 +281,14 @@ static void look_at_locks(struct fs_host *host)
 			host->shared_dir);
 }
 
+static int look_at_users(struct fs_daemon *fs)
+{
+	int err = gw_sandbox_users(&fs->sandbox, fs->users);
+
+	fs->host.users = err ? NULL : fs->users;
+	return err;
+}
+
 static int look_at_share(struct fs_daemon *fs)
 {
 	int err = fs_backing_name(fs->backing, fs->host.shared_dir, fs->share_id);
@@ -311,6 +320,7 @@ static void environment(void *opaque, struct gw_environment *environment)
 
 	if (fs->host.shared_dir)
 		look_at_share(fs);
+	look_at_users(fs);
 	fs_host_environment(&fs->host, fs->host.shared_dir && can_open_handles(fs), environment);
 }
 
@@ -326,6 +336,8 @@ static int prepare(void *opaque)
 	fs->sandbox.no_handles = fs->host.handles == FS_HANDLES_NEVER;
 	if (!err)
 		err = look_at_share(fs);
+	if (!err)
+		err = look_at_users(fs);
 	look_at_locks(&fs->host);
 	if (!err && fs->watch)
 		err = open_watch(fs);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -73,6 +74,17 @@ int gw_sandbox_check(const struct gw_sandbox *sandbox)
 		err = gw_fail(EINVAL, "options --uid-map and --gid-map are for --sandbox=namespace "
 				      "of an ordinary user");
 	return err;
+}
+
+int gw_sandbox_users(const struct gw_sandbox *sandbox, char word[GW_USERS_MAX])
+{
+	const bool inside = sandbox->mode == GW_SANDBOX_NAMESPACE && geteuid() != 0;
+	struct gw_confinement confinement;
+	int err = parse(&confinement, sandbox);
+
+	return err ? err
+		   : gw_users_name(word, confinement.caps, inside, sandbox->uid_map,
+				   sandbox->gid_map);
 }
 
 /* As many as it takes itself on a machine of eight processors. */

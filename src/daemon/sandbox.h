@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "daemon/sockets.h"
+#include "daemon/users.h"
 
 /* In the order of the options' words. */
 enum gw_sandbox_mode { GW_SANDBOX_NAMESPACE, GW_SANDBOX_CHROOT, GW_SANDBOX_NONE };
@@ -29,6 +30,9 @@ struct gw_inside {
 
 /* Is the command line right? -EINVAL with a sentence. */
 int gw_sandbox_check(const struct gw_sandbox *sandbox);
+
+/* Whose files it can make inside (users.h). Before gw_sandbox_enter(). -EINVAL, -EIO. */
+int gw_sandbox_users(const struct gw_sandbox *sandbox, char word[GW_USERS_MAX]);
 
 /*
  * Once, by the only thread, after everything with a path was opened. In the modes that shut in, the

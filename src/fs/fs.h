@@ -113,6 +113,7 @@ struct fs_host {
 	enum fs_handle_mode handles;
 	const char *xattrmap; /* rules (xattrmap.h), NULL: none; they imply extended attributes */
 	const char *backing;  /* of fs_backing_name(); NULL: it cannot be told */
+	const char *users;    /* of gw_sandbox_users(): whose files it can make; NULL: not told */
 	bool readonly;
 	bool unwritable; /* so is the file system that the share is on */
 	/* The guest learns of these by FUSE flags and nothing is lost where they differ, so they

@@ -274,7 +274,8 @@ static void add_word(char text[GW_ENVIRONMENT_MAX], const char *word)
 
 /* Only in mode file-handles do states come with nothing else to find an inode by. A share that may
  * be a copy takes states of any. A guest that could write has no use of a share where it may not;
- * the other way round nothing is lost. */
+ * the other way round nothing is lost. Who is told other owners after a move than before, or may no
+ * longer do what it did, has lost something, so those are equal on both sides. */
 void fs_host_environment(const struct fs_host *host, bool handles,
 			 struct gw_environment *environment)
 {
@@ -292,6 +293,10 @@ void fs_host_environment(const struct fs_host *host, bool handles,
 	if (writes) {
 		add_word(environment->requires, ACCESS_WRITE);
 		add_word(environment->provides, ACCESS_WRITE);
+	}
+	if (host->users) {
+		add_word(environment->requires, host->users);
+		add_word(environment->provides, host->users);
 	}
 }
 

@@ -118,11 +118,11 @@ class Prerequisites(Case):
             told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
             self.assertEqual(told["requires"][0], "cap:dac_read_search")
 
-    def words(self, *arguments):
-        """What it requires, and provides, of access."""
+    def words(self, *arguments, kind="access:"):
+        """What it requires, and provides, of a kind."""
         ran = run(*arguments, "--print-migration-info")
         self.assertEqual(ran.returncode, 0, ran.stderr)
-        return [[word for word in json.loads(ran.stdout)[of] if word.startswith("access:")]
+        return [[word for word in json.loads(ran.stdout)[of] if word.startswith(kind)]
                 for of in ("requires", "provides")]
 
     def test_access(self):
@@ -136,6 +136,44 @@ class Prerequisites(Case):
             self.assertEqual(self.codes(source, destination, "--profile", "3"), reasons)
             if reasons:
                 self.assertEqual(self.report["verdict"], "incompatible")
+
+    def test_users(self):
+        """A guest whose files are anyone's does not go where all are one user's, nor back."""
+        if os.geteuid():
+            self.skipTest("needs root, which can be others")
+        self.directory.chmod(0o755)
+        here = f"{GODWIT_FS} --shared-dir {self.here}"
+        other = self.directory / "other"
+        other.write_text(f"#!/bin/sh\nexec setpriv --reuid=65534 --regid=65534 --clear-groups"
+                         f" {GODWIT_FS} --inode-file-handles=never \"$@\"\n", encoding="utf-8")
+        other.chmod(0o755)
+        other = f"{other} --shared-dir {self.here}"
+        self.assertEqual(self.words(*here.split(), kind="users:"), [["users:all"]] * 2)
+        required, provided = self.words(*other.split(), kind="users:")
+        self.assertEqual(required, provided)
+        self.assertNotIn("users:all", required)
+        less = f"{here} --modcaps=-chown"
+        for source, destination in ((here, here), (other, other), (less, less)):
+            self.assertEqual(self.codes(source, destination, "--profile", "3"), [])
+        for source, destination in ((here, other), (here, less)):
+            self.assertEqual(self.codes(source, destination, "--profile", "3"),
+                             ["prerequisite-missing:users:all"])
+        self.assertEqual(self.codes(other, here, "--profile", "3"),
+                         [f"prerequisite-missing:{required[0]}"])
+
+    def test_users_at_load(self):
+        """The same, where only a load is asked."""
+        if os.geteuid():
+            self.skipTest("needs root, which can be others")
+        state = str(self.directory / "state")
+        with self.daemon(self.here, "--reconnect") as control:
+            ran = run(GODWIT, "save", "--socket", control.removesuffix(".control"), "--output",
+                      state)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+        self.assertEqual(self.load(state, self.here, "--modcaps=-setuid:-setgid").returncode, 1)
+        self.assertIn("prerequisite-missing: the source requires users:all",
+                      self.log.read_text(encoding="utf-8"))
+        self.assertEqual(self.load(state, self.here, "--modcaps=-mknod").returncode, 0)
 
     def test_access_of_instances(self):
         """The same of one that runs, of its saved state, and at the load."""
@@ -205,7 +243,8 @@ class Prerequisites(Case):
         self.assertEqual(saved["requires"], told["requires"])
         self.assertEqual(saved["requires"],
                          self.provides("--shared-dir", str(self.there), "--share-id", "vm1") +
-                         [WRITE])
+                         [WRITE] + self.words(GODWIT_FS, "--shared-dir", str(self.there),
+                                              kind="users:")[1])
         ran = self.load(state, self.there, "--share-id", "vm2")
         self.assertEqual(ran.returncode, 1)
         log = self.log.read_text(encoding="utf-8")
