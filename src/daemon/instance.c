@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "daemon/instance.h"
+#include "daemon/key.h"
 #include "godwit/error.h"
 #include "migration/info.h"
 #include "model/document.h"
@@ -156,7 +157,21 @@ static int print(json_t *document)
 	return err || fflush(stdout) ? GW_EXIT_FAILED : GW_EXIT_OK;
 }
 
-int gw_instance_print_info(const struct gw_daemon *daemon, unsigned available)
+/* As far as it can be told. */
+static void look_at_key(struct gw_environment *environment, const char *path)
+{
+	char key[GW_DAEMON_KEY_LEN];
+	int err = path ? gw_daemon_read_key(path, key) : 0;
+
+	if (err)
+		gw_warn("--state-key: %s", gw_last_error());
+	else
+		gw_info_add_key(environment, path ? (const uint8_t *)key : NULL);
+	explicit_bzero(key, sizeof(key));
+}
+
+int gw_instance_print_info(const struct gw_daemon *daemon, unsigned available,
+			   const char *state_key)
 {
 	struct gw_environment environment = {0};
 	json_t *document;
@@ -167,8 +182,10 @@ int gw_instance_print_info(const struct gw_daemon *daemon, unsigned available)
 		boot[strcspn(boot, "\n")] = 0;
 	if (file)
 		fclose(file);
-	if (daemon->environment)
+	if (daemon->environment) {
 		daemon->environment(daemon->host, &environment);
+		look_at_key(&environment, state_key);
+	}
 	document = gw_info_implementation(daemon->ops, daemon->program, GODWIT_VERSION,
 					  *boot ? boot : NULL,
 					  daemon->environment ? &environment : NULL);

@@ -26,8 +26,10 @@ int gw_instance_params(const struct gw_daemon *daemon, const struct gw_instance_
 		       struct gw_params **params);
 
 /* Both print to standard output and return an exit code: --print-migration-info, and
- * --check-migration, which reads a document from standard input and creates nothing. */
-int gw_instance_print_info(const struct gw_daemon *daemon, unsigned available);
+ * --check-migration, which reads a document from standard input and creates nothing. @state_key is
+ * the path of a key, or NULL. */
+int gw_instance_print_info(const struct gw_daemon *daemon, unsigned available,
+			   const char *state_key);
 int gw_instance_check(const struct gw_daemon *daemon);
 
 #endif

@@ -425,7 +425,7 @@ static int serve_or_tell(const struct gw_daemon *daemon, int argc, char **argv)
 		err = gw_options_parse(&line, count, arguments, NULL);
 	if (asks_for("--print-migration-info", argc, argv) &&
 	    !(err && hides_room(&common, argc, argv)))
-		return gw_instance_print_info(daemon, common.instance.available);
+		return gw_instance_print_info(daemon, common.instance.available, common.state_key);
 	if (err)
 		return complain(daemon, GW_EXIT_USAGE);
 	if (common.help || common.help_all)

@@ -10,6 +10,7 @@
 #include "migration/info.h"
 #include "model/params.h"
 #include "model/prerequisite.h"
+#include "state/mac.h"
 
 #define REASONS_MAX 64 /* of one verdict; the rest of the document is not looked at */
 
@@ -126,6 +127,42 @@ json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *prog
 			 implementation, "provides",
 			 environment ? words_of(environment->provides) : NULL, "requires",
 			 environment ? words_of(environment->requires) : NULL, "models", models);
+}
+
+static void add_word(char text[GW_ENVIRONMENT_MAX], const char *word)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, GW_ENVIRONMENT_MAX - len, "%s%s", len ? " " : "", word);
+}
+
+/* Of a MAC over words of our own: it tells keys apart, and nothing of them. */
+static void name_key(char word[32], const uint8_t *key)
+{
+	static const char label[] = "godwit: which key is it";
+	uint8_t mac[GW_WIRE_MAC_LEN];
+	struct gw_mac *signing = NULL;
+	int err = gw_mac_new(&signing, key);
+
+	if (!err)
+		err = gw_mac_update(signing, label, sizeof(label));
+	if (!err)
+		err = gw_mac_get(signing, mac);
+	gw_mac_free(signing);
+	if (err)
+		snprintf(word, 32, "state-key:unknown");
+	else
+		snprintf(word, 32, "state-key:%02x%02x%02x%02x", mac[0], mac[1], mac[2], mac[3]);
+}
+
+void gw_info_add_key(struct gw_environment *environment, const uint8_t *key)
+{
+	char word[32] = "state-key:none";
+
+	if (key)
+		name_key(word, key);
+	add_word(environment->requires, word);
+	add_word(environment->provides, key ? word : "state-key:any");
 }
 
 void gw_info_set_available(json_t *implementation, int64_t available)

@@ -16,6 +16,12 @@
 json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *program,
 			       const char *version, const char *boot,
 			       const struct gw_environment *environment);
+/*
+ * Adds to both of @environment who may have signed states: one that has a key takes those that were
+ * signed with the same; one that has none takes any. Only in documents: at a load the signature
+ * itself is looked at. @key has GW_STATE_KEY_LEN bytes, or is NULL.
+ */
+void gw_info_add_key(struct gw_environment *environment, const uint8_t *key);
 /* There is room for so many more instances of each model in it. */
 void gw_info_set_available(json_t *implementation, int64_t available);
 /* What one instance is: format, model, the params that are set and not off; in "unset" the names of

@@ -93,6 +93,9 @@ static int query_migration_info(void *opaque, const json_t *arguments, json_t **
 
 		gw_session_environment(seat->session, &environment);
 		told |= backend->ops.environment != NULL;
+		if (backend->ops.environment)
+			gw_info_add_key(&environment,
+					backend->config.state_key ? backend->key : NULL);
 		if (params)
 			json_array_append_new(instances, gw_info_instance(params, &environment));
 	}

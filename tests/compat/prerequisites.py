@@ -137,6 +137,28 @@ class Prerequisites(Case):
             if reasons:
                 self.assertEqual(self.report["verdict"], "incompatible")
 
+    def test_keys(self):
+        """Who verifies states is not sent what would not pass; who does not takes any."""
+        keys = []
+        for name in ("key", "other"):
+            (self.directory / name).write_bytes(name.encode() * 32)
+            os.truncate(self.directory / name, 32)
+            (self.directory / name).chmod(0o600)
+            keys.append(f"{GODWIT_FS} --shared-dir {self.here} --state-key {self.directory / name}")
+        key, other = keys
+        none = f"{GODWIT_FS} --shared-dir {self.here}"
+        word = self.words(*key.split(), kind="state-key:")[0][0]
+        for source, destination, reasons in (
+                (key, key, []), (key, none, []), (none, none, []),
+                (none, key, ["prerequisite-missing:state-key:none"]),
+                (key, other, [f"prerequisite-missing:{word}"])):
+            self.assertEqual(self.codes(source, destination, "--profile", "3"), reasons)
+        with self.daemon(self.here, "--state-key", str(self.directory / "key")) as control:
+            told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
+            self.assertEqual(told["requires"][-1], word)
+            self.assertEqual(self.codes(none, control, "--profile", "3"),
+                             ["prerequisite-missing:state-key:none"])
+
     def test_users(self):
         """A guest whose files are anyone's does not go where all are one user's, nor back."""
         if os.geteuid():
@@ -240,7 +262,7 @@ class Prerequisites(Case):
             self.assertEqual(ran.returncode, 0, ran.stderr)
             told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
         saved = json.loads(run(GODWIT, "info", "--json", state).stdout)
-        self.assertEqual(saved["requires"], told["requires"])
+        self.assertEqual(saved["requires"] + ["state-key:none"], told["requires"])
         self.assertEqual(saved["requires"],
                          self.provides("--shared-dir", str(self.there), "--share-id", "vm1") +
                          [WRITE] + self.words(GODWIT_FS, "--shared-dir", str(self.there),
