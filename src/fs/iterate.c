@@ -6,9 +6,11 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "fs/ahead.h"
 #include "fs/collect.h"
 #include "fs/collector.h"
 #include "fs/handles.h"
+#include "fs/handover.h"
 #include "fs/iterate.h"
 #include "fs/sent.h"
 #include "godwit/error.h"
@@ -20,7 +22,19 @@
 #define UNIT_BYTES_LATER 256u
 
 /* The steps of a round. In all but the first something is sent. */
-enum step { LOOK, HANDLES_GONE, NAMES_GONE, INODES_GONE, FEW, INODES, NAMES, HANDLES, STEPS };
+enum step {
+	LOOK,
+	HANDLES_GONE,
+	UNNAMED_GONE,
+	NAMES_GONE,
+	INODES_GONE,
+	FEW,
+	INODES,
+	NAMES,
+	UNNAMED,
+	HANDLES,
+	STEPS
+};
 
 struct handles {
 	struct gw_fs_handle_v1 *at;
@@ -33,6 +47,10 @@ struct fs_iterating {
 	struct fs_sent sent;
 	struct handles open; /* as the stream has them, in the order of slots */
 	struct handles now;  /* as this round has found them */
+	struct fs_ahead ahead;
+	struct fs_inode_list orphans; /* as this round has found them */
+	struct fs_unnamed_list unnamed;
+	bool hands_over; /* the files themselves, in the end */
 	enum step step;
 	uint32_t unit; /* LOOK: where it is */
 	size_t i;      /* later: of sent.changed */
@@ -154,8 +172,13 @@ static int handles_put(struct fs_iterating *it, struct gw_state_writer *writer)
 
 static int settle(void *opaque, struct fs_inode *inode)
 {
-	int found = fs_check(opaque, inode);
+	struct fs_iterating *it = opaque;
+	int found = fs_check(it->fs->inodes, inode);
 
+	/* One that the host removed has names, until the guest is at rest. */
+	if (found == FS_FOUND_ORPHAN && !atomic_load(&inode->names) &&
+	    fs_list_note(&it->orphans, inode))
+		return -ENOMEM;
 	return found < 0 || found == FS_FOUND_NAMED ? found : 1;
 }
 
@@ -166,7 +189,7 @@ static int look_at(struct fs_iterating *it, uint32_t unit)
 	int err = 0;
 
 	if (!it->sent.last && !fs_unit_is_settled(inodes, unit))
-		err = fs_unit_settle(inodes, unit, settle, inodes);
+		err = fs_unit_settle(inodes, unit, settle, it);
 	if (err)
 		gw_debug("save: %s; it is tried again when the guest is at rest", strerror(-err));
 	return fs_sent_look(&it->sent, &it->maker, unit);
@@ -194,6 +217,54 @@ static int few(struct fs_iterating *it, struct gw_state_writer *writer)
 	return err || it->sent.last ? err : fs_save_mounts(it->fs, writer);
 }
 
+/*
+ * Unnamed files.
+ */
+
+struct fs_ahead *fs_iterating_ahead(struct fs_iterating *it)
+{
+	bool able = gw_state_number(it->sent.writer) >= FS_AHEAD_STATE && !it->hands_over;
+
+	return able ? &it->ahead : NULL;
+}
+
+/* To whom the files themselves can be handed nobody sends what is in them. */
+static int unnamed_gone(struct fs_iterating *it, struct gw_state_writer *writer)
+{
+	int err = 0;
+
+	if (it->sent.last || !fs_iterating_ahead(it))
+		return 0;
+	if (!fs_handover_has_peer(it->fs->handover))
+		err = fs_unnamed_weigh(&it->unnamed, it->fs, &it->orphans);
+	if (err)
+		return gw_fail(-err, "save: no memory for unnamed files");
+	return fs_ahead_gone(&it->ahead, &it->unnamed, writer);
+}
+
+/* > 0: not all of them, for @until bytes. */
+static int unnamed_put(struct fs_iterating *it, struct gw_state_writer *writer, uint64_t until)
+{
+	int err = 0;
+
+	for (; !err && it->i < it->unnamed.count; it->i++) {
+		const struct fs_unnamed *file = &it->unnamed.files[it->i];
+
+		if (gw_state_written(writer) >= until)
+			return 1;
+		if (file->fate == FS_UNNAMED_GOES &&
+		    fs_sent_has(&it->sent, fs_inode_id(file->inode)))
+			err = fs_ahead_send(&it->ahead, it->fs, file, writer);
+	}
+	return err;
+}
+
+static void forget_unnamed(struct fs_iterating *it)
+{
+	fs_unnamed_free(&it->unnamed);
+	fs_list_free(&it->orphans);
+}
+
 /* @fn for each unit that changed; > 0: not all of them, for @until bytes. */
 static int each_changed(struct fs_iterating *it, fs_sent_step *fn, uint64_t until)
 {
@@ -216,6 +287,8 @@ static int do_step(struct fs_iterating *it, uint64_t until)
 		return look(it);
 	case HANDLES_GONE:
 		return handles_gone(it, writer);
+	case UNNAMED_GONE:
+		return unnamed_gone(it, writer);
 	case NAMES_GONE:
 		return each_changed(it, fs_sent_names_gone, until);
 	case INODES_GONE:
@@ -226,6 +299,8 @@ static int do_step(struct fs_iterating *it, uint64_t until)
 		return each_changed(it, fs_sent_inodes_put, until);
 	case NAMES:
 		return each_changed(it, fs_sent_names_put, until);
+	case UNNAMED:
+		return unnamed_put(it, writer, until);
 	case HANDLES:
 		return it->sent.last ? 0 : handles_put(it, writer);
 	case STEPS:
@@ -253,6 +328,8 @@ static void end_round(struct fs_iterating *it)
 	it->written += bytes;
 	it->begun = true;
 	fs_sent_end_round(&it->sent);
+	fs_ahead_end_round(&it->ahead);
+	forget_unnamed(it);
 	begin_round(it);
 }
 
@@ -311,8 +388,11 @@ struct fs_iterating *fs_iterating_begun(struct fs *fs)
 }
 
 /* A round of which something is sent already comes to its end first. */
-int fs_iterating_rest(struct fs_iterating *it, struct gw_state_writer *writer)
+int fs_iterating_rest(struct fs_iterating *it, const struct fs_unnamed_list *unnamed,
+		      struct gw_state_writer *writer)
 {
+	static const struct fs_unnamed_list none;
+	bool hands_over = fs_handover_has_peer(it->fs->handover);
 	int err = 0;
 
 	it->sent.writer = writer;
@@ -320,6 +400,10 @@ int fs_iterating_rest(struct fs_iterating *it, struct gw_state_writer *writer)
 		err = go_on(it, UINT64_MAX);
 	it->sent.last = true;
 	begin_round(it);
+	/* Before what they refer to is taken back. */
+	if (!err && fs_iterating_ahead(it))
+		err = fs_ahead_gone(&it->ahead, hands_over ? &none : unnamed, writer);
+	it->hands_over = hands_over;
 	return err ? err : go_on(it, UINT64_MAX);
 }
 
@@ -335,6 +419,8 @@ static void end(struct fs *fs)
 		return;
 	fs_sent_fini(&it->sent);
 	fs_maker_fini(&it->maker);
+	fs_ahead_fini(&it->ahead);
+	forget_unnamed(it);
 	free(it->open.at);
 	free(it->now.at);
 	free(it);
@@ -382,6 +468,7 @@ int fs_pending(void *dev, struct gw_pending *pending)
 		changed += !fs_unit_is_taken(fs->inodes, unit);
 	sent = GW_MIN(atomic_load(&it->sent.units), all);
 	pending->initial = (all - sent) * UNIT_BYTES_FIRST;
-	pending->dirty = GW_MIN(changed, sent) * atomic_load(&it->unit_bytes);
+	pending->dirty = GW_MIN(changed, sent) * atomic_load(&it->unit_bytes) +
+			 atomic_load(&it->ahead.changed);
 	return 0;
 }

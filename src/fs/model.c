@@ -34,7 +34,7 @@ static const struct gw_param params[] = {
 	 .type = GW_PARAM_INT,
 	 .off = 1,
 	 .min = 1,
-	 .max = 2},
+	 .max = 3},
 	{.name = "num-request-queues",
 	 .doc = "Request queues, as the configuration space says.",
 	 .type = GW_PARAM_INT,
@@ -129,10 +129,18 @@ static const struct gw_setting profile_3[] = {
 	{.name = NULL},
 };
 
+/* State 3: unnamed files go while the guest runs. */
+static const struct gw_setting profile_4[] = {
+	{"state", 3},		{"num-request-queues", FS_REQUEST_QUEUES_DEFAULT},
+	{"submounts", 1},	{"fuse-minor", 45},
+	{"max-write", 1048576}, {NULL, 0},
+};
+
 static const struct gw_profile profiles[] = {
 	{.name = "1", .settings = profile_1},
 	{.name = "2", .settings = profile_2},
 	{.name = "3", .settings = profile_3},
+	{.name = "4", .settings = profile_4},
 	{.name = NULL},
 };
 
@@ -174,7 +182,7 @@ const struct gw_model fs_model = {
 	.name = "godwit-project.org/virtio-fs",
 	.params = params,
 	.profiles = profiles,
-	.default_profile = "3",
+	.default_profile = "4",
 };
 
 /* Parameters that are members of struct fs_policy, and what they are where the operator says

@@ -132,6 +132,17 @@ int fs_newborn_make(struct fs_newborn *newborn, struct fs *fs, int dir,
 	return give(newborn);
 }
 
+int fs_newborn_again(struct fs_newborn *newborn, const struct gw_fs_orphan_v1 *record)
+{
+	bool same_type = !((newborn->record.mode ^ record->mode) & S_IFMT);
+
+	if (!same_type || record->size > INT64_MAX)
+		return fail(newborn, EINVAL, same_type ? "its size" : "it changes its type");
+	newborn->record = *record;
+	newborn->record.target = (struct gw_bytes){0};
+	return give(newborn);
+}
+
 int fs_newborn_write(struct fs_newborn *newborn, const struct gw_fs_content_v1 *content)
 {
 	const char *from = content->data.data;

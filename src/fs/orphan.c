@@ -9,35 +9,30 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "fs/ahead.h"
 #include "fs/collect.h"
 #include "fs/open.h"
 #include "fs/orphan.h"
 #include "godwit/error.h"
 
-/* One orphan on its way out. */
-struct source {
-	struct fs *fs;
-	struct gw_state_writer *writer;
-	struct fs_inode *inode;
-	struct statx stx;
-	int fd; /* a real one of a file or directory, else O_PATH */
-};
-
-static int fail(const struct source *source, int err, const char *what)
+static int fail(const struct fs_orphan *orphan, int err, const char *what)
 {
 	char text[FS_DESCRIBE_MAX];
 
 	return gw_fail(err, "save: unnamed %s (inode %llu): %s: %s",
-		       fs_unnamed_describe(source->fs, source->inode, text),
-		       (unsigned long long)fs_inode_id(source->inode), what, strerror(err));
+		       fs_unnamed_describe(orphan->fs, orphan->inode, text),
+		       (unsigned long long)fs_inode_id(orphan->inode), what, strerror(err));
 }
 
-static int save_attributes(const struct source *source)
+int fs_orphan_look(struct fs_orphan *orphan, struct gw_fs_orphan_v1 *record)
 {
-	const struct statx *stx = &source->stx;
-	char target[FS_RECORD_TARGET_MAX + 1];
-	struct gw_fs_orphan_v1 record = {
-		.inode = fs_inode_id(source->inode),
+	const struct statx *stx = &orphan->stx;
+	int err = fs_statx_fd(orphan->fd, &orphan->stx);
+
+	if (err)
+		return fail(orphan, -err, "it cannot be looked at");
+	*record = (struct gw_fs_orphan_v1){
+		.inode = fs_inode_id(orphan->inode),
 		.mode = stx->stx_mode,
 		.uid = stx->stx_uid,
 		.gid = stx->stx_gid,
@@ -48,31 +43,48 @@ static int save_attributes(const struct source *source)
 		.atime_ns = stx->stx_atime.tv_nsec,
 		.mtime_ns = stx->stx_mtime.tv_nsec,
 	};
-
 	if (S_ISLNK(stx->stx_mode)) {
-		ssize_t len = readlinkat(source->fd, "", target, FS_RECORD_TARGET_MAX);
+		ssize_t len = readlinkat(orphan->fd, "", orphan->target, FS_RECORD_TARGET_MAX);
 
 		if (len < 0)
-			return fail(source, errno, "its target cannot be read");
-		record.target = (struct gw_bytes){.data = target, .len = (size_t)len};
+			return fail(orphan, errno, "its target cannot be read");
+		record->target = (struct gw_bytes){.data = orphan->target, .len = (size_t)len};
 	}
-	return gw_state_put(source->writer, &gw_fs_orphan_v1, &record);
+	return 0;
+}
+
+static int save_attributes(struct fs_orphan *orphan)
+{
+	struct gw_fs_orphan_v1 record;
+	int err = fs_orphan_look(orphan, &record);
+
+	return err ? err : gw_state_put(orphan->writer, &gw_fs_orphan_v1, &record);
+}
+
+/* It goes from hand to hand. */
+static int save_unsent(struct fs_orphan *orphan)
+{
+	const struct gw_fs_unsent_v1 record = {.inode = fs_inode_id(orphan->inode)};
+	int err;
+
+	if (gw_state_number(orphan->writer) < gw_fs_unsent_v1.since)
+		return fail(orphan, EFBIG, "a state of this number cannot leave its content out");
+	err = save_attributes(orphan);
+	return err ? err : gw_state_put(orphan->writer, &gw_fs_unsent_v1, &record);
 }
 
 /* Bytes of [@offset, @end) */
-static int save_piece(const struct source *source, uint64_t offset, uint64_t end, char *buf)
+static int read_pieces(const struct fs_orphan *orphan, uint64_t offset, uint64_t end, char *buf,
+		       fs_piece_fn *fn, void *opaque)
 {
 	while (offset < end) {
-		size_t ask = (size_t)GW_MIN(end - offset, (uint64_t)FS_RECORD_DATA_MAX);
-		ssize_t got = pread(source->fd, buf, ask, (off_t)offset);
-		struct gw_fs_content_v1 record = {.inode = fs_inode_id(source->inode),
-						  .offset = offset};
+		uint64_t room = FS_RECORD_DATA_MAX - offset % FS_RECORD_DATA_MAX;
+		ssize_t got = pread(orphan->fd, buf, GW_MIN(end - offset, room), (off_t)offset);
 		int err;
 
 		if (got <= 0)
-			return got < 0 ? fail(source, errno, "it cannot be read") : 0;
-		record.data = (struct gw_bytes){.data = buf, .len = (size_t)got};
-		err = gw_state_put(source->writer, &gw_fs_content_v1, &record);
+			return got < 0 ? fail(orphan, errno, "it cannot be read") : 0;
+		err = fn(opaque, offset, buf, (size_t)got);
 		if (err)
 			return err;
 		offset += (uint64_t)got;
@@ -80,32 +92,18 @@ static int save_piece(const struct source *source, uint64_t offset, uint64_t end
 	return 0;
 }
 
-/* It goes from hand to hand. */
-static int save_unsent(struct source *source)
-{
-	const struct gw_fs_unsent_v1 record = {.inode = fs_inode_id(source->inode)};
-	int err = fs_statx_fd(source->fd, &source->stx);
-
-	if (gw_state_number(source->writer) < gw_fs_unsent_v1.since)
-		return fail(source, EFBIG, "a state of this number cannot leave its content out");
-	if (err)
-		return fail(source, -err, "it cannot be looked at");
-	err = save_attributes(source);
-	return err ? err : gw_state_put(source->writer, &gw_fs_unsent_v1, &record);
-}
-
 /* Holes stay holes. */
-static int save_content(const struct source *source)
+int fs_orphan_read(const struct fs_orphan *orphan, fs_piece_fn *fn, void *opaque)
 {
 	GW_AUTO_FREE char *buf = malloc(FS_RECORD_DATA_MAX);
-	uint64_t size = source->stx.stx_size, at = 0;
+	uint64_t size = orphan->stx.stx_size, at = 0;
 	int err = 0;
 
 	if (!buf)
-		return fail(source, ENOMEM, "no memory for its content");
+		return fail(orphan, ENOMEM, "no memory for its content");
 	while (at < size && !err) {
-		off_t data = lseek(source->fd, (off_t)at, SEEK_DATA);
-		off_t hole = data < 0 ? -1 : lseek(source->fd, data, SEEK_HOLE);
+		off_t data = lseek(orphan->fd, (off_t)at, SEEK_DATA);
+		off_t hole = data < 0 ? -1 : lseek(orphan->fd, data, SEEK_HOLE);
 
 		if (data < 0 && errno == ENXIO)
 			break; /* nothing but a hole up to the end */
@@ -115,58 +113,72 @@ static int save_content(const struct source *source)
 			hole = (off_t)size;
 		}
 		at = GW_MIN((uint64_t)hole, size);
-		err = save_piece(source, (uint64_t)data, at, buf);
+		err = read_pieces(orphan, (uint64_t)data, at, buf, fn, opaque);
 	}
 	return err;
 }
 
-static int save_xattr(const struct source *source, const char *name, char *value)
+static int put_piece(void *opaque, uint64_t offset, const char *data, size_t len)
 {
-	ssize_t len = fgetxattr(source->fd, name, value, FS_RECORD_XATTR_MAX);
+	const struct fs_orphan *orphan = opaque;
+	const struct gw_fs_content_v1 record = {.inode = fs_inode_id(orphan->inode),
+						.offset = offset,
+						.data = {.data = data, .len = len}};
+
+	return gw_state_put(orphan->writer, &gw_fs_content_v1, &record);
+}
+
+static int each_xattr(const struct fs_orphan *orphan, const char *name, char *value,
+		      fs_xattr_fn *fn, void *opaque)
+{
+	ssize_t len = fgetxattr(orphan->fd, name, value, FS_RECORD_XATTR_MAX);
 	struct gw_fs_xattr_v1 record = {
-		.inode = fs_inode_id(source->inode),
+		.inode = fs_inode_id(orphan->inode),
 		.name = {.data = name, .len = strlen(name)},
 	};
 
 	if (len < 0 && errno == ENODATA)
 		return 0;
 	if (len < 0)
-		return fail(source, errno, name);
+		return fail(orphan, errno, name);
 	record.value = (struct gw_bytes){.data = value, .len = (size_t)len};
-	return gw_state_put(source->writer, &gw_fs_xattr_v1, &record);
+	return fn(opaque, &record);
 }
 
-static int save_xattrs(const struct source *source)
+/* What is neither file nor directory cannot be opened, and an attribute there is nobody's to read.
+ */
+int fs_orphan_xattrs(const struct fs_orphan *orphan, fs_xattr_fn *fn, void *opaque)
 {
+	mode_t type = fs_inode_type(orphan->inode);
 	GW_AUTO_FREE char *names = malloc(FS_RECORD_XATTR_MAX);
 	GW_AUTO_FREE char *value = malloc(FS_RECORD_XATTR_MAX);
 	ssize_t len;
 	int err = 0;
 
+	if (type != S_IFREG && type != S_IFDIR)
+		return 0;
 	if (!names || !value)
-		return fail(source, ENOMEM, "no memory for its attributes");
-	len = flistxattr(source->fd, names, FS_RECORD_XATTR_MAX);
+		return fail(orphan, ENOMEM, "no memory for its attributes");
+	len = flistxattr(orphan->fd, names, FS_RECORD_XATTR_MAX);
 	if (len < 0)
-		return errno == EOPNOTSUPP ? 0 : fail(source, errno, "its attributes");
+		return errno == EOPNOTSUPP ? 0 : fail(orphan, errno, "its attributes");
 	for (const char *name = names; name < names + len && !err; name += strlen(name) + 1)
-		err = save_xattr(source, name, value);
+		err = each_xattr(orphan, name, value, fn, opaque);
 	return err;
 }
 
-static int save_one(struct source *source)
+int fs_orphan_put_xattr(void *writer, const struct gw_fs_xattr_v1 *record)
 {
-	mode_t type = fs_inode_type(source->inode);
-	int err = fs_statx_fd(source->fd, &source->stx);
+	return gw_state_put(writer, &gw_fs_xattr_v1, record);
+}
 
-	if (err)
-		return fail(source, -err, "it cannot be looked at");
-	err = save_attributes(source);
-	if (!err && type == S_IFREG)
-		err = save_content(source);
-	/* What else there is cannot be opened, and an attribute there is nobody's to read. */
-	if (!err && (type == S_IFREG || type == S_IFDIR))
-		err = save_xattrs(source);
-	return err;
+static int save_one(struct fs_orphan *orphan)
+{
+	int err = save_attributes(orphan);
+
+	if (!err && fs_inode_type(orphan->inode) == S_IFREG)
+		err = fs_orphan_read(orphan, put_piece, orphan);
+	return err ? err : fs_orphan_xattrs(orphan, fs_orphan_put_xattr, orphan->writer);
 }
 
 static int open_path(struct fs *fs, struct fs_inode *inode)
@@ -177,24 +189,33 @@ static int open_path(struct fs *fs, struct fs_inode *inode)
 	return err ? err : fs_open_again(fs->proc_fd, fd.fd, O_PATH);
 }
 
-int fs_orphans_save(struct fs *fs, const struct fs_unnamed_list *unnamed,
+static int save_whole(struct fs_orphan *orphan, bool handed)
+{
+	GW_AUTO_FD int fd = handed ? open_path(orphan->fs, orphan->inode)
+				   : fs_unnamed_open(orphan->fs, orphan->inode);
+
+	if (fd < 0)
+		return fail(orphan, -fd, "it cannot be opened");
+	orphan->fd = fd;
+	return handed ? save_unsent(orphan) : save_one(orphan);
+}
+
+int fs_orphans_save(struct fs *fs, const struct fs_unnamed_list *unnamed, struct fs_ahead *ahead,
 		    struct gw_state_writer *writer)
 {
 	int err = 0;
 
 	for (size_t i = 0; i < unnamed->count && !err; i++) {
-		struct fs_inode *inode = unnamed->files[i].inode;
-		struct source source = {.fs = fs, .writer = writer, .inode = inode};
-		bool handed = unnamed->files[i].fate == FS_UNNAMED_HANDED;
-		GW_AUTO_FD int fd = -1;
+		enum fs_fate fate = unnamed->files[i].fate;
+		struct fs_orphan orphan = {
+			.fs = fs, .writer = writer, .inode = unnamed->files[i].inode};
 
-		if (!handed && unnamed->files[i].fate != FS_UNNAMED_GOES)
+		if (fate != FS_UNNAMED_GOES && fate != FS_UNNAMED_HANDED)
 			continue;
-		fd = source.fd = handed ? open_path(fs, inode) : fs_unnamed_open(fs, inode);
-		if (fd < 0)
-			err = fail(&source, -fd, "it cannot be opened");
+		if (ahead && fate == FS_UNNAMED_GOES)
+			err = fs_ahead_put(ahead, &orphan);
 		else
-			err = handed ? save_unsent(&source) : save_one(&source);
+			err = save_whole(&orphan, fate == FS_UNNAMED_HANDED);
 	}
 	return err;
 }

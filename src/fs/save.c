@@ -139,7 +139,9 @@ static int save_lost(struct saving *saving)
 
 static int save_orphans(struct saving *saving)
 {
-	return fs_orphans_save(saving->fs, &saving->gathered.unnamed, saving->writer);
+	struct fs_ahead *ahead = saving->iterating ? fs_iterating_ahead(saving->iterating) : NULL;
+
+	return fs_orphans_save(saving->fs, &saving->gathered.unnamed, ahead, saving->writer);
 }
 
 /* Of each unit the records of one kind, as they lie in memory. */
@@ -268,7 +270,8 @@ static int save_table(struct saving *saving)
 	int err;
 
 	if (saving->iterating)
-		return fs_iterating_rest(saving->iterating, saving->writer);
+		return fs_iterating_rest(saving->iterating, &saving->gathered.unnamed,
+					 saving->writer);
 	err = save_inode_ids(saving);
 	if (!err)
 		err = each_handle(saving, save_handle_id);

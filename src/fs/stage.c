@@ -59,7 +59,7 @@ const struct gw_state_handler fs_load_handlers[] = {
 	{&gw_fs_mount_v1, put_mount, NULL},
 	{&gw_fs_inode_v1, fs_stage_put_inode, fs_stage_remove_inode, fs_stage_inodes},
 	{&gw_fs_name_v1, fs_stage_put_name, fs_stage_remove_name, fs_stage_names},
-	{&gw_fs_orphan_v1, fs_stage_put_orphan, NULL},
+	{&gw_fs_orphan_v1, fs_stage_put_orphan, fs_stage_remove_orphan},
 	{&gw_fs_content_v1, fs_stage_put_content, NULL},
 	{&gw_fs_xattr_v1, fs_stage_put_xattr, NULL},
 	{&gw_fs_handle_v1, fs_stage_put_handle, fs_stage_remove_handle},

@@ -32,6 +32,7 @@ int fs_stage_remove_name(void *opaque, const void *object);
 /* stage_unnamed.c: */
 int fs_stage_put_lost(void *opaque, const void *object);
 int fs_stage_put_orphan(void *opaque, const void *object);
+int fs_stage_remove_orphan(void *opaque, const void *object);
 int fs_stage_put_content(void *opaque, const void *object);
 int fs_stage_put_xattr(void *opaque, const void *object);
 int fs_stage_put_unsent(void *opaque, const void *object);

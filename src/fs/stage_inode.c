@@ -228,6 +228,10 @@ int fs_stage_remove_inode(void *opaque, const void *object)
 	if (!inode || record->id == FS_ROOT_ID)
 		return gw_fail(EINVAL, "load: inode %llu is taken back, but was not there",
 			       (unsigned long long)record->id);
+	if (fs_inode_has(inode, FS_INODE_NEWBORN))
+		return gw_fail(EINVAL,
+			       "load: inode %llu is taken back, but not the file that it is",
+			       (unsigned long long)record->id);
 	/* It stays for as long as it is a parent, an unnamed file or open. */
 	if (loading->phased)
 		return let_go(loading, inode);

@@ -42,7 +42,7 @@ static int borrow_handle(struct fs *fs, const struct fs_inode *inode)
 	return fd;
 }
 
-static int open_to_read(struct fs *fs, struct fs_inode *inode)
+int fs_unnamed_open_unseen(struct fs *fs, struct fs_inode *inode)
 {
 	FS_AUTO_PATHFD struct fs_fd fd = FS_PATHFD_INIT;
 	mode_t type = fs_inode_type(inode);
@@ -62,7 +62,7 @@ static int open_to_read(struct fs *fs, struct fs_inode *inode)
 
 int fs_unnamed_open(struct fs *fs, struct fs_inode *inode)
 {
-	int opened = open_to_read(fs, inode);
+	int opened = fs_unnamed_open_unseen(fs, inode);
 
 	return opened == -EACCES ? fs_inode_open_as_owner(inode, O_RDONLY | O_NONBLOCK | O_NOATIME)
 				 : opened;
@@ -103,7 +103,7 @@ static uint64_t data_bytes(int fd, uint64_t limit)
 /* What its owner could read is not opened just for being weighed: that can be seen. */
 static void weigh(struct fs_unnamed *file, struct fs *fs)
 {
-	GW_AUTO_FD int fd = open_to_read(fs, file->inode);
+	GW_AUTO_FD int fd = fs_unnamed_open_unseen(fs, file->inode);
 	struct statx stx;
 
 	if (!fs->may_chown && !fs_inode_is_ours(file->inode)) {

@@ -47,6 +47,8 @@ void fs_unnamed_free(struct fs_unnamed_list *list);
 
 /* A descriptor to read it by: O_PATH for what is neither file nor directory. */
 int fs_unnamed_open(struct fs *fs, struct fs_inode *inode);
+/* The same, but for what its mode has to be changed for. */
+int fs_unnamed_open_unseen(struct fs *fs, struct fs_inode *inode);
 /* For a sentence: the kernel remembers the name that it had. */
 const char *fs_unnamed_describe(struct fs *fs, struct fs_inode *inode, char text[FS_DESCRIBE_MAX]);
 

@@ -33,7 +33,7 @@ class LaterBuilds(Case):
         for today in (GODWIT_FS, self.put(self.told(GODWIT_FS))):
             self.assertEqual(sorted(self.codes(LATER, today, "--profile", "later")), sorted(NEWER))
             self.assertEqual(self.report["verdict"], "incompatible")
-            for profile in "123":
+            for profile in "1234":
                 self.goes(LATER, today, "--profile", profile)
                 self.goes(today, LATER, "--profile", profile)
 
@@ -56,7 +56,7 @@ class LaterBuilds(Case):
             for profile in first["models"][FS]["profiles"].values():
                 profile.pop(name, None)
         for program in (GODWIT_FS, LATER):
-            for profile in "123":
+            for profile in "1234":
                 self.goes(program, first, "--profile", profile)
                 self.goes(first, program, "--profile", profile)
         self.assertEqual(sorted(self.codes(LATER, first, "--profile", "later")),
@@ -79,7 +79,7 @@ class LaterBuilds(Case):
                          [("old", "value-not-allowed", "fuse-minor")])
         ran = run(GODWIT, "baseline", "--json", *map(str, sorted(hosts.iterdir())))
         self.assertEqual(ran.returncode, 0, ran.stderr)
-        self.assertEqual(json.loads(ran.stdout)["baseline"]["profile"], "3")
+        self.assertEqual(json.loads(ran.stdout)["baseline"]["profile"], "4")
         self.assertEqual(json.loads(ran.stdout)["given_up"][0]["profile"], "later")
 
     def test_combinations(self):

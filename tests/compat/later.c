@@ -47,7 +47,7 @@ static int save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, 
 
 /* As a later build has to be made: what is released stays, and what is new has a parameter. */
 static const struct gw_setting newest[] = {
-	{"state", 2},	       {"num-request-queues", 4}, {"submounts", 1}, {"max-write", 1048576},
+	{"state", 3},	       {"num-request-queues", 4}, {"submounts", 1}, {"max-write", 1048576},
 	{"fuse-minor", LATER}, {"later-symlinks", true},  {NULL, 0},
 };
 

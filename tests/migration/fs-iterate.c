@@ -43,7 +43,7 @@ static void begin(void)
 {
 	struct gw_state_header header = {.implementation = "test",
 					 .mode = GW_MODE_STATEFUL,
-					 .model = "godwit-project.org/virtio-fs\nstate=2\n"};
+					 .model = "godwit-project.org/virtio-fs\nstate=3\n"};
 	struct gw_state_channel channel = {.cancel = -1};
 
 	stream = memfd_create("state", MFD_CLOEXEC);

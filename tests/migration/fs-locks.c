@@ -316,7 +316,7 @@ static void test_old_format(void **state)
 	assert_int_equal(move_save_result(&from, &stream), -EBUSY);
 	close(stream);
 	assert_false(flock_is_free());
-	move_number = 2;
+	move_number = 3;
 	end();
 }
 

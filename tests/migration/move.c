@@ -18,7 +18,7 @@
 #include "move.h"
 #include "state/stream.h"
 
-unsigned move_number = 2;
+unsigned move_number = 3;
 
 const uint8_t *move_key;
 

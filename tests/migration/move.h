@@ -8,7 +8,7 @@
 #include "godwit/error.h"
 #include "godwit/state.h"
 
-/* The number of the states that are written: "state" of the model. 2. */
+/* The number of the states that are written: "state" of the model. 3. */
 extern unsigned move_number;
 /* NULL, or what streams are signed with and a signature is asked for. */
 extern const uint8_t *move_key;

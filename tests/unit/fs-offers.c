@@ -38,6 +38,7 @@ static const struct golden {
 	{"1", 0x44044f829, 45, 1048576},
 	{"2", 0x44844f829, 45, 1048576},
 	{"3", 0x44844f829, 45, 1048576},
+	{"4", 0x44844f829, 45, 1048576},
 };
 
 static const struct golden *golden_of(const char *profile)
