@@ -204,6 +204,11 @@ static int conform(const struct conform_options *given)
 
 static int check_options(const struct conform_options *given)
 {
+	if (!chosen(given))
+		return gw_fail(EINVAL, "--only: no check's name begins with '%s' (--list has all)",
+			       given->only);
+	if (given->list)
+		return 0;
 	if (!given->socket == !given->exec)
 		return gw_fail(EINVAL, "either --exec or --socket is needed (see --help)");
 	if (given->exec && !strstr(given->exec, "{socket}"))
@@ -228,11 +233,11 @@ int gw_cli_conform(int argc, char **argv)
 		gw_options_help(&line, false, stdout);
 		return GW_EXIT_OK;
 	}
+	if (check_options(&given))
+		return gw_cli_complain("conform", GW_EXIT_USAGE);
 	if (given.list) {
 		list(&given);
 		return GW_EXIT_OK;
 	}
-	if (check_options(&given))
-		return gw_cli_complain("conform", GW_EXIT_USAGE);
 	return conform(&given);
 }

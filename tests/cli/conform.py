@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 GODWIT, GODWIT_FS, GODWIT_NULL = (os.path.abspath(p) for p in sys.argv[1:4] + [""] * (4 - len(sys.argv)))
 GET_FEATURES, GET_PROTOCOL_FEATURES, GET_VRING_BASE = 1, 15, 11
@@ -36,6 +37,10 @@ def faulty(fault, path):
         if len(header) < 12:
             return
         request, flags, size = struct.unpack("=III", header)
+        if fault == "mute" and asked and request == GET_FEATURES:
+            time.sleep(1000)
+        if fault == "falls" and asked and request == GET_FEATURES:
+            os.kill(os.getpid(), 11)
         if fault == "dies" and flags & 3 != 1:
             os.kill(os.getpid(), 11)
         if size:
@@ -67,6 +72,12 @@ def test_faults():
     assert none["features-stable"]["verdict"] == "pass", none
     should = verdicts("--only", "features-device-state", "--exec", f"{me} none {{socket}}", code=0)
     assert should["features-device-state"]["verdict"] == "fail", should
+    # Who says nothing more costs one check, not the run.
+    mute = verdicts("--timeout", "500", "--only", "features-stable", "--exec", f"{me} mute {{socket}}", code=1)
+    assert "nothing for 500 ms" in mute["features-stable"]["seen"], mute
+    # What it died of is told with what failed.
+    fell = verdicts("--only", "features-stable", "--exec", f"{me} falls {{socket}}", code=1)
+    assert "it was ended by signal 11" in fell["features-stable"]["seen"], fell
     died = verdicts("--only", "hostile-version", "--exec", f"{me} dies {{socket}}", code=1)
     assert died["hostile-version"]["verdict"] == "fail", died
 
@@ -76,6 +87,15 @@ def test_command_line():
     assert "either --exec or --socket" in conform(code=2)
     assert "{socket}" in conform("--exec", "true", code=2)
     assert "cannot be talked to" in conform("--timeout", "200", "--exec", "true {socket}", code=3)
+    assert "no check's name begins with 'nosuch'" in conform("--only", "nosuch", "--list", code=2)
+    assert "no check's name begins with" in conform("--only", "nosuch", "--exec", "x {socket}", code=2)
+    # Who has ended is not waited for.
+    began = time.monotonic()
+    assert "ended with exit status 127 before it listened" in conform(
+        "--timeout", "60000", "--exec", "/nonexistent/backend {socket}", code=3)
+    assert "ended by signal 15 before it listened" in conform(
+        "--timeout", "60000", "--exec", "sh -c 'kill $$' {socket}", code=3)
+    assert time.monotonic() - began < 50
     assert "cannot be talked to" in conform("--timeout", "200", "--socket", "/nonexistent/s", code=3)
 
 

@@ -11,8 +11,7 @@
 #include "cli/conform/conform.h"
 #include "godwit/error.h"
 
-#define SILENCE_MS 250
-#define PATIENCE   5000
+#define PATIENCE 5000
 
 static void start(struct cf_run *run, struct cf_backend *backend, struct cf_guest *guest)
 {
@@ -31,20 +30,12 @@ static void suspend_drains(struct cf_run *run)
 {
 	struct cf_backend backend = {0};
 	struct cf_guest guest;
-	size_t size;
-	char *memory, *before;
 
 	start(run, &backend, &guest);
 	cf_guest_works(&guest);
 	cf_guest_post(&guest, CF_SLOTS);
 	cf_ok(run, gw_frontend_suspend(guest.frontend), "SUSPEND");
-	memory = gw_frontend_memory(guest.frontend, &size);
-	before = malloc(size);
-	CF_EXPECT(run, before, "no memory");
-	memcpy(before, memory, size);
-	CF_EXPECT(run, !eventfd_write(guest.frontend->queues[guest.lane].kick, 1), "kick");
-	cf_sleep_ms(SILENCE_MS);
-	CF_EXPECT(run, !memcmp(before, memory, size), "guest memory changed while suspended");
+	cf_guest_is_left_alone(&guest, "the device was suspended");
 	cf_ok(run, gw_frontend_resume(guest.frontend), "RESUME");
 	cf_guest_collect(&guest);
 	cf_guest_works(&guest);

@@ -98,6 +98,7 @@ struct cf_run {
 	const char *dir; /* for sockets */
 	int verdict_fd;
 	unsigned backends;
+	pid_t newest; /* of these; what became of it is told with what failed */
 	/* What the back-end offers, as found out before all checks. */
 	uint64_t virtio, protocol;
 };
@@ -114,6 +115,10 @@ int cf_ok(struct cf_run *run, int result, const char *doing);
 		if (!(condition_))                    \
 			cf_fail((run_), __VA_ARGS__); \
 	} while (0)
+
+/* target.c: how the newest back-end ended, "it was ended by signal 11"; NULL: it did not, or not so
+ * that it says anything. */
+const char *cf_how_it_ended(const struct cf_run *run, char text[CF_TEXT_MAX]);
 
 /* verdict.c: run @check with all that it may need known to be there; the text says why not. */
 struct cf_result {
@@ -178,6 +183,8 @@ void cf_guest_collect(struct cf_guest *guest);
 void cf_guest_works(struct cf_guest *guest);
 /* Answers that are there within @ms. */
 unsigned cf_guest_gather(struct cf_guest *guest, unsigned ms);
+/* Kicks, and waits: nothing of guest memory may change meanwhile. @while_: for the sentence. */
+void cf_guest_is_left_alone(struct cf_guest *guest, const char *while_);
 
 /*
  * raw.c: messages as bytes.

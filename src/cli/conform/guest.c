@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli/conform/guest.c - a guest that makes the requests of a device type. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 #include "base/checked.h"
 #include "cli/conform/conform.h"
 #include "godwit/error.h"
+
+/* What a device does late it does within so long. */
+#define SILENCE_MS 250
 
 void cf_guest_on(struct cf_run *run, struct gw_frontend *frontend, struct cf_guest *guest)
 {
@@ -104,4 +109,18 @@ void cf_guest_works(struct cf_guest *guest)
 {
 	cf_guest_post(guest, 1);
 	cf_guest_collect(guest);
+}
+
+void cf_guest_is_left_alone(struct cf_guest *guest, const char *while_)
+{
+	size_t size;
+	char *memory = gw_frontend_memory(guest->frontend, &size), *before = malloc(size);
+
+	CF_EXPECT(guest->run, before, "no memory");
+	memcpy(before, memory, size);
+	CF_EXPECT(guest->run, !eventfd_write(guest->frontend->queues[guest->lane].kick, 1), "kick");
+	cf_sleep_ms(SILENCE_MS);
+	CF_EXPECT(guest->run, !memcmp(before, memory, size), "guest memory changed while %s",
+		  while_);
+	free(before);
 }

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "cli/conform/conform.h"
 #include "godwit/error.h"
@@ -17,6 +18,8 @@
 #define COMMAND_MAX 4096
 /* How long a back-end that was hit may take to fall. */
 #define FALL_MS 30
+/* How long one may take until it listens, at least: that is no reply. */
+#define START_MS 5000u
 static const char placeholder[] = "{socket}";
 
 void cf_sleep_ms(unsigned ms)
@@ -57,6 +60,56 @@ static void execute(struct cf_run *run, const char *path)
 	_exit(127);
 }
 
+/* A shell tells of a signal by its number and 128. */
+static int shell_signal(int status)
+{
+	return status > 128 && status <= 128 + SIGRTMAX ? status - 128 : 0;
+}
+
+/* Who is left waiting stays a zombie: others may want to know, too. */
+static const char *how_it_ends(const struct cf_run *run, unsigned wait_ms, char text[CF_TEXT_MAX])
+{
+	siginfo_t info = {0};
+	int by;
+
+	for (unsigned ms = 0; run->newest && !info.si_pid && ms <= wait_ms; ms++) {
+		if (waitid(P_PID, (id_t)run->newest, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+			return NULL;
+		if (!info.si_pid && ms < wait_ms)
+			cf_sleep_ms(1);
+	}
+	if (!info.si_pid || (info.si_code == CLD_EXITED && !info.si_status))
+		return NULL; /* it runs, or has gone into the background */
+	by = info.si_code == CLD_EXITED ? shell_signal(info.si_status) : info.si_status;
+	if (by)
+		snprintf(text, CF_TEXT_MAX, "it was ended by signal %d", by);
+	else
+		snprintf(text, CF_TEXT_MAX, "it ended with exit status %d", info.si_status);
+	return text;
+}
+
+const char *cf_how_it_ended(const struct cf_run *run, char text[CF_TEXT_MAX])
+{
+	return how_it_ends(run, FALL_MS, text);
+}
+
+/* One that ends before it listens is not waited for. */
+static void wait_for_socket(struct cf_run *run, const struct cf_backend *backend)
+{
+	char text[CF_TEXT_MAX];
+	const char *how = NULL;
+
+	unsigned limit = run->target->exec ? GW_MAX(run->target->timeout_ms, START_MS) : 0;
+
+	for (unsigned ms = 0; ms < limit && !how; ms++) {
+		if (!access(backend->path, F_OK))
+			return;
+		how = how_it_ends(run, 1, text);
+	}
+	if (how)
+		cf_fail(run, "%s before it listened at its socket", how);
+}
+
 void cf_backend_start(struct cf_run *run, struct cf_backend *backend)
 {
 	*backend = (struct cf_backend){0};
@@ -73,6 +126,8 @@ void cf_backend_start(struct cf_run *run, struct cf_backend *backend)
 		cf_fail(run, "no process for the back-end: %s", strerror(errno));
 	if (!backend->pid)
 		execute(run, backend->path);
+	run->newest = backend->pid;
+	wait_for_socket(run, backend);
 }
 
 struct gw_frontend_config cf_config(const struct cf_run *run, const struct cf_backend *backend)
@@ -111,14 +166,9 @@ struct gw_frontend *cf_negotiate(struct cf_run *run, struct cf_backend *backend)
 	return frontend;
 }
 
-/* A shell tells of a signal by its number and 128. */
 static int signal_of(int status)
 {
-	if (WIFSIGNALED(status))
-		return WTERMSIG(status);
-	return WEXITSTATUS(status) > 128 && WEXITSTATUS(status) <= 128 + SIGRTMAX
-		       ? WEXITSTATUS(status) - 128
-		       : 0;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : shell_signal(WEXITSTATUS(status));
 }
 
 void cf_not_crashed(struct cf_run *run, struct cf_backend *backend)

@@ -20,36 +20,42 @@
 #define CHECK_REPLIES 12u
 
 /* The verdict as one byte, then the text. */
-static int tell(struct cf_run *run, enum cf_verdict verdict, const char *format, va_list args)
-	__attribute__((format(printf, 3, 0)));
-static int tell(struct cf_run *run, enum cf_verdict verdict, const char *format, va_list args)
+static void tell(struct cf_run *run, enum cf_verdict verdict, const char *text)
+	__attribute__((noreturn));
+static void tell(struct cf_run *run, enum cf_verdict verdict, const char *text)
 {
-	char text[CF_TEXT_MAX] = {(char)verdict};
+	char said[CF_TEXT_MAX] = {(char)verdict};
 
-	vsnprintf(text + 1, sizeof(text) - 1, format, args);
-	return write(run->verdict_fd, text, strlen(text + 1) + 1) < 0;
+	snprintf(said + 1, sizeof(said) - 1, "%s", text);
+	_exit(write(run->verdict_fd, said, strlen(said + 1) + 1) < 0);
 }
 
 void cf_fail(struct cf_run *run, const char *format, ...)
 {
+	char text[CF_TEXT_MAX], ended[CF_TEXT_MAX];
+	const char *how;
+	size_t len;
 	va_list args;
-	int lost;
 
 	va_start(args, format);
-	lost = tell(run, CF_FAIL, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	_exit(lost);
+	how = strstr(text, " ended ") ? NULL : cf_how_it_ended(run, ended);
+	len = strlen(text);
+	if (how)
+		snprintf(text + len, sizeof(text) - len, "; %s", how);
+	tell(run, CF_FAIL, text);
 }
 
 void cf_skip(struct cf_run *run, const char *format, ...)
 {
+	char text[CF_TEXT_MAX];
 	va_list args;
-	int lost;
 
 	va_start(args, format);
-	lost = tell(run, CF_SKIP, format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
-	_exit(lost);
+	tell(run, CF_SKIP, text);
 }
 
 int cf_ok(struct cf_run *run, int result, const char *doing)
