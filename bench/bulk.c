@@ -11,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "bench/block.h"
 #include "godwit/error.h"
 #include "state/stream.h"
 
@@ -21,43 +22,10 @@
  * front-end does before it stops its guest; "plain" is one that merely has its pages (fallocate).
  * They take turns; figures are medians.
  */
-#define PIECE  (192u * 1024) /* an object has at most 256 KiB */
 #define ROUNDS 5
-
-struct block {
-	uint64_t offset;
-	struct gw_bytes bytes;
-};
-
-static const struct gw_field block_fields[] = {
-	GW_KEY(struct block, offset, GW_FIELD_U64),
-	GW_FIELD_SIZED(struct block, bytes, GW_FIELD_BYTES, PIECE),
-	{NULL},
-};
-
-static const struct gw_layout block_layout = {
-	.name = "bench_block_v1",
-	.type = GW_RECORD_DEVICE,
-	.size = sizeof(struct block),
-	.fields = block_fields,
-};
 
 static size_t bytes_in_all;
 static uint8_t *from, *to; /* the devices' memories */
-
-static void die(const char *what)
-{
-	fprintf(stderr, "bench: %s: %s\n", what, gw_last_error());
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 static uint8_t *memory(int fill)
 {
@@ -102,11 +70,11 @@ static void save(int fd)
 	struct gw_state_writer *writer;
 	int err = gw_state_writer_new(&writer, &channel, &header);
 
-	for (size_t at = 0; !err && at < bytes_in_all; at += PIECE) {
+	for (size_t at = 0; !err && at < bytes_in_all; at += BLOCK_PIECE) {
 		const struct block block = {
 			.offset = at,
 			.bytes = {.data = from + at,
-				  .len = GW_MIN((size_t)PIECE, bytes_in_all - at)}};
+				  .len = GW_MIN((size_t)BLOCK_PIECE, bytes_in_all - at)}};
 
 		err = gw_state_put(writer, &block_layout, &block);
 	}

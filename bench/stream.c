@@ -11,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "bench/block.h"
 #include "godwit/error.h"
 #include "state/stream.h"
 
@@ -26,41 +27,9 @@
 #define DRAIN_SIZE (256u * 1024)
 #define ROUNDS	   9
 
-struct bulk {
-	uint64_t offset;
-	struct gw_bytes bytes;
-};
-
-static const struct gw_field bulk_fields[] = {
-	GW_KEY(struct bulk, offset, GW_FIELD_U64),
-	GW_FIELD_SIZED(struct bulk, bytes, GW_FIELD_BYTES, RECORD),
-	{NULL},
-};
-
-static const struct gw_layout bulk_layout = {
-	.name = "bench_bulk_v1",
-	.type = GW_RECORD_DEVICE,
-	.size = sizeof(struct bulk),
-	.fields = bulk_fields,
-};
-
 static uint8_t content[RECORD];
 static uint8_t *stream; /* what save() writes, for load() */
 static size_t stream_len;
-
-static void die(const char *what)
-{
-	fprintf(stderr, "bench: %s: %s\n", what, gw_last_error());
-	exit(1);
-}
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
 
 /*
  * Both ends of the pipe. Each takes its descriptor over, and returns how many bytes went by.
@@ -111,13 +80,13 @@ static uint64_t save(int fd)
 	const struct gw_state_header header = {.implementation = "bench",
 					       .mode = GW_MODE_STATEFUL,
 					       .model = "godwit-project.org/bench"};
-	struct bulk bulk = {.bytes = {.data = content, .len = sizeof(content)}};
+	struct block bulk = {.bytes = {.data = content, .len = sizeof(content)}};
 	struct gw_state_writer *writer;
 
 	if (gw_state_writer_new(&writer, &channel, &header))
 		die("save");
 	for (; bulk.offset < BYTES; bulk.offset += RECORD) {
-		if (gw_state_put(writer, &bulk_layout, &bulk))
+		if (gw_state_put(writer, &block_layout, &bulk))
 			die("save");
 	}
 	if (gw_state_writer_end(writer))
@@ -129,7 +98,7 @@ static uint64_t save(int fd)
 
 static int take(void *opaque, const void *object)
 {
-	const struct bulk *bulk = object;
+	const struct block *bulk = object;
 	uint64_t *done = opaque;
 
 	*done += bulk->bytes.len;
@@ -138,7 +107,7 @@ static int take(void *opaque, const void *object)
 
 static uint64_t load(int fd)
 {
-	static const struct gw_state_handler handlers[] = {{&bulk_layout, take, NULL},
+	static const struct gw_state_handler handlers[] = {{&block_layout, take, NULL},
 							   {.layout = NULL}};
 	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
 	struct gw_state_reader *reader;

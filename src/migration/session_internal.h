@@ -57,9 +57,11 @@ struct gw_session {
 	enum gw_event yield_event;
 };
 
-/* session_transfer.c, also for session_precopy.c: the worker starts. */
-int gw_session_start_transfer(struct gw_session *session, bool load, bool phased, int fd);
-int gw_session_choose_channel(const struct gw_session *session, bool load, int *fd, int *own_fd);
+/* session_transfer.c, also for session_precopy.c: whatever is under way is given up; then the
+ * worker starts. @event was found to be allowed; @taken: the front-end's descriptor, or -1. */
+int gw_session_make_way(struct gw_session *session);
+int gw_session_begin_transfer(struct gw_session *session, enum gw_event event, bool phased,
+			      int taken, int *own_fd);
 void gw_session_note_stop(struct gw_session *session, uint64_t now);
 /* Cancels a preflight under way: what it looks at is about to change. */
 void gw_session_drop_preflight(struct gw_session *session);

@@ -8,20 +8,6 @@
 #include "godwit/error.h"
 #include "migration/session_internal.h"
 
-/* The device is told first: it has to be ready when its thread asks. */
-static int begin(struct gw_session *session, int taken)
-{
-	GW_AUTO_FD int fd = taken;
-	int err = session->ops->iterate ? session->ops->iterate(session->dev, true) : 0;
-
-	if (err)
-		return err;
-	err = gw_session_start_transfer(session, false, true, gw_take_fd(&fd));
-	if (err && session->ops->iterate)
-		session->ops->iterate(session->dev, false);
-	return err;
-}
-
 static int admit(struct gw_session *session)
 {
 	int err = gw_session_may_migrate(session, "save");
@@ -41,17 +27,16 @@ int gw_session_precopy(struct gw_session *session, int taken, int *own_fd)
 	*own_fd = -1;
 	if (err)
 		return err;
-	gw_session_drop_preflight(session);
-	gw_session_drop_transfer(session, GW_EVENT_CANCEL);
-	if (session->transfer)
-		return gw_fail(EBUSY, "transfer: another one was begun meanwhile");
-	err = gw_session_choose_channel(session, false, &fd, own_fd);
-	if (!err)
-		err = begin(session, gw_take_fd(&fd));
-	if (!err)
-		err = gw_lifecycle_step(&session->life, GW_EVENT_SAVE_RUNNING);
+	err = gw_session_make_way(session);
+	/* The device is told first: it has to be ready when its thread asks. */
+	if (!err && session->ops->iterate)
+		err = session->ops->iterate(session->dev, true);
 	if (err)
-		gw_close(own_fd);
+		return err;
+	err = gw_session_begin_transfer(session, GW_EVENT_SAVE_RUNNING, true, gw_take_fd(&fd),
+					own_fd);
+	if (err && session->ops->iterate)
+		session->ops->iterate(session->dev, false);
 	return err;
 }
 

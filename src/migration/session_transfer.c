@@ -83,7 +83,7 @@ void gw_session_note_stop(struct gw_session *session, uint64_t now)
 	session->last.idle_us = (now - session->stopped_ns) / GW_NS_PER_US;
 }
 
-int gw_session_start_transfer(struct gw_session *session, bool load, bool phased, int fd)
+static int start_transfer(struct gw_session *session, bool load, bool phased, int fd)
 {
 	struct gw_transfer *transfer = NULL;
 	int err = gw_transfer_new(&transfer, load, fd);
@@ -112,7 +112,7 @@ int gw_session_start_transfer(struct gw_session *session, bool load, bool phased
 }
 
 /* The device may know a better channel than the front-end's *@fd. */
-int gw_session_choose_channel(const struct gw_session *session, bool load, int *fd, int *own_fd)
+static int choose_channel(const struct gw_session *session, bool load, int *fd, int *own_fd)
 {
 	int ours = -1, theirs = -1;
 	int err = session->ops->channel ? session->ops->channel(session->dev, load, &ours, &theirs)
@@ -128,6 +128,30 @@ int gw_session_choose_channel(const struct gw_session *session, bool load, int *
 	return 0;
 }
 
+int gw_session_make_way(struct gw_session *session)
+{
+	gw_session_drop_preflight(session);
+	gw_session_drop_transfer(session, GW_EVENT_CANCEL);
+	/* Who was told that the first one was cancelled may have begun another at once. */
+	return session->transfer ? gw_fail(EBUSY, "transfer: another one was begun meanwhile") : 0;
+}
+
+int gw_session_begin_transfer(struct gw_session *session, enum gw_event event, bool phased,
+			      int taken, int *own_fd)
+{
+	bool load = event == GW_EVENT_LOAD;
+	GW_AUTO_FD int fd = taken;
+	int err = choose_channel(session, load, &fd, own_fd);
+
+	if (!err)
+		err = start_transfer(session, load, phased, gw_take_fd(&fd));
+	if (!err)
+		err = gw_lifecycle_step(&session->life, event);
+	if (err)
+		gw_close(own_fd);
+	return err;
+}
+
 int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, int taken,
 			int *own_fd)
 {
@@ -141,21 +165,10 @@ int gw_session_transfer(struct gw_session *session, bool load, uint32_t phase, i
 	err = gw_session_may_migrate(session, load ? "load" : "save");
 	if (!err)
 		err = gw_lifecycle_check(&session->life, event);
-	if (err)
-		return err;
-	gw_session_drop_preflight(session);
-	gw_session_drop_transfer(session, GW_EVENT_CANCEL);
-	/* Who was told that the first one was cancelled may have begun another at once. */
-	if (session->transfer)
-		return gw_fail(EBUSY, "transfer: another one was begun meanwhile");
-	err = gw_session_choose_channel(session, load, &fd, own_fd);
 	if (!err)
-		err = gw_session_start_transfer(session, load, false, gw_take_fd(&fd));
-	if (!err)
-		err = gw_lifecycle_step(&session->life, event);
-	if (err)
-		gw_close(own_fd);
-	return err;
+		err = gw_session_make_way(session);
+	return err ? err
+		   : gw_session_begin_transfer(session, event, false, gw_take_fd(&fd), own_fd);
 }
 
 /* -- adopt --------------------------------------------------------------------------------- */
