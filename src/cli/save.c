@@ -22,6 +22,8 @@
 #define END_MS	      1500
 #define PAUSE_MS      10
 #define TIMEOUT_MAX_S 86400
+/* A back-end that was started just now may not listen yet. */
+#define START_MS 2000
 /* For the reason why something failed, in the back-end's own words. */
 #define WORDS_S	   2
 #define REASON_MAX 768
@@ -57,16 +59,18 @@ static const struct gw_option save_options[] = {
 
 static int open_frontend(struct gw_frontend **frontend, const struct save_options *given)
 {
-	const struct gw_frontend_config config = {
+	struct gw_frontend_config config = {
 		.size = sizeof(config),
-		.socket_path = given->socket,
 		.timeout_ms = given->timeout * MS_PER_S,
 		.queues = 1,
 		.queue_size = FEW_ENTRIES,
 		.memory_size = SOME_MEMORY,
 	};
-	int err = gw_frontend_new(frontend, &config);
+	int err = gw_socket_connect(&config.fd, given->socket, START_MS);
 
+	if (err)
+		return err;
+	err = gw_frontend_new(frontend, &config);
 	if (err == -ECONNRESET)
 		return gw_fail(-err,
 			       "%s: the back-end took no other front-end; if it has one that has "

@@ -3,17 +3,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/socket.h"
 #include "godwit/error.h"
 #include "vhost-user/frontend_internal.h"
 
 #define TIMEOUT_MS_DEFAULT 10000
-#define CONNECT_RETRY_MS   5
 
 /* All that this front-end implements; more is never acked, whatever is offered. */
 #define PROTOCOL_FEATURES                                                                   \
@@ -33,36 +30,6 @@ static uint64_t wanted(const struct gw_frontend_config *config)
 	if (config->experimental & GW_EXPERIMENTAL_ITERATIVE)
 		features |= GW_VU_PF(ITERATIVE);
 	return features;
-}
-
-static int connect_once(const struct sockaddr_un *address, int *out)
-{
-	GW_AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-		return -errno;
-	*out = gw_take_fd(&fd);
-	return 0;
-}
-
-/* Retries: a back-end that was just started may not listen yet. */
-static int connect_path(const char *path, unsigned timeout_ms, int *fd)
-{
-	const struct timespec pause = {.tv_nsec = CONNECT_RETRY_MS * 1000000};
-	int64_t deadline = gw_now_ms() + timeout_ms;
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int err;
-
-	if (strlen(path) >= sizeof(address.sun_path))
-		return gw_fail(ENAMETOOLONG, "%s: longer than a socket's path can be", path);
-	memcpy(address.sun_path, path, strlen(path));
-	while ((err = connect_once(&address, fd))) {
-		if ((err != -ENOENT && err != -ECONNREFUSED && err != -EAGAIN) ||
-		    !gw_left_ms(deadline))
-			return gw_fail(-err, "%s: %s", path, strerror(-err));
-		nanosleep(&pause, NULL);
-	}
-	return 0;
 }
 
 static int negotiate_protocol(struct gw_frontend *frontend, uint64_t want)
@@ -181,7 +148,8 @@ int gw_frontend_connect(struct gw_frontend **out, const struct gw_frontend_confi
 	frontend->log_fd = frontend->inflight_fd = frontend->channel = -1;
 	frontend->timeout_ms = config->timeout_ms ? config->timeout_ms : TIMEOUT_MS_DEFAULT;
 	if (config->socket_path)
-		err = connect_path(config->socket_path, frontend->timeout_ms, &frontend->socket);
+		err = gw_socket_connect(&frontend->socket, config->socket_path,
+					frontend->timeout_ms);
 	else
 		frontend->socket = config->fd;
 	if (err)

@@ -53,6 +53,17 @@ class Save(unittest.TestCase):
         self.done("save", "--socket", self.start("origin"), "-o", state)
         return state
 
+    def test_nobody_there(self):
+        """Who is not there is told of soon, and not when --timeout is over."""
+        began = time.monotonic()
+        for arguments in ("save", "--socket", self.dir / "nobody", "-o", self.dir / "state"), \
+                ("load", "--socket", self.dir / "nobody", __file__):
+            ran = run(*arguments)
+            self.assertEqual(ran.returncode, 1, ran.stderr)
+            self.assertIn("No such file", ran.stderr)
+        self.assertLess(time.monotonic() - began, 40)
+        self.assertFalse((self.dir / "state").exists())
+
     def done(self, *arguments):
         """It exits with 0; what it said."""
         ran = run(*arguments)
