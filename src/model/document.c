@@ -53,20 +53,27 @@ static const char *printable(char *text)
 	return text;
 }
 
-int gw_document_load(json_t **root, const char *name, const char *text, size_t len)
+int gw_document_parse(json_t **root, const char *name, const char *text, size_t len)
 {
 	json_error_t error;
-	json_t *json;
-	int err;
 
 	if (len > GW_DOCUMENT_MAX)
 		return gw_fail(EFBIG, "%s: %zu bytes, %d are allowed", name, len, GW_DOCUMENT_MAX);
 	if (is_too_deep(text, len))
 		return gw_fail(EBADMSG, "%s: more than %d objects and arrays in each other", name,
 			       GW_DOCUMENT_DEPTH_MAX);
-	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (!json)
-		return gw_fail(EBADMSG, "%s: line %d: %s", name, error.line, printable(error.text));
+	*root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
+	return *root ? 0
+		     : gw_fail(EBADMSG, "%s: line %d: %s", name, error.line, printable(error.text));
+}
+
+int gw_document_load(json_t **root, const char *name, const char *text, size_t len)
+{
+	json_t *json;
+	int err = gw_document_parse(&json, name, text, len);
+
+	if (err)
+		return err;
 	err = gw_document_check(name, json);
 	if (err)
 		json_decref(json);

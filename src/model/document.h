@@ -14,6 +14,8 @@ struct gw_place {
 	const char *document, *model, *list, *item;
 };
 
+/* JSON within the bounds of a document, whatever it is; the caller's to release. */
+int gw_document_parse(json_t **root, const char *name, const char *text, size_t len);
 /* An object of a known format; the caller's to release. */
 int gw_document_load(json_t **root, const char *name, const char *text, size_t len);
 /* The same of JSON that is there already. */

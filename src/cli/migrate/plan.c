@@ -3,8 +3,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "cli/migrate/migrate.h"
+#include "cli/what/what.h"
 #include "godwit/error.h"
+#include "model/document.h"
 
 #define SUFFIX ".control"
 
@@ -49,14 +52,17 @@ static int check(const char *file, const json_t *devices)
 
 int mg_plan_read(json_t **plan, const char *file)
 {
-	json_error_t error;
-	json_t *root = json_load_file(file, JSON_REJECT_DUPLICATES, &error);
-	json_t *devices = json_object_get(root, "devices");
-	int err;
+	GW_AUTO_FREE char *text = NULL;
+	json_t *root, *devices;
+	size_t len = 0;
+	int err = gw_what_read_given(&text, &len, file, GW_DOCUMENT_MAX);
 
 	*plan = NULL;
-	if (!root)
-		return gw_fail(EINVAL, "%s: line %d: %s", file, error.line, error.text);
+	if (!err)
+		err = gw_document_parse(&root, file, text, len);
+	if (err)
+		return err;
+	devices = json_object_get(root, "devices");
 	err = check(file, devices);
 	if (!err)
 		*plan = json_incref(devices);
