@@ -9,6 +9,7 @@
 #include "godwit/error.h"
 #include "model/baseline.h"
 #include "model/compat.h"
+#include "model/params.h"
 
 struct making {
 	struct gw_baseline *baseline;
@@ -141,18 +142,9 @@ static int add_profile(struct making *making, unsigned owner, const struct gw_mo
 		       const char *profile)
 {
 	char form[GW_CANONICAL_MAX];
-	struct gw_params *params;
-	int len = 0, err = gw_params_new(&params, model);
+	int len = gw_profile_canonical(model, profile, form, sizeof(form));
 
-	if (err)
-		return err;
-	err = gw_params_apply_profile(params, profile);
-	if (!err)
-		len = gw_params_canonical(params, form, sizeof(form));
-	gw_params_free(params);
-	if (err || len < 0)
-		return err ? err : len;
-	return add_candidate(making, owner, profile, form);
+	return len < 0 ? len : add_candidate(making, owner, profile, form);
 }
 
 static int add_all(struct making *making)

@@ -256,3 +256,16 @@ int gw_params_apply_profile(struct gw_params *params, const char *name)
 	*params = result;
 	return 0;
 }
+
+int gw_profile_canonical(const struct gw_model *model, const char *profile, char *text, size_t size)
+{
+	struct gw_params *params = NULL;
+	int ret = gw_params_new(&params, model);
+
+	if (!ret)
+		ret = gw_params_apply_profile(params, profile);
+	if (!ret)
+		ret = gw_params_canonical(params, text, size);
+	gw_params_free(params);
+	return ret;
+}

@@ -22,6 +22,11 @@ struct gw_params {
 /* Index of the parameter whose name is the @len bytes at @name, or -1. */
 int gw_param_find(const struct gw_params *params, const char *name, size_t len);
 
+/* The canonical form of an instance with @profile of @model (NULL: the default one), as
+ * gw_params_canonical(): its length, -ENOSPC; -EINVAL, -ENOMEM with a sentence. */
+int gw_profile_canonical(const struct gw_model *model, const char *profile, char *text,
+			 size_t size);
+
 /* All are set, and as @profile has them? */
 bool gw_params_is_profile(const struct gw_params *params, const struct gw_profile *profile);
 

@@ -9,6 +9,7 @@
 #include "cli/check/check.h"
 #include "cli/export/export.h"
 #include "godwit/error.h"
+#include "model/params.h"
 
 #define DIGEST_BYTES 5
 
@@ -93,17 +94,10 @@ int gw_export_fingerprint(const struct gw_model *model, const char *profile,
 			  char text[GW_EXPORT_FINGERPRINT + 1])
 {
 	char form[GW_CANONICAL_MAX];
-	struct gw_params *params;
-	int len = 0, err = gw_params_new(&params, model);
+	int len = gw_profile_canonical(model, profile, form, sizeof(form));
 
-	if (err)
-		return err;
-	err = gw_params_apply_profile(params, profile);
-	if (!err)
-		len = gw_params_canonical(params, form, sizeof(form));
-	gw_params_free(params);
-	if (err || len < 0)
-		return err ? err : len;
+	if (len < 0)
+		return len;
 	shorten(form, len, text);
 	return 0;
 }

@@ -6,6 +6,7 @@
 
 #include "cli/what/what.h"
 #include "godwit/error.h"
+#include "model/params.h"
 
 struct found {
 	const struct gw_model *model;
@@ -44,41 +45,23 @@ static void write_requires(const struct gw_compat_implementation *implementation
 					word);
 }
 
-static int write_form(const struct gw_model *model, const char *profile, char *form, size_t size,
-		      size_t *len)
-{
-	struct gw_params *params = NULL;
-	int err = gw_params_new(&params, model), written = 0;
-
-	if (!err)
-		err = gw_params_apply_profile(params, profile);
-	if (!err)
-		written = gw_params_canonical(params, form, size);
-	gw_params_free(params);
-	if (err || written < 0)
-		return err ? err : written;
-	*len = (size_t)written;
-	return 0;
-}
-
 int gw_what_take_profile(struct gw_what *what, const char *name, const char *model,
 			 const char *profile)
 {
 	char form[GW_CANONICAL_MAX], requires[GW_REQUIRES_MAX * GW_REQUIRE_MAX];
 	struct found found;
-	size_t len = 0;
-	int err;
+	int len, err;
 
 	if (!find_model(what, model, &found))
 		return gw_fail(ENOENT, "%s: it has no model %.128s, or several", name,
 			       model ? model : "");
-	err = write_form(found.model, profile, form, sizeof(form), &len);
-	if (err)
-		return gw_fail_in(err, "%s", name);
+	len = gw_profile_canonical(found.model, profile, form, sizeof(form));
+	if (len < 0)
+		return gw_fail_in(len, "%s", name);
 	write_requires(found.implementation, requires);
 	while (what->instance_count)
 		gw_compat_instance_free(what->instances[--what->instance_count]);
-	err = gw_compat_instance_canonical(&what->instances[0], name, form, len, requires);
+	err = gw_compat_instance_canonical(&what->instances[0], name, form, (size_t)len, requires);
 	what->instance_count = !err;
 	return err;
 }
