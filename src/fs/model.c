@@ -10,6 +10,7 @@
 #include "fs/session.h"
 #include "fs/xattrmap.h"
 #include "godwit/error.h"
+#include "model/prerequisite.h"
 
 /* As the words of --cache, and as enum fs_cache. */
 static const char *const cache_values[] = {"auto", "always", "never", "metadata", NULL};
@@ -273,13 +274,6 @@ void fs_policy_apply(struct fs *fs)
 #define ACCESS_WRITE "access:write"
 #define BACKING_ANY  "shared-backing:any"
 
-static void add_word(char text[GW_ENVIRONMENT_MAX], const char *word)
-{
-	size_t len = strlen(text);
-
-	snprintf(text + len, GW_ENVIRONMENT_MAX - len, "%s%s", len ? " " : "", word);
-}
-
 /* Only in mode file-handles do states come with nothing else to find an inode by. A share that may
  * be a copy takes states of any. A guest that could write has no use of a share where it may not;
  * the other way round nothing is lost. Who is told other owners after a move than before, or may no
@@ -292,19 +286,20 @@ void fs_host_environment(const struct fs_host *host, bool handles,
 
 	*environment = (struct gw_environment){0};
 	if (host->migration_mode == FS_MIGRATION_HANDLES)
-		add_word(environment->requires, CAP_HANDLES);
+		gw_words_add(environment->requires, GW_ENVIRONMENT_MAX, CAP_HANDLES);
 	if (host->backing)
-		add_word(environment->requires, backing);
+		gw_words_add(environment->requires, GW_ENVIRONMENT_MAX, backing);
 	if (handles)
-		add_word(environment->provides, CAP_HANDLES);
-	add_word(environment->provides, host->same == FS_SAME_TREE ? BACKING_ANY : backing);
+		gw_words_add(environment->provides, GW_ENVIRONMENT_MAX, CAP_HANDLES);
+	gw_words_add(environment->provides, GW_ENVIRONMENT_MAX,
+		     host->same == FS_SAME_TREE ? BACKING_ANY : backing);
 	if (writes) {
-		add_word(environment->requires, ACCESS_WRITE);
-		add_word(environment->provides, ACCESS_WRITE);
+		gw_words_add(environment->requires, GW_ENVIRONMENT_MAX, ACCESS_WRITE);
+		gw_words_add(environment->provides, GW_ENVIRONMENT_MAX, ACCESS_WRITE);
 	}
 	if (host->users) {
-		add_word(environment->requires, host->users);
-		add_word(environment->provides, host->users);
+		gw_words_add(environment->requires, GW_ENVIRONMENT_MAX, host->users);
+		gw_words_add(environment->provides, GW_ENVIRONMENT_MAX, host->users);
 	}
 }
 

@@ -129,13 +129,6 @@ json_t *gw_info_implementation(const struct gw_device_ops *ops, const char *prog
 			 environment ? words_of(environment->requires) : NULL, "models", models);
 }
 
-static void add_word(char text[GW_ENVIRONMENT_MAX], const char *word)
-{
-	size_t len = strlen(text);
-
-	snprintf(text + len, GW_ENVIRONMENT_MAX - len, "%s%s", len ? " " : "", word);
-}
-
 /* Of a MAC over words of our own: it tells keys apart, and nothing of them. */
 static void name_key(char word[32], const uint8_t *key)
 {
@@ -161,8 +154,8 @@ void gw_info_add_key(struct gw_environment *environment, const uint8_t *key)
 
 	if (key)
 		name_key(word, key);
-	add_word(environment->requires, word);
-	add_word(environment->provides, key ? word : "state-key:any");
+	gw_words_add(environment->requires, GW_ENVIRONMENT_MAX, word);
+	gw_words_add(environment->provides, GW_ENVIRONMENT_MAX, key ? word : "state-key:any");
 }
 
 void gw_info_set_available(json_t *implementation, int64_t available)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* model/prerequisite.c - what a destination must have beside the model: words KIND:WHICH. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "godwit/error.h"
@@ -43,6 +44,13 @@ enum gw_provision gw_prerequisite_find(const char *what, const char *const *prov
 		vague |= is_vague(provides[i]);
 	}
 	return vague ? GW_PROVISION_UNKNOWN : GW_NOT_PROVIDED;
+}
+
+void gw_words_add(char *text, size_t size, const char *word)
+{
+	size_t len = strlen(text);
+
+	snprintf(text + len, size - len, "%s%s", len ? " " : "", word);
 }
 
 int gw_words_split(struct gw_words *words, const char *text)

@@ -22,6 +22,10 @@ enum gw_provision {
 enum gw_provision gw_prerequisite_find(const char *what, const char *const *provides,
 				       unsigned count);
 
+/* One more behind those in @text of @size bytes. One that does not fit is cut, and then provided by
+ * nobody. */
+void gw_words_add(char *text, size_t size, const char *word);
+
 /* Words divided by spaces, cut into a copy of at most GW_REQUIRES_MAX of them. */
 struct gw_words {
 	unsigned count;
