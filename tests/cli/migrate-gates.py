@@ -491,7 +491,7 @@ class Plan(unittest.TestCase):
                 self.assertEqual(ran.returncode, 2, ran.stdout + ran.stderr)
                 self.assertEqual(ran.stderr.count("\n"), 1, ran.stderr)
         for long in ('{"devices": {}, "x": "' + "x" * 2_000_000 + '"}',
-                     '{"devices": ' + "[" * 1000 + "]" * 1000 + "}"):
+                     '{"devices": {}, "x": ' + "[" * 1000 + "]" * 1000 + "}"):
             self.assertEqual(self.ask(long).returncode, 2)
         self.assertEqual(self.pair.ask("--plan", "/nowhere").returncode, 2)
 
