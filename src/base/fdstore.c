@@ -19,7 +19,8 @@
 
 /* sd_listen_fds(3) */
 #define FIRST_FD 3
-#define SYNC_MS	 1000
+/* A manager that reads all of its units anew answers nobody meanwhile. */
+#define SYNC_MS 5000
 
 struct kept {
 	char name[GW_FDSTORE_NAME_MAX + 1];
@@ -215,6 +216,21 @@ int gw_fdstore_remove(struct gw_fdstore *store, const char *name)
 
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%.*s", GW_FDSTORE_NAME_MAX, name);
 	return say(store, text, NULL, 0);
+}
+
+int gw_fdstore_drop(struct gw_fdstore *store)
+{
+	int err = 0;
+
+	for (unsigned i = 0; i < store->count && !err; i++) {
+		struct kept *kept = &store->kept[i];
+
+		if (kept->fd < 0)
+			continue;
+		gw_close(&kept->fd);
+		err = gw_fdstore_remove(store, kept->name);
+	}
+	return err;
 }
 
 int gw_fdstore_sync(struct gw_fdstore *store)

@@ -40,7 +40,9 @@ bool gw_fdstore_take_any(struct gw_fdstore *store, const char *prefix, unsigned 
 /* @fd is borrowed. In order; they are there for sure only after gw_fdstore_sync(). */
 int gw_fdstore_put(struct gw_fdstore *store, const char *name, int fd);
 int gw_fdstore_remove(struct gw_fdstore *store, const char *name);
-/* All of the above has reached the keeper. Waits for that, a second at most. */
+/* All that an earlier process left and nobody has taken yet. */
+int gw_fdstore_drop(struct gw_fdstore *store);
+/* All of the above has reached the keeper. Waits for that, five seconds at most. */
 int gw_fdstore_sync(struct gw_fdstore *store);
 /* "READY=1" and the like. */
 int gw_fdstore_tell(struct gw_fdstore *store, const char *state);

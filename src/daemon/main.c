@@ -354,6 +354,8 @@ static int open_and_serve(const struct gw_daemon *daemon, const struct common *c
 		err = shut_in(daemon, common, &sockets);
 	if (!err)
 		err = serve(common, &sockets, config);
+	if (!err && config->fdstore)
+		gw_sockets_forget(config->fdstore);
 	gw_sockets_remove(&sockets);
 	gw_fdstore_free(config->fdstore);
 	return err;

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "daemon/sockets.h"
 #include "godwit/error.h"
 
@@ -14,6 +15,10 @@
  * kernel has ended it too; whoever starts the next one does not know of that. */
 #define DYING_MS 200
 #define RETRY_MS 10
+
+/* Names in the store. */
+#define VHOST_USER "vhost-user"
+#define CONTROL	   "control"
 
 static int open_listener(struct gw_listener *listener, const char *path)
 {
@@ -31,13 +36,19 @@ static int open_or_take(struct gw_listener *listener, const char *path, struct g
 			const char *name)
 {
 	int fd = store ? gw_fdstore_take(store, name) : -1;
-	int err;
+	int err = 0;
 
-	if (fd >= 0) {
+	if (fd >= 0 && gw_socket_is_held(path)) {
 		gw_listener_adopt(listener, fd, path);
 		return 0;
 	}
-	err = open_listener(listener, path);
+	/* Without its name nobody would ever come. */
+	if (fd >= 0) {
+		gw_close(&fd);
+		err = gw_fdstore_remove(store, name);
+	}
+	if (!err)
+		err = open_listener(listener, path);
 	if (!err && store)
 		err = gw_fdstore_put(store, name, listener->fd);
 	return err;
@@ -51,9 +62,9 @@ int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *co
 	*sockets = (struct gw_sockets)GW_SOCKETS_INIT;
 	sockets->kept = store;
 	if (path)
-		err = open_or_take(&sockets->vhost_user, path, store, "vhost-user");
+		err = open_or_take(&sockets->vhost_user, path, store, VHOST_USER);
 	if (!err && control) {
-		err = open_or_take(&sockets->control, control, store, "control");
+		err = open_or_take(&sockets->control, control, store, CONTROL);
 		if (err)
 			gw_fail_in(err, "control socket");
 	}
@@ -101,6 +112,18 @@ int gw_sockets_give(const struct gw_sockets *sockets, const char *group)
 		return gw_fail(errno, "socket %s cannot be given to group %s: %s", path, group,
 			       strerror(errno));
 	return 0;
+}
+
+void gw_sockets_forget(struct gw_fdstore *store)
+{
+	int err = gw_fdstore_remove(store, VHOST_USER);
+
+	if (!err)
+		err = gw_fdstore_remove(store, CONTROL);
+	if (!err)
+		err = gw_fdstore_sync(store);
+	if (err)
+		gw_warn("what is kept for a next process is not taken back: %s", gw_last_error());
 }
 
 void gw_sockets_remove(struct gw_sockets *sockets)

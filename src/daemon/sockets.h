@@ -27,6 +27,9 @@ int gw_sockets_open(struct gw_sockets *sockets, const char *path, const char *co
 int gw_sockets_open_handover(struct gw_sockets *sockets, const char *path, int *peer);
 /* Who is in @group may connect as a front-end, and the rest of the world may not. */
 int gw_sockets_give(const struct gw_sockets *sockets, const char *group);
+/* Who ends by itself takes back what it put into @store, and ends only when that is done: systemd
+ * does not listen to a process inside of a sandbox that is gone. */
+void gw_sockets_forget(struct gw_fdstore *store);
 /* Removes the names, if they still are these sockets', and closes. */
 void gw_sockets_remove(struct gw_sockets *sockets);
 

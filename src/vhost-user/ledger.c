@@ -15,6 +15,7 @@
 
 #define MAGIC	  "GWLEDGR1"
 #define MAGIC_LEN 8
+#define ENDED	  UINT64_MAX /* in the place of a sequence number */
 
 /* As it lies in the memfd; host byte order, since it never leaves the host. */
 struct slot {
@@ -29,7 +30,7 @@ struct slot {
 struct page {
 	char magic[MAGIC_LEN];
 	uint64_t size;
-	uint64_t done; /* the sequence of the last message that is out of the way */
+	uint64_t done; /* the sequence of the last message that is out of the way, or ENDED */
 	struct slot slots[2];
 };
 
@@ -214,6 +215,16 @@ bool gw_ledger_is_done(const struct gw_ledger *ledger)
 {
 	return __atomic_load_n(&ledger->page->done, __ATOMIC_ACQUIRE) >=
 	       ledger->now.answer.sequence;
+}
+
+void gw_ledger_end(struct gw_ledger *ledger)
+{
+	__atomic_store_n(&ledger->page->done, ENDED, __ATOMIC_RELEASE);
+}
+
+bool gw_ledger_has_ended(const struct gw_ledger *ledger)
+{
+	return __atomic_load_n(&ledger->page->done, __ATOMIC_ACQUIRE) == ENDED;
 }
 
 uint64_t gw_ledger_next_fd(struct gw_ledger *ledger)

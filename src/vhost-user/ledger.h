@@ -70,6 +70,10 @@ const struct gw_ledger_answer *gw_ledger_answer(const struct gw_ledger *ledger);
 /* Its message is out of the socket, and its answer on its way. */
 void gw_ledger_done(struct gw_ledger *ledger);
 bool gw_ledger_is_done(const struct gw_ledger *ledger);
+/* The process that it belongs to ends by itself: nobody is to go on with it. At once, and for good,
+ * whatever else of that end the next process gets to see. */
+void gw_ledger_end(struct gw_ledger *ledger);
+bool gw_ledger_has_ended(const struct gw_ledger *ledger);
 
 /* The number of the next descriptor to be kept; none comes twice. */
 uint64_t gw_ledger_next_fd(struct gw_ledger *ledger);

@@ -172,12 +172,26 @@ static int begin_anew(struct gw_recovery *recovery)
 	return err ? err : gw_fdstore_sync(recovery->store);
 }
 
+/* Its keeper was told so, but may not have listened to a process that was gone by then. */
+static int begin_after_end(struct gw_recovery *recovery)
+{
+	int err = gw_fdstore_remove(recovery->store, LEDGER);
+
+	gw_ledger_free(gw_take_ptr(recovery->ledger));
+	gw_close(&recovery->ledger_fd);
+	if (!err)
+		err = gw_fdstore_drop(recovery->store);
+	return err ? err : begin_anew(recovery);
+}
+
 static int go_on(struct gw_recovery *recovery)
 {
 	int err = lock(recovery->ledger_fd);
 
 	if (!err)
 		err = gw_ledger_open(&recovery->ledger, recovery->ledger_fd);
+	if (!err && gw_ledger_has_ended(recovery->ledger))
+		return begin_after_end(recovery);
 	recovery->pipe[0] = gw_fdstore_take(recovery->store, PIPE_READ);
 	recovery->pipe[1] = gw_fdstore_take(recovery->store, PIPE_WRITE);
 	if (!err && (recovery->pipe[0] < 0 || recovery->pipe[1] < 0))
@@ -227,6 +241,7 @@ void gw_recovery_clear(struct gw_recovery *recovery)
 
 	if (!recovery)
 		return;
+	gw_ledger_end(recovery->ledger);
 	forget(recovery);
 	for (unsigned i = 0; i < GW_ARRAY_LEN(names); i++)
 		gw_fdstore_remove(recovery->store, names[i]);

@@ -5,6 +5,7 @@ killed under a front-end that stays connected.
 
 usage: systemd-store.py RECOVER.CONF GODWIT-FS
 """
+import errno
 import os
 import pathlib
 import shutil
@@ -20,8 +21,8 @@ CONF, PROGRAM = pathlib.Path(sys.argv[1]).resolve(), os.path.abspath(sys.argv[2]
 SYSTEMD, MANAGER = "/lib/systemd/systemd", ["systemctl", "--user", "--no-pager"]
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 GET_FEATURES, VERSION = 1, 1
-GROUPS = [pathlib.Path("/sys/fs/cgroup") / name / "init.scope" for name in ("", "systemd", "unified")]
-KILLS, PATIENCE_S = 8, 60
+ROOTS = [pathlib.Path("/sys/fs/cgroup") / name for name in ("", "systemd", "unified")]
+VMS, KILLS, PATIENCE_S = 2, 4, 60
 SKIPPED = 77
 
 
@@ -54,6 +55,11 @@ def main_pid():
     return int(pid) if pid.isdigit() else 0
 
 
+def another_than(pid):
+    """The service's process that comes after @pid."""
+    return until(lambda: (now := main_pid()) != pid and now, f"no other process than {pid}")
+
+
 def connect(path):
     """Once somebody listens."""
     front_end = socket.socket(socket.AF_UNIX)
@@ -80,13 +86,76 @@ def kill_and_ask(front_end, first):
         else:  # as an upgrade goes
             subprocess.run([*MANAGER, "kill", "--signal=KILL", "fs.service"], check=True)
         assert ask(front_end) == first
-        until(lambda: main_pid() not in (0, before), "no other process")
+        another_than(before)
         assert ask(front_end) == first
+    assert kept == int(show("NFileDescriptorStore")), show("NFileDescriptorStore")
     print(f"{KILLS} times killed, {show('NRestarts')} times started again, {kept} descriptors kept")
+
+
+def next_vm(path, before):
+    """It ended by itself when its front-end left, and nothing of it is kept for the one that comes after @before. Its
+    process, and its front-end."""
+    now = another_than(before)
+    front_end = connect(path)
+    ask(front_end)
+    # Whoever had connected to the one before would have been answered by nobody.
+    assert main_pid() == now, f"{main_pid()} has come in the place of {now}"
+    return now, front_end
+
+
+def serve(path):
+    """Of one VM after the other, as long as the service is started again."""
+    front_end = connect(path)
+    first = ask(front_end)
+    for _ in range(VMS):
+        kill_and_ask(front_end, first)
+        before = main_pid()
+        front_end.close()
+        before, front_end = next_vm(path, before)
+    subprocess.run([*MANAGER, "restart", "fs.service"], check=True)
+    _, front_end = next_vm(path, before)
+    kill_and_ask(front_end, first)
+
+
+def explain(log):
+    """What the service and its manager would say about a failure."""
+    print("----", "systemctl status", "----", flush=True)
+    subprocess.run([*MANAGER, "status", "--full", "fs.service"], check=False)
+    properties = ["MainPID", "NRestarts", "NFileDescriptorStore", "Result", "ExecMainStatus", "ExecMainCode", "SubState"]
+    subprocess.run([*MANAGER, "show", "fs.service", "-p", ",".join(properties)], check=False)
+    print("----", "what the service says", "----")
+    print(log.read_text(encoding="utf-8", errors="replace") if log.exists() else "nothing", flush=True)
+    subprocess.run(["ps", "-ef"], check=False)
+
+
+def join_group():
+    """Control groups of our own: another manager's unit of the same name would be in the same one."""
+    for root in ROOTS:
+        if (root / "cgroup.procs").exists():
+            group = root / f"gw-{os.environ['GW_GROUP']}"
+            group.mkdir()
+            (group / "cgroup.procs").write_text("0", encoding="ascii")
+
+
+def remove_group(name):
+    """Once nobody is in there any more."""
+    for root in ROOTS:
+        for group, _, _ in os.walk(root / f"gw-{name}", topdown=False):
+            until(lambda path=group: removed(path), f"{group} is busy")
+
+
+def removed(path):
+    """Is it gone?"""
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        return error.errno != errno.EBUSY
+    return True
 
 
 def inside(directory):
     """In a mount and PID namespace of our own."""
+    join_group()
     subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
     runtime, configuration = pathlib.Path("/run/user"), directory / "configuration"
     units = configuration / "systemd" / "user"
@@ -94,18 +163,17 @@ def inside(directory):
         path.mkdir(parents=True)
     os.chmod(runtime, 0o700)
     os.environ.update(XDG_RUNTIME_DIR=str(runtime), XDG_CONFIG_HOME=str(configuration))
-    path = directory / "socket"
+    path, log = directory / "socket", directory / "log"
     (units / "fs.service").write_text(
         CONF.read_text(encoding="utf-8") +
         f"ExecStart={PROGRAM} --recover=systemd --socket-path={path} --shared-dir={directory / 'share'}\n"
-        "Restart=always\nKillMode=mixed\n", encoding="utf-8")
+        f"Restart=always\nKillMode=mixed\nStandardError=append:{log}\n", encoding="utf-8")
     manager = subprocess.Popen([SYSTEMD, "--user", "--unit=fs.service"])
     try:
-        front_end = connect(path)
-        kill_and_ask(front_end, ask(front_end))
-        front_end.close()
-        # It ends by itself, and nothing of it is kept for the one that is started for the next VM.
-        connect(path).close()
+        serve(path)
+    except BaseException:
+        explain(log)
+        raise
     finally:
         manager.terminate()
         manager.wait(PATIENCE_S)
@@ -130,19 +198,17 @@ def main():
     if os.environ.get("GW_INSIDE"):
         inside(pathlib.Path(os.environ["GW_INSIDE"]))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and tidy up
     missing = can_be_tried()
     if missing:
         print(missing)
         return SKIPPED
-    groups = [path for path in GROUPS if not path.exists()]
     try:
         with tempfile.TemporaryDirectory(prefix="gw-systemd-") as directory:
-            return subprocess.run([*UNSHARE, sys.executable, *sys.argv], env={**os.environ, "GW_INSIDE": directory},
+            return subprocess.run([*UNSHARE, sys.executable, *sys.argv], env={**os.environ, "GW_INSIDE": directory, "GW_GROUP": str(os.getpid())},
                                   timeout=240, check=False).returncode
     finally:
-        for path in groups:  # which it leaves behind
-            if path.exists():
-                path.rmdir()
+        remove_group(os.getpid())
 
 
 sys.exit(main())

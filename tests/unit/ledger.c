@@ -55,6 +55,9 @@ static void test_the_last_of_each(void **state)
 	assert_false(gw_ledger_is_done(next));
 	gw_ledger_done(next);
 	assert_true(gw_ledger_is_done(ledger));
+	assert_false(gw_ledger_has_ended(ledger));
+	gw_ledger_end(next);
+	assert_true(gw_ledger_has_ended(ledger));
 	gw_ledger_free(next);
 	gw_ledger_free(ledger);
 }
