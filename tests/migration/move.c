@@ -22,15 +22,21 @@ unsigned move_number = 3;
 
 const uint8_t *move_key;
 
+void move_model(char model[GW_CANONICAL_MAX], unsigned number)
+{
+	int len = snprintf(model, GW_CANONICAL_MAX, "godwit-project.org/virtio-fs\n");
+
+	if (number > 1)
+		snprintf(model + len, GW_CANONICAL_MAX - (size_t)len, "state=%u\n", number);
+}
+
 static struct gw_state_writer *begin(int fd)
 {
 	const struct gw_state_channel channel = {.fd = fd, .cancel = -1, .key = move_key};
 	struct gw_state_header header = {.implementation = "test", .mode = GW_MODE_STATEFUL};
 	struct gw_state_writer *writer;
 
-	snprintf(header.model, sizeof(header.model), "godwit-project.org/virtio-fs\n");
-	if (move_number > 1)
-		snprintf(header.model + strlen(header.model), 32, "state=%u\n", move_number);
+	move_model(header.model, move_number);
 	assert_int_equal(gw_state_writer_new(&writer, &channel, &header), 0);
 	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_STOPPED), 0);
 	return writer;

@@ -13,6 +13,9 @@ extern unsigned move_number;
 /* NULL, or what streams are signed with and a signature is asked for. */
 extern const uint8_t *move_key;
 
+/* What a stream's header says of the model: the parameters that it has are those of a state. */
+void move_model(char model[GW_CANONICAL_MAX], unsigned number);
+
 /* The whole state as a stream in a memfd, at its start; must succeed. */
 int move_save(struct share *from);
 int move_save_result(struct share *from, int *fd);

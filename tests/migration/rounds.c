@@ -20,8 +20,7 @@ void rounds_begin(unsigned number)
 	rounds_stream = memfd_create("state", MFD_CLOEXEC);
 	assert_true(rounds_stream >= 0);
 	channel.fd = rounds_stream;
-	snprintf(header.model, sizeof(header.model), "godwit-project.org/virtio-fs\nstate=%u\n",
-		 number);
+	move_model(header.model, number);
 	assert_int_equal(gw_state_writer_new(&rounds_writer, &channel, &header), 0);
 	assert_int_equal(fs_iterate(&from.fs, true), 0);
 }
