@@ -3,7 +3,8 @@
  * ever.
  *
  * The streams were made once, by `fs-golden-rounds make FILE NUMBER`, and are never made again: a
- * test that fails here says that an old source can not come to this build any more. In each of two
+ * test that fails here says that an old source can not come to this build any more. (`make FILE
+ * NUMBER OTHER` writes the same state as it is sent at once, too, for who compares the two.) In each of two
  * rounds and in the rest something is new, something is not as it was, and something is taken back.
  * What unnamed files have in them goes in the rounds from state 3 on, and in the rest before.
  */
@@ -26,6 +27,10 @@
 #define OWNER	UINT64_C(0xfedcba9876543210)
 #define FAR	100000 /* behind a hole */
 #define CONTENT "content of a temporary file"
+/* Of the long file, and where it was cut. */
+#define BLOCK 4096
+#define LONG  (3 * BLOCK)
+#define CUT   5000
 
 /* What the guest knows, and what it has open of that. */
 enum {
@@ -35,6 +40,7 @@ enum {
 	GONE_ID,  /* loses its name after the first round */
 	DEAD_ID,  /* a directory, removed after it */
 	TEMP_ID,  /* never had a name */
+	LONG_ID,  /* without a name; a piece of it changes, then it is shorter for a moment */
 	LATE_ID,  /* new in the second round */
 	SHORT_ID, /* without a name, and gone after the second round */
 	LAST_ID,  /* without a name, new in the rest */
@@ -53,9 +59,10 @@ static const struct known known[IDS] = {
 	[GONE_ID] = {0x5, 0x4},
 	[DEAD_ID] = {0x6, 0x5},
 	[TEMP_ID] = {0x7, 0x6},
+	[LONG_ID] = {0x8, 0x7},
 	[LATE_ID] = {0x100000004, 0x100000003}, /* in the slots of what was brief */
-	[SHORT_ID] = {0x8, 0x7},
-	[LAST_ID] = {0x100000008, 0x100000007},
+	[SHORT_ID] = {0x9, 0x8},
+	[LAST_ID] = {0x100000009, 0x100000008},
 };
 
 static const char *golden_path;
@@ -88,6 +95,39 @@ static struct known find(uint64_t parent, const char *name, int flags)
 						      : guest_open(&from, id, flags)};
 }
 
+/* As it is in the end. */
+static void fill(char text[LONG])
+{
+	for (unsigned i = 0; i < LONG; i++)
+		text[i] = i < CUT ? (char)('a' + i % 23) : 0;
+}
+
+static void make_long(struct known *k)
+{
+	char text[LONG];
+
+	k->handle = guest_tmpfile(&from, "", &k->id);
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(pwrite(guest_fd(&from, k->handle), text, LONG, 0), LONG);
+	fill(text);
+	assert_int_equal(pwrite(guest_fd(&from, k->handle), text, BLOCK, 0), BLOCK);
+}
+
+static void change_long(const struct known *k)
+{
+	char text[LONG];
+
+	fill(text);
+	assert_int_equal(pwrite(guest_fd(&from, k->handle), text + BLOCK, CUT - BLOCK, BLOCK),
+			 CUT - BLOCK);
+}
+
+static void cut_long(const struct known *k)
+{
+	assert_int_equal(ftruncate(guest_fd(&from, k->handle), CUT), 0);
+	assert_int_equal(ftruncate(guest_fd(&from, k->handle), LONG), 0);
+}
+
 static void before_the_first(struct known *k)
 {
 	share_mkdir(&from, "dir");
@@ -101,6 +141,7 @@ static void before_the_first(struct known *k)
 	k[GONE_ID] = find(k[DIR_ID].id, "gone", O_RDWR);
 	k[DEAD_ID] = find(k[DIR_ID].id, "dead", O_DIRECTORY);
 	k[TEMP_ID].handle = guest_tmpfile(&from, CONTENT, &k[TEMP_ID].id);
+	make_long(&k[LONG_ID]);
 }
 
 static void before_the_second(struct known *k)
@@ -113,6 +154,7 @@ static void before_the_second(struct known *k)
 	k[LATE_ID] = find(k[DIR_ID].id, "late", O_RDWR);
 	k[SHORT_ID].handle = guest_tmpfile(&from, "not for long", &k[SHORT_ID].id);
 	assert_int_equal(pwrite(guest_fd(&from, k[TEMP_ID].handle), "CONTENT", 7, 0), 7);
+	change_long(&k[LONG_ID]);
 }
 
 static void before_the_rest(struct known *k, unsigned number)
@@ -125,6 +167,7 @@ static void before_the_rest(struct known *k, unsigned number)
 	assert_int_equal(ftruncate(guest_fd(&from, k[GONE_ID].handle), 7), 0);
 	assert_int_equal(pwrite(guest_fd(&from, k[GONE_ID].handle), "end", 3, FAR), 3);
 	guest_append(&from, k[TEMP_ID].handle, ", and more");
+	cut_long(&k[LONG_ID]);
 	if (number > 1)
 		assert_int_equal(
 			fs_lock_set(&from.fs, temp, OWNER, k[TEMP_ID].handle, &locked), 0);
@@ -136,17 +179,24 @@ static void print(const struct known *k)
 		printf("	{0x%" PRIx64 ", 0x%" PRIx64 "},\n", k[i].id, k[i].handle);
 }
 
-static int make(const char *path, unsigned number)
+static int write_file(const char *path, int stream)
 {
 	GW_AUTO_FD int out = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0644);
-	struct known k[IDS];
 	char buf[65536];
-	ssize_t len;
+	ssize_t len = pread(stream, buf, sizeof(buf), 0);
 
 	if (out < 0) {
 		perror(path);
 		return 1;
 	}
+	return len > 0 && len < (ssize_t)sizeof(buf) && write(out, buf, (size_t)len) == len ? 0 : 1;
+}
+
+static int make(const char *path, unsigned number, const char *at_once)
+{
+	struct known k[IDS];
+	int failed;
+
 	share_open(&from, 0);
 	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
 	before_the_first(k);
@@ -156,10 +206,13 @@ static int make(const char *path, unsigned number)
 	rounds_send();
 	before_the_rest(k, number);
 	rounds_rest();
+	failed = write_file(path, rounds_stream);
+	move_number = number;
+	if (at_once)
+		failed |= write_file(at_once, move_save(&from));
 	share_close(&from);
 	print(k);
-	len = pread(rounds_stream, buf, sizeof(buf), 0);
-	return len > 0 && len < (ssize_t)sizeof(buf) && write(out, buf, (size_t)len) == len ? 0 : 1;
+	return failed;
 }
 
 /*
@@ -207,7 +260,7 @@ static void named_files_by_their_last_names(void **state)
 
 static void unnamed_files_as_they_were_last(void **state)
 {
-	char far[4] = "";
+	char far[4] = "", want[LONG], got[LONG + 1];
 	struct stat st;
 
 	(void)state;
@@ -216,6 +269,9 @@ static void unnamed_files_as_they_were_last(void **state)
 	assert_string_equal(content(GONE_ID), "content");
 	assert_int_equal(pread(guest_fd(&to, known[GONE_ID].handle), far, 4, FAR), 3);
 	assert_string_equal(far, "end");
+	fill(want);
+	assert_int_equal(pread(guest_fd(&to, known[LONG_ID].handle), got, sizeof(got), 0), LONG);
+	assert_memory_equal(got, want, LONG);
 	assert_int_equal(fstat(guest_fd(&to, known[GONE_ID].handle), &st), 0);
 	assert_int_equal(st.st_nlink, 0);
 	assert_int_equal(st.st_size, FAR + 3);
@@ -256,10 +312,10 @@ int main(int argc, char **argv)
 		WITH_STREAM(locks_of_states_that_have_them),
 	};
 
-	if (argc == 4 && !strcmp(argv[1], "make"))
-		return make(argv[2], (unsigned)atoi(argv[3]));
+	if (argc >= 4 && !strcmp(argv[1], "make"))
+		return make(argv[2], (unsigned)atoi(argv[3]), argv[4]);
 	if (argc != 2) {
-		fprintf(stderr, "usage: fs-golden-rounds FILE | make FILE NUMBER\n");
+		fprintf(stderr, "usage: fs-golden-rounds FILE | make FILE NUMBER [OTHER]\n");
 		return 2;
 	}
 	golden_path = argv[1];

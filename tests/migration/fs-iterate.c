@@ -14,12 +14,8 @@
 #include "fs/ready.h"
 #include "fs/records.h"
 #include "fs/table.h"
-#include "move.h"
+#include "rounds.h"
 #include "state/stream.h"
-
-static struct share from, to;
-static struct gw_state_writer *writer;
-static int stream;
 
 static int set_up(void **state)
 {
@@ -34,50 +30,6 @@ static int tear_down(void **state)
 	(void)state;
 	share_close(&from);
 	return 0;
-}
-
-/*
- * The stream, by hand.
- */
-static void begin(void)
-{
-	struct gw_state_header header = {.implementation = "test",
-					 .mode = GW_MODE_STATEFUL,
-					 .model = "godwit-project.org/virtio-fs\nstate=3\n"};
-	struct gw_state_channel channel = {.cancel = -1};
-
-	stream = memfd_create("state", MFD_CLOEXEC);
-	assert_true(stream >= 0);
-	channel.fd = stream;
-	assert_int_equal(gw_state_writer_new(&writer, &channel, &header), 0);
-	assert_int_equal(fs_iterate(&from.fs, true), 0);
-}
-
-static uint64_t send_round(void)
-{
-	uint64_t before = gw_state_written(writer);
-	int more;
-
-	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
-	while ((more = fs_save(&from.fs, writer, GW_PHASE_RUNNING, 1000)) > 0)
-		;
-	if (more)
-		fail_msg("round: %s", gw_last_error());
-	return gw_state_written(writer) - before;
-}
-
-static uint64_t send_rest(void)
-{
-	uint64_t before = gw_state_written(writer);
-
-	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_STOPPED), 0);
-	if (fs_save(&from.fs, writer, GW_PHASE_STOPPED, SIZE_MAX))
-		fail_msg("rest: %s", gw_last_error());
-	assert_int_equal(gw_state_writer_end(writer), 0);
-	before = gw_state_written(writer) - before;
-	gw_state_writer_free(writer);
-	assert_int_equal(fs_iterate(&from.fs, false), 0);
-	return before;
 }
 
 static uint64_t names_in(struct share *share, struct fs_inode *inode)
@@ -134,10 +86,7 @@ static void assert_same_tables(void)
 
 static void arrive(void)
 {
-	move_twin(&to, &from);
-	lseek(stream, 0, SEEK_SET);
-	if (move_load(&to, stream))
-		fail_msg("load: %s", gw_last_error());
+	rounds_arrive();
 	assert_same_tables();
 }
 
@@ -225,14 +174,14 @@ static void little_is_sent_again(void **state)
 	uint64_t first, second, third, rest;
 
 	gather_crowd();
-	begin();
-	first = send_round();
-	second = send_round();
+	rounds_begin(3);
+	first = rounds_send();
+	second = rounds_send();
 	rename_in(FS_ROOT_ID, "crowd-7", "crowd-7", FS_ROOT_ID, "other", "other");
 	make(FS_ROOT_ID, "", "new");
-	third = send_round();
+	third = rounds_send();
 	forget(crowd[9]);
-	rest = send_rest();
+	rest = rounds_rest();
 	assert_true(first > 10000);
 	assert_true(second < 500); /* a mark, the session */
 	assert_true(third < 1000);
@@ -389,15 +338,15 @@ static void try_change(unsigned i, unsigned rounds_before, unsigned rounds_after
 	set_up(&none);
 	gather(70); /* more than a unit */
 	prepare_few();
-	begin();
+	rounds_begin(3);
 	for (unsigned n = 0; n < rounds_before; n++)
-		send_round();
+		rounds_send();
 	changes[i].happens();
 	for (unsigned n = 0; n < rounds_after; n++)
-		send_round();
+		rounds_send();
 	print_message("%s, after %u rounds, before %u\n", changes[i].name, rounds_before,
 		      rounds_after);
-	send_rest();
+	rounds_rest();
 	arrive();
 	leave();
 	tear_down(&none);
@@ -423,15 +372,15 @@ static void every_change_in_a_round(void **state)
 			set_up(&none);
 			prepare_few();
 			gather(70);
-			begin();
-			assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
+			rounds_begin(3);
+			assert_int_equal(gw_state_writer_phase(rounds_writer, GW_PHASE_RUNNING), 0);
 			for (unsigned n = 0; n < calls; n++)
-				assert_true(fs_save(&from.fs, writer, GW_PHASE_RUNNING, 100) >= 0);
+				assert_true(fs_save(&from.fs, rounds_writer, GW_PHASE_RUNNING, 100) >= 0);
 			print_message("%s, after %u calls\n", changes[i].name, calls);
 			changes[i].happens();
 			if (calls % 2)
-				send_round();
-			send_rest();
+				rounds_send();
+			rounds_rest();
 			arrive();
 			leave();
 			tear_down(&none);
@@ -445,20 +394,20 @@ static void slots_used_again(void **state)
 	char name[16];
 
 	gather_crowd();
-	begin();
+	rounds_begin(3);
 	for (unsigned round = 0; round < 12; round++) {
 		for (unsigned i = round % 3; i < CROWD; i += 3)
 			forget(crowd[i]);
 		if (round % 2)
-			send_round();
+			rounds_send();
 		for (unsigned i = round % 3; i < CROWD; i += 3) {
 			snprintf(name, sizeof(name), "crowd-%u", (i * 7 + round) % CROWD);
 			crowd[i] = share_lookup(&from, FS_ROOT_ID, name);
 		}
 		if (round % 3)
-			send_round();
+			rounds_send();
 	}
-	send_rest();
+	rounds_rest();
 	arrive();
 	leave();
 }
@@ -469,15 +418,15 @@ static void handles(void **state)
 	uint64_t file, closed, kept, later;
 
 	file = make(FS_ROOT_ID, "", "file");
-	begin();
+	rounds_begin(3);
 	closed = guest_open(&from, file, O_RDONLY);
 	kept = guest_open(&from, file, O_RDWR);
-	send_round();
+	rounds_send();
 	assert_int_equal(fs_handle_release(from.fs.handles, closed), 0);
 	later = guest_open(&from, file, O_WRONLY);
-	send_round();
+	rounds_send();
 	guest_append(&from, kept, "more");
-	send_rest();
+	rounds_rest();
 	arrive();
 	assert_string_equal(guest_read(&to, kept), "filemore");
 	guest_append(&to, later, "!");
@@ -491,14 +440,14 @@ static void unlinked_while_open(void **state)
 {
 	uint64_t file = make(FS_ROOT_ID, "", "file"), handle;
 
-	begin();
+	rounds_begin(3);
 	handle = guest_open(&from, file, O_RDWR);
-	send_round();
+	rounds_send();
 	unlink_in(FS_ROOT_ID, "file", "file");
 	guest_append(&from, handle, " and more");
-	send_round();
+	rounds_send();
 	guest_append(&from, handle, " and still more");
-	send_rest();
+	rounds_rest();
 	arrive();
 	assert_string_equal(guest_read(&to, handle), "file and more and still more");
 	leave();
@@ -511,13 +460,13 @@ static void gone_between_rounds(void **state)
 	uint64_t file = make(FS_ROOT_ID, "", "file"), handle;
 
 	from.host.verify = FS_VERIFY_NONE;
-	begin();
-	send_round();
-	send_round();
+	rounds_begin(3);
+	rounds_send();
+	rounds_send();
 	handle = guest_open(&from, file, O_RDWR);
-	send_round();
+	rounds_send();
 	unlink_in(FS_ROOT_ID, "file", "file");
-	send_rest();
+	rounds_rest();
 	arrive();
 	assert_int_equal(atomic_load(&to.fs.inodes->lazy.stale), 0);
 	assert_string_equal(guest_read(&to, handle), "file");
@@ -529,13 +478,13 @@ static void unnamed(void **state)
 {
 	uint64_t id, handle;
 
-	begin();
+	rounds_begin(3);
 	handle = guest_tmpfile(&from, "nameless", &id);
-	send_round();
+	rounds_send();
 	guest_append(&from, handle, " one");
-	send_round();
+	rounds_send();
 	guest_append(&from, handle, " two");
-	send_rest();
+	rounds_rest();
 	arrive();
 	assert_string_equal(guest_read(&to, handle), "nameless one two");
 	leave();
@@ -547,13 +496,13 @@ static void unnamed_in_a_used_slot(void **state)
 {
 	uint64_t file = make(FS_ROOT_ID, "", "file"), id, handle;
 
-	begin();
-	send_round();
+	rounds_begin(3);
+	rounds_send();
 	forget(file);
 	handle = guest_tmpfile(&from, "nameless", &id);
 	assert_int_equal((uint32_t)id, (uint32_t)file);
-	send_round();
-	send_rest();
+	rounds_send();
+	rounds_rest();
 	arrive();
 	assert_string_equal(guest_read(&to, handle), "nameless");
 	leave();
@@ -567,19 +516,19 @@ static void refused_early(void **state)
 	struct gw_state_channel channel = {.cancel = -1};
 
 	gather_crowd();
-	begin();
-	send_round();
-	send_round();
+	rounds_begin(3);
+	rounds_send();
+	rounds_send();
 	share_open(&other, 0);
-	channel.fd = stream;
-	lseek(stream, 0, SEEK_SET);
+	channel.fd = rounds_stream;
+	lseek(rounds_stream, 0, SEEK_SET);
 	assert_int_equal(gw_state_reader_new(&reader, &channel), 0);
 	assert_int_equal(fs_load(&other.fs, reader), -ENOENT); /* and not that it is cut */
 	assert_non_null(strstr(gw_last_error(), "is not the one of the source"));
 	gw_state_reader_free(reader);
 	share_close(&other);
-	send_rest();
-	close(stream);
+	rounds_rest();
+	close(rounds_stream);
 }
 
 /* Two rounds settle both directories; then the outer one is said to be in the inner one. */
@@ -590,15 +539,15 @@ static void its_own_ancestor(void **state)
 	prepare_few();
 	name.parent = sub;
 	name.inode = dir;
-	begin();
-	send_round();
-	send_round();
-	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
-	assert_int_equal(gw_state_put(writer, &gw_fs_name_v1, &name), 0);
-	send_rest();
+	rounds_begin(3);
+	rounds_send();
+	rounds_send();
+	assert_int_equal(gw_state_writer_phase(rounds_writer, GW_PHASE_RUNNING), 0);
+	assert_int_equal(gw_state_put(rounds_writer, &gw_fs_name_v1, &name), 0);
+	rounds_rest();
 	move_twin(&to, &from);
-	lseek(stream, 0, SEEK_SET);
-	assert_int_equal(move_load(&to, stream), -EINVAL);
+	lseek(rounds_stream, 0, SEEK_SET);
+	assert_int_equal(move_load(&to, rounds_stream), -EINVAL);
 	assert_non_null(strstr(gw_last_error(), "is its own ancestor"));
 	move_twin_close(&to);
 }
@@ -609,13 +558,13 @@ static void given_up(void **state)
 	gather_crowd();
 	prepare_few();
 	for (unsigned calls = 0; calls < 20; calls++) {
-		begin();
-		assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
+		rounds_begin(3);
+		assert_int_equal(gw_state_writer_phase(rounds_writer, GW_PHASE_RUNNING), 0);
 		for (unsigned n = 0; n < calls; n++)
-			assert_true(fs_save(&from.fs, writer, GW_PHASE_RUNNING, 500) >= 0);
+			assert_true(fs_save(&from.fs, rounds_writer, GW_PHASE_RUNNING, 500) >= 0);
 		assert_int_equal(fs_iterate(&from.fs, false), 0);
-		gw_state_writer_free(writer);
-		close(stream);
+		gw_state_writer_free(rounds_writer);
+		close(rounds_stream);
 		looked_up_again();
 		move_over(&to, &from);
 		assert_same_tables();
@@ -630,8 +579,8 @@ static void pending(void **state)
 	struct gw_pending left;
 
 	gather_crowd();
-	begin();
-	send_round();
+	rounds_begin(3);
+	rounds_send();
 	assert_int_equal(fs_pending(&from.fs, &left), 0);
 	assert_int_equal(left.initial + left.dirty, 0);
 	forget(crowd[0]);
@@ -645,11 +594,11 @@ static void pending(void **state)
 	fs_maker_fini(&maker);
 	assert_int_equal(fs_pending(&from.fs, &left), 0);
 	assert_true(left.dirty > 0);
-	send_round();
+	rounds_send();
 	assert_int_equal(fs_pending(&from.fs, &left), 0);
 	assert_int_equal(left.initial + left.dirty, 0);
-	send_rest();
-	close(stream);
+	rounds_rest();
+	close(rounds_stream);
 }
 
 int main(void)
