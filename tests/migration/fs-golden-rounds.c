@@ -4,9 +4,10 @@
  *
  * The streams were made once, by `fs-golden-rounds make FILE NUMBER`, and are never made again: a
  * test that fails here says that an old source can not come to this build any more. (`make FILE
- * NUMBER OTHER` writes the same state as it is sent at once, too, for who compares the two.) In each of two
- * rounds and in the rest something is new, something is not as it was, and something is taken back.
- * What unnamed files have in them goes in the rounds from state 3 on, and in the rest before.
+ * NUMBER OTHER` writes the same state as it is sent at once, too, for who compares the two.) In
+ * each of two rounds and in the rest something is new, something is not as it was, and something is
+ * taken back. What unnamed files have in them goes in the rounds from state 3 on, and in the rest
+ * before.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -169,8 +170,7 @@ static void before_the_rest(struct known *k, unsigned number)
 	guest_append(&from, k[TEMP_ID].handle, ", and more");
 	cut_long(&k[LONG_ID]);
 	if (number > 1)
-		assert_int_equal(
-			fs_lock_set(&from.fs, temp, OWNER, k[TEMP_ID].handle, &locked), 0);
+		assert_int_equal(fs_lock_set(&from.fs, temp, OWNER, k[TEMP_ID].handle, &locked), 0);
 }
 
 static void print(const struct known *k)
@@ -221,10 +221,10 @@ static int make(const char *path, unsigned number, const char *at_once)
 static int set_up(void **state)
 {
 	const struct standin standins[] = {{FS_ROOT_ID, ""},
-						  {known[DIR_ID].id, "dir"},
-						  {known[FILE_ID].id, "dir/moved"},
-						  {known[LATE_ID].id, "dir/late"},
-						  {0}};
+					   {known[DIR_ID].id, "dir"},
+					   {known[FILE_ID].id, "dir/moved"},
+					   {known[LATE_ID].id, "dir/late"},
+					   {0}};
 	unsigned objects;
 
 	(void)state;

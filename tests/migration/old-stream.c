@@ -123,8 +123,8 @@ int old_stream(const char *path, const struct share *share, const struct standin
 
 	assert_true(old >= 0);
 	assert_int_equal(gw_state_reader_new(&reader, &in), 0);
-	assert_int_equal(
-		gw_state_writer_new(&again.writer, &out, gw_state_reader_header(reader)), 0);
+	assert_int_equal(gw_state_writer_new(&again.writer, &out, gw_state_reader_header(reader)),
+			 0);
 	gw_state_at_phase(reader, mark, &again);
 	if (gw_state_read(reader, same, &again))
 		fail_msg("%s", gw_last_error());
