@@ -375,7 +375,8 @@ static void every_change_in_a_round(void **state)
 			rounds_begin(3);
 			assert_int_equal(gw_state_writer_phase(rounds_writer, GW_PHASE_RUNNING), 0);
 			for (unsigned n = 0; n < calls; n++)
-				assert_true(fs_save(&from.fs, rounds_writer, GW_PHASE_RUNNING, 100) >= 0);
+				assert_true(fs_save(&from.fs, rounds_writer, GW_PHASE_RUNNING,
+						    100) >= 0);
 			print_message("%s, after %u calls\n", changes[i].name, calls);
 			changes[i].happens();
 			if (calls % 2)

@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "cli/state/files.h"
+#include "cli/state/unnamed.h"
 #include "cli/state/value.h"
 #include "godwit/error.h"
 #include "state/walk.h"
@@ -20,11 +21,14 @@ struct object {
 	char *key, *rest;
 	uint32_t order;
 	bool deleted;
+	uint64_t file; /* without a name, with which it goes; 0: with none */
 };
 
 struct gw_objects {
 	struct object *at;
 	size_t count, room;
+	struct gw_unnamed unnamed;
+	uint32_t seen;
 	bool failed;
 };
 
@@ -91,12 +95,17 @@ static void keep(void *opaque, const struct gw_layout *layout, bool deleted,
 		 const struct gw_value *values)
 {
 	struct gw_objects *objects = opaque;
-	struct object object = {.order = (uint32_t)objects->count, .deleted = deleted};
+	struct object object = {.order = objects->seen++, .deleted = deleted};
+	bool taken = false;
 
-	if (objects->failed || !make_room(objects)) {
+	if (objects->failed || !make_room(objects) ||
+	    gw_unnamed_take(&objects->unnamed, layout, deleted, values, object.order, &taken)) {
 		objects->failed = true;
 		return;
 	}
+	if (taken)
+		return;
+	object.file = gw_unnamed_file(layout, values);
 	object.key = text_of(layout, values, true);
 	object.rest = deleted ? NULL : text_of(layout, values, false);
 	objects->failed = !object.key || (!deleted && !object.rest);
@@ -117,6 +126,45 @@ static void drop(struct object *object)
 	free(object->rest);
 }
 
+/* Content that lay over each other in pieces is there once, in blocks. */
+static bool keep_block(struct gw_objects *objects, const struct gw_block *block)
+{
+	const struct gw_bytes bytes = {.data = block->bytes, .len = GW_BLOCK};
+	struct object object = {.order = objects->seen++};
+	size_t len;
+	FILE *out;
+
+	if (gw_block_is_empty(block))
+		return true;
+	out = make_room(objects) ? open_memstream(&object.rest, &len) : NULL;
+	if (!out)
+		return false;
+	fputs(" data=", out);
+	put_bytes(out, &bytes);
+	if (!fclose(out) &&
+	    asprintf(&object.key, "gw_fs_content_v1 inode=%" PRIu64 " offset=%" PRIu64, block->file,
+		     block->number * GW_BLOCK) > 0) {
+		objects->at[objects->count++] = object;
+		return true;
+	}
+	free(object.rest);
+	return false;
+}
+
+static int keep_content(struct gw_objects *objects)
+{
+	for (size_t i = 0; i < objects->unnamed.count; i++)
+		if (!keep_block(objects, &objects->unnamed.blocks[i]))
+			return gw_fail(ENOMEM, "no memory for a state");
+	return 0;
+}
+
+static bool is_gone(const struct gw_objects *objects, const struct object *object)
+{
+	return object->deleted ||
+	       (object->file && gw_unnamed_went(&objects->unnamed, object->file, object->order));
+}
+
 /* Of each key the last is left, and none of one that was deleted last. */
 static void settle(struct gw_objects *objects)
 {
@@ -128,7 +176,7 @@ static void settle(struct gw_objects *objects)
 		bool is_last = i + 1 == objects->count ||
 			       strcmp(objects->at[i].key, objects->at[i + 1].key) != 0;
 
-		if (is_last && !objects->at[i].deleted)
+		if (is_last && !is_gone(objects, &objects->at[i]))
 			objects->at[kept++] = objects->at[i];
 		else
 			drop(&objects->at[i]);
@@ -145,8 +193,12 @@ int gw_objects_read(struct gw_objects **out, int fd)
 			  : gw_fail(ENOMEM, "no memory for a state");
 
 	if (!err && objects->failed)
-		err = gw_fail(ENOMEM, "no memory for a state, or more than %u objects",
-			      OBJECTS_MAX);
+		err = gw_fail(ENOMEM,
+			      "no memory for a state, or more than %u objects or %u blocks of "
+			      "content",
+			      OBJECTS_MAX, GW_BLOCKS_MAX);
+	if (!err)
+		err = keep_content(objects);
 	if (err) {
 		gw_objects_free(objects);
 		return err;
@@ -160,8 +212,10 @@ void gw_objects_free(struct gw_objects *objects)
 {
 	for (size_t i = 0; objects && i < objects->count; i++)
 		drop(&objects->at[i]);
-	if (objects)
+	if (objects) {
+		gw_unnamed_fini(&objects->unnamed);
 		free(objects->at);
+	}
 	free(objects);
 }
 
