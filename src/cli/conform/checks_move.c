@@ -70,6 +70,8 @@ static void in_flight(struct cf_run *run)
 	for (unsigned i = 0; i < CHAIN; i++) {
 		cf_guest_post(&guest, CF_SLOTS);
 		cf_move(&guest, &to[i]);
+		/* Who does not look at a ring that starts fails ring-start-unkicked. */
+		cf_guest_kick(&guest);
 		cf_guest_collect(&guest);
 	}
 	recalls(run, &guest, "at the end");

@@ -60,6 +60,7 @@ struct cf_work {
 	const char *name;
 	unsigned queues; /* how many rings a driver needs */
 	unsigned queue;	 /* the one that requests go to */
+	bool drops;	 /* while that is disabled requests are answered, and come to nothing */
 	/* What a driver says first; once for a device's life. May be NULL. */
 	void (*begin)(struct cf_guest *guest);
 	/* Makes one request available, as number @slot; below CF_SLOTS. */
@@ -179,6 +180,7 @@ void cf_guest_add(struct cf_guest *guest, unsigned queue, unsigned slot, const s
 /* Add @count requests and kick; collect answers until none is outstanding, and judge them. */
 void cf_guest_post(struct cf_guest *guest, unsigned count);
 void cf_guest_collect(struct cf_guest *guest);
+void cf_guest_kick(struct cf_guest *guest);
 /* One request there and back. */
 void cf_guest_works(struct cf_guest *guest);
 /* Answers that are there within @ms. */

@@ -111,6 +111,11 @@ void cf_guest_works(struct cf_guest *guest)
 	cf_guest_collect(guest);
 }
 
+void cf_guest_kick(struct cf_guest *guest)
+{
+	CF_EXPECT(guest->run, !eventfd_write(guest->frontend->queues[guest->lane].kick, 1), "kick");
+}
+
 void cf_guest_is_left_alone(struct cf_guest *guest, const char *while_)
 {
 	size_t size;
@@ -118,7 +123,7 @@ void cf_guest_is_left_alone(struct cf_guest *guest, const char *while_)
 
 	CF_EXPECT(guest->run, before, "no memory");
 	memcpy(before, memory, size);
-	CF_EXPECT(guest->run, !eventfd_write(guest->frontend->queues[guest->lane].kick, 1), "kick");
+	cf_guest_kick(guest);
 	cf_sleep_ms(SILENCE_MS);
 	CF_EXPECT(guest->run, !memcmp(before, memory, size), "guest memory changed while %s",
 		  while_);

@@ -37,6 +37,7 @@ const struct cf_work cf_work_net = {
 	.name = "net",
 	.queues = 2,
 	.queue = TRANSMIT,
+	.drops = true,
 	.request = request,
 	.judge = judge,
 };
