@@ -34,8 +34,8 @@ $(BUILD)/build.ninja: | deps-build
 	@meson setup $(BUILD) --prefix=$(PREFIX) --libexecdir=libexec $(MESONFLAGS)
 
 # Installs nothing, and says nothing, when all is there.
-.PHONY: deps-build deps-check deps-lint deps-deb deps-fs-tools
-deps-build deps-check deps-lint deps-deb deps-fs-tools: deps-%:
+.PHONY: deps-build deps-check deps-lint deps-deb deps-fs-tools deps-interop
+deps-build deps-check deps-lint deps-deb deps-fs-tools deps-interop: deps-%:
 	@scripts/install-deps $*
 
 demo: deps-check all
@@ -92,6 +92,8 @@ check-deb: deps-check deb all
 # What make check does with fewer: damaged states, and a million inodes with 1,024 descriptors.
 FS = $(abspath $(BUILD))/src/daemon/godwit-fs --sandbox=none
 check-long: all check-recover
+	@python3 tests/cli/conform.py $(BUILD)/src/cli/godwit $(firstword $(FS)) \
+		$(BUILD)/src/daemon/godwit-null $(BUILD)/src/daemon/godwit-relay every
 	@$(BUILD)/tests/migration/migration-damaged $(firstword $(FS)) 10000
 	@FUSE_PROGRAM='$(FS)' $(BUILD)/tests/migration/migration-few-descriptors 1000000
 	@FUSE_PROGRAM='$(FS) --inode-file-handles=never' $(BUILD)/tests/migration/migration-few-descriptors 1000000
@@ -110,7 +112,7 @@ lint: deps-lint all
 	@scripts/lint $(BUILD)
 
 # Other makes' back-ends, where they are: a table of what each gets wrong, for docs/conformance.md.
-check-interop: all
+check-interop: deps-interop all
 	@python3 tests/interop/conform.py $(BUILD)
 
 bench: all

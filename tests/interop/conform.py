@@ -5,6 +5,8 @@
 usage: conform.py BUILD
 environment: VIRTIOFSD, PASST, QEMU_STORAGE_DAEMON: programs to take instead of those in PATH
 
+virtiofsd runs without its sandbox: a parent process would hide what it dies of.
+
 A finding is the other make's, not a failure here. What fails is a check that does not come to a
 verdict, or a back-end that should be there and cannot be talked to.
 """
@@ -34,23 +36,29 @@ def says(command, words):
     return words in ran.stdout + ran.stderr
 
 
+def version(name, command):
+    """The first line of what it says of itself."""
+    ran = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    return (ran.stdout or f"{name} of an unknown version").splitlines()[0].strip()
+
+
 def peers(share, disk):
     """Name, type, command; or name and why not."""
     yield "godwit-fs", "fs", f"{BUILD}/src/daemon/godwit-fs --shared-dir={share} --tag=t --log-level=off --socket-path={{socket}}"
     virtiofsd = program("VIRTIOFSD", "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd")
     if virtiofsd:
-        yield "virtiofsd", "fs", f"{virtiofsd} --shared-dir={share} --log-level=off --inode-file-handles=never --socket-path={{socket}}"
+        yield version("virtiofsd", virtiofsd), "fs", f"{virtiofsd} --sandbox=none --shared-dir={share} --log-level=off --inode-file-handles=never --socket-path={{socket}}"
     else:
         yield "virtiofsd", None, "not installed; VIRTIOFSD=path"
     passt = program("PASST", "passt")
     if passt and says(passt, "--vhost-user"):
-        yield "passt", "net", f"{passt} -q -f -1 --runas 0:0 --vhost-user -s {{socket}}"
+        yield version("passt", passt), "net", f"{passt} -q -f -1 --runas 0:0 --vhost-user -s {{socket}}"
     else:
         yield "passt", None, "not installed, or too old for vhost-user; PASST=path"
     qsd = program("QEMU_STORAGE_DAEMON", "qemu-storage-daemon")
     if qsd:
         yield (
-            "qemu-storage-daemon",
+            version("qemu-storage-daemon", qsd),
             "block",
             f"{qsd} --blockdev file,node-name=f,filename={disk} --export vhost-user-blk,id=e,node-name=f,addr.type=unix,addr.path={{socket}}",
         )
