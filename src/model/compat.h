@@ -53,6 +53,8 @@ struct gw_compat_implementation {
 	unsigned require_count;
 	const char *requires[GW_REQUIRES_MAX]; /* of any instance that is made here */
 	struct gw_memory *memory;	       /* all that belongs to models */
+	unsigned holders;		       /* beside its owner; of one thread (model/alike.h) */
+	struct gw_compat_implementation *lender; /* whose models these are; NULL: its own */
 };
 
 /* NULL if it has none of that name. */

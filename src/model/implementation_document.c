@@ -456,8 +456,9 @@ int gw_compat_implementation_parse(struct gw_compat_implementation **implementat
 
 void gw_compat_implementation_free(struct gw_compat_implementation *implementation)
 {
-	if (!implementation)
+	if (!implementation || implementation->holders--)
 		return;
+	gw_compat_implementation_free(implementation->lender);
 	while (implementation->memory) {
 		struct gw_memory *next = implementation->memory->next;
 

@@ -7,6 +7,7 @@
 
 #include "godwit/error.h"
 #include "harness.h"
+#include "model/alike.h"
 #include "model/document.h"
 
 static void expect(bool truth)
@@ -106,6 +107,28 @@ static void check_form(const char *text, size_t len, const char *rest, size_t re
 	free(words);
 }
 
+/* The same text is the same document to one who knows its models; cut short it is as refused as
+ * ever. */
+static void check_alike(const char *text, size_t len, int expected)
+{
+	struct gw_compat_implementation *read;
+	struct gw_alike *alike;
+
+	expect(!gw_alike_new(&alike));
+	for (unsigned i = 0; i < 2; i++) {
+		read = NULL;
+		expect(gw_alike_parse(alike, &read, "implementation", text, len) == expected);
+		gw_compat_implementation_free(read);
+	}
+	read = NULL;
+	expected = gw_compat_implementation_parse(&read, "cut", text, len ? len - 1 : 0);
+	gw_compat_implementation_free(read);
+	read = NULL;
+	expect(gw_alike_parse(alike, &read, "cut", text, len ? len - 1 : 0) == expected);
+	gw_compat_implementation_free(read);
+	gw_alike_free(alike);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data, *nul = size ? memchr(data, 0, size) : NULL;
@@ -120,6 +143,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		err = gw_compat_implementation_parse(&implementation, "implementation", nul + 1,
 						     size - first - 1);
 	expect(!err || ((err == -EBADMSG || err == -EFBIG) && *gw_last_error()));
+	if (nul)
+		check_alike(nul + 1, size - first - 1, err);
 	check_form(text, first, nul ? nul + 1 : NULL, nul ? size - first - 1 : 0);
 	if (instance)
 		check_again(instance);
