@@ -33,17 +33,16 @@ static const struct gw_option options[] = {
 };
 
 struct found {
-	const struct gw_judged *judged;
-	size_t count; /* of all, in the order of gw_judge() */
-	size_t yes;   /* at the beginning */
-	bool unsure;  /* of some nothing can be told */
+	struct gw_judgement all;
+	size_t yes;  /* at the beginning */
+	bool unsure; /* of some nothing can be told */
 };
 
 static void count_found(struct found *found)
 {
-	for (size_t i = 0; i < found->count; i++) {
-		found->yes += found->judged[i].verdict == GW_COMPATIBLE;
-		found->unsure |= found->judged[i].verdict == GW_VERDICT_UNKNOWN;
+	for (size_t i = 0; i < found->all.count; i++) {
+		found->yes += found->all.judged[i]->verdict == GW_COMPATIBLE;
+		found->unsure |= found->all.judged[i]->verdict == GW_VERDICT_UNKNOWN;
 	}
 }
 
@@ -74,21 +73,21 @@ static void print_reasons(const struct gw_judged *judged)
 
 static void print_found(const struct found *found, unsigned limit)
 {
-	for (size_t i = 0; i < found->count; i++) {
-		const struct gw_judged *judged = &found->judged[i];
+	for (size_t i = 0; i < found->all.count; i++) {
+		const struct gw_judged *judged = found->all.judged[i];
 
 		if (judged->verdict == GW_COMPATIBLE) {
 			if (limit && i >= limit)
 				continue;
-			printf("%s: ", judged->host->name);
+			printf("%s: ", judged->name);
 			print_rank(&judged->rank);
 		} else {
-			printf("%s: %s\n", judged->host->name,
+			printf("%s: %s\n", judged->name,
 			       judged->verdict == GW_INCOMPATIBLE ? "no" : "cannot tell");
 			print_reasons(judged);
 		}
 	}
-	if (!found->count)
+	if (!found->all.count)
 		printf("no host has published a document there\n");
 }
 
@@ -96,8 +95,8 @@ static void print_found(const struct found *found, unsigned limit)
 
 static json_t *rank_json(const struct gw_judged *judged)
 {
-	return json_pack("{s:s, s:b, s:b, s:i}", "host", judged->host->name, "exact",
-			 judged->rank.exact, "same_profile", judged->rank.same_profile, "changed",
+	return json_pack("{s:s, s:b, s:b, s:i}", "host", judged->name, "exact", judged->rank.exact,
+			 "same_profile", judged->rank.same_profile, "changed",
 			 (int)judged->rank.changed);
 }
 
@@ -105,7 +104,7 @@ static json_t *refusal_json(const struct gw_judged *judged)
 {
 	json_t *json = judged->report ? gw_compat_report_json(judged->report) : json_object();
 
-	json_object_set_new(json, "host", json_string(judged->host->name));
+	json_object_set_new(json, "host", json_string(judged->name));
 	return json;
 }
 
@@ -113,11 +112,11 @@ static void print_found_json(const struct found *found, unsigned limit)
 {
 	json_t *can = json_array(), *rejected = json_array(), *all;
 
-	for (size_t i = 0; i < found->count; i++) {
-		if (found->judged[i].verdict != GW_COMPATIBLE)
-			json_array_append_new(rejected, refusal_json(&found->judged[i]));
+	for (size_t i = 0; i < found->all.count; i++) {
+		if (found->all.judged[i]->verdict != GW_COMPATIBLE)
+			json_array_append_new(rejected, refusal_json(found->all.judged[i]));
 		else if (!limit || i < limit)
-			json_array_append_new(can, rank_json(&found->judged[i]));
+			json_array_append_new(can, rank_json(found->all.judged[i]));
 	}
 	all = json_pack("{s:o, s:o}", "found", can, "rejected", rejected);
 	json_dumpf(all, stdout, JSON_COMPACT);
@@ -136,21 +135,23 @@ static int exit_code(const struct found *found)
 }
 
 static int find_among(const struct find_options *given, const struct gw_compat_instance *source,
-		      const struct gw_hosts *hosts)
+		      const char *where, const struct gw_etcd_access *access)
 {
-	struct gw_judged *judged = NULL;
-	struct found found = {.count = hosts->count};
+	struct found found = {0};
+	int code = GW_EXIT_UNKNOWN;
 
-	if (gw_judge(&judged, hosts, source))
-		return gw_cli_complain("find", GW_EXIT_UNKNOWN);
-	found.judged = judged;
-	count_found(&found);
-	if (given->json)
-		print_found_json(&found, given->limit);
-	else
-		print_found(&found, given->limit);
-	gw_judged_free(judged, hosts->count);
-	return exit_code(&found);
+	if (gw_judge(&found.all, where, access, source)) {
+		gw_cli_complain("find", code);
+	} else {
+		count_found(&found);
+		if (given->json)
+			print_found_json(&found, given->limit);
+		else
+			print_found(&found, given->limit);
+		code = exit_code(&found);
+	}
+	gw_judgement_free(&found.all);
+	return code;
 }
 
 static int find(const struct find_options *given, const char *where,
@@ -158,17 +159,15 @@ static int find(const struct find_options *given, const char *where,
 {
 	const struct gw_compat_instance *source;
 	struct gw_what *what = NULL;
-	struct gw_hosts hosts = {0};
 	int code = GW_EXIT_UNKNOWN;
 
 	if (gw_what_read(&what, given->from, given->sysfs_root ? given->sysfs_root : GW_WHAT_SYSFS))
 		return gw_cli_complain("find", GW_EXIT_UNKNOWN);
 	source = gw_what_instance(what, given->from);
-	if (!source || gw_hosts_list(&hosts, where, access))
-		gw_cli_complain("find", code);
+	if (source)
+		code = find_among(given, source, where, access);
 	else
-		code = find_among(given, source, &hosts);
-	gw_hosts_free(&hosts);
+		gw_cli_complain("find", code);
 	gw_what_free(what);
 	return code;
 }

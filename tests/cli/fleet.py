@@ -54,3 +54,8 @@ def run(*command, timeout=120):
 
 def host(directory, name, document):
     write(os.path.join(directory, name + ".json"), document)
+
+
+def is_sanitized(program):
+    """Then it is slower, and its times say nothing."""
+    return "asan" in run("ldd", program).stdout

@@ -1,91 +1,88 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* cli/fleet/etcd.c - range, put and leases of etcd's version 3 interface, as JSON. */
+/* cli/fleet/etcd.c - range, put and leases of etcd's version 3 interface. */
 #include "cli/fleet/etcd.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <jansson.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/cleanup.h"
-#include "cli/fleet/etcd_http.h"
+#include "cli/fleet/etcd_grpc.h"
 #include "cli/what/what.h"
 #include "godwit/error.h"
 
-#define PAGE		  256 /* keys a request */
-#define KEYS_MAX	  1000000
-#define PREFIX_MAX	  256
-#define PASSWORD_MAX	  1024
-#define HTTP_UNAUTHORIZED 401
-#define DECIMAL		  10
+#define PAGE_FIRST   256       /* keys of the first request */
+#define PAGE_MAX     2048      /* and of any other */
+#define PAGE_BYTES   (8 << 20) /* what it is to have, by the size of those before */
+#define KEYS_MAX     1000000
+#define PREFIX_MAX   256
+#define PASSWORD_MAX 1024
+
+/* Numbers of fields, from etcd's api/etcdserverpb/rpc.proto and api/mvccpb/kv.proto. */
+enum {
+	AUTHENTICATE_NAME = 1,
+	AUTHENTICATE_PASSWORD = 2,
+	AUTHENTICATED_TOKEN = 2,
+	RANGE_KEY = 1,
+	RANGE_END = 2,
+	RANGE_LIMIT = 3,
+	RANGE_REVISION = 4,
+	RANGED_HEADER = 1,
+	RANGED_KVS = 2,
+	RANGED_MORE = 3,
+	HEADER_REVISION = 3,
+	KV_KEY = 1,
+	KV_VALUE = 5,
+	PUT_KEY = 1,
+	PUT_VALUE = 2,
+	PUT_LEASE = 3,
+	LEASE_GRANT_TTL = 1,
+	LEASE_ID = 1,  /* of a request to keep or revoke it */
+	LEASED_ID = 2, /* of an answer */
+	LEASED_TTL = 3,
+};
 
 struct gw_etcd {
-	struct gw_etcd_http *http;
+	struct gw_etcd_grpc *grpc;
 	struct gw_etcd_access access;
 	char prefix[PREFIX_MAX];
 	bool authorized;
 };
 
-/* -- words --------------------------------------------------------------------------------- */
+/* -- one field of a message ---------------------------------------------------------------- */
 
-/* Bytes as etcd's JSON has them: in base64. */
-static json_t *encoded(const char *bytes, size_t len)
+/* The last of that number and kind, as protobuf wants it; zero or no bytes if there is none. */
+static int find_field(struct gw_bytes message, unsigned number, bool is_bytes,
+		      struct gw_protobuf_field *found)
 {
-	unsigned char *text = malloc((len + 2) / 3 * 4 + 1);
-	json_t *json = NULL;
+	struct gw_protobuf_field field;
+	int more;
 
-	if (text) {
-		EVP_EncodeBlock(text, (const unsigned char *)bytes, (int)len);
-		json = json_string((char *)text);
-	}
-	free(text);
-	return json;
+	*found = (struct gw_protobuf_field){0};
+	while ((more = gw_protobuf_next(&message, &field)) > 0)
+		if (field.number == number && field.is_bytes == is_bytes)
+			*found = field;
+	return more ? gw_fail_in(more, "etcd") : 0;
 }
 
-static size_t padding(const char *text, size_t len)
+static int find_number(struct gw_bytes message, unsigned number, int64_t *value)
 {
-	size_t count = 0;
+	struct gw_protobuf_field field;
+	int err = find_field(message, number, false, &field);
 
-	while (count < 2 && count < len && text[len - 1 - count] == '=')
-		count++;
-	return count;
+	*value = (int64_t)field.value;
+	return err;
 }
 
-/* NULL: it is no base64, or there is no memory. */
-static char *decoded(const json_t *json, size_t *len)
+static int find_bytes(struct gw_bytes message, unsigned number, struct gw_bytes *bytes)
 {
-	const char *text = json_string_value(json);
-	size_t text_len = json_string_length(json);
-	char *bytes = text ? malloc(text_len + 1) : NULL;
-	int got = bytes ? EVP_DecodeBlock((unsigned char *)bytes, (const unsigned char *)text,
-					  (int)text_len)
-			: -1;
+	struct gw_protobuf_field field;
+	int err = find_field(message, number, true, &field);
 
-	if (got < 0 || (size_t)got < padding(text, text_len)) {
-		free(bytes);
-		return NULL;
-	}
-	*len = (size_t)got - padding(text, text_len);
-	bytes[*len] = '\0';
-	return bytes;
-}
-
-/* 64-bit numbers are strings there; a member that is 0 is left out. */
-static int64_t number(const json_t *object, const char *member)
-{
-	const json_t *value = json_object_get(object, member);
-
-	if (json_is_integer(value))
-		return json_integer_value(value);
-	return json_is_string(value) ? strtoll(json_string_value(value), NULL, DECIMAL) : 0;
-}
-
-static json_t *decimal(int64_t value)
-{
-	return json_sprintf("%" PRId64, value);
+	*bytes = field.bytes;
+	return err;
 }
 
 /* -- opened -------------------------------------------------------------------------------- */
@@ -136,7 +133,7 @@ int gw_etcd_open(struct gw_etcd **etcd, const char *url, const struct gw_etcd_ac
 	made->access = *access;
 	err = split_url(url, &endpoints, made->prefix);
 	if (!err)
-		err = gw_etcd_http_open(&made->http, endpoints, tls, &made->access);
+		err = gw_etcd_grpc_open(&made->grpc, endpoints, tls, &made->access);
 	if (err) {
 		gw_etcd_close(made);
 		return err;
@@ -148,7 +145,7 @@ int gw_etcd_open(struct gw_etcd **etcd, const char *url, const struct gw_etcd_ac
 void gw_etcd_close(struct gw_etcd *etcd)
 {
 	if (etcd)
-		gw_etcd_http_close(etcd->http);
+		gw_etcd_grpc_close(etcd->grpc);
 	free(etcd);
 }
 
@@ -173,9 +170,10 @@ static int read_password(char **password, size_t *len, const char *path)
 static int log_in(struct gw_etcd *etcd)
 {
 	GW_AUTO_FREE char *password = NULL;
+	struct gw_protobuf request = {0};
+	struct gw_bytes answer, token = {0};
+	unsigned status;
 	size_t len = 0;
-	json_t *answer;
-	long status;
 	int err;
 
 	if (!etcd->access.user)
@@ -186,156 +184,216 @@ static int log_in(struct gw_etcd *etcd)
 	err = read_password(&password, &len, etcd->access.password_file);
 	if (err)
 		return err;
-	err = gw_etcd_http_post(
-		etcd->http, "/v3/auth/authenticate",
-		json_pack("{s:s, s:s}", "name", etcd->access.user, "password", password), &answer,
-		&status);
-	OPENSSL_cleanse(password, len);
+	gw_protobuf_bytes(&request, AUTHENTICATE_NAME, etcd->access.user,
+			  strlen(etcd->access.user));
+	gw_protobuf_bytes(&request, AUTHENTICATE_PASSWORD, password, strlen(password));
+	explicit_bzero(password, len);
+	err = gw_etcd_grpc_call(etcd->grpc, "Auth/Authenticate", &request, &answer, &status);
+	gw_protobuf_free(&request);
 	if (err)
 		return err == -EREMOTEIO ? -EACCES : err;
-	err = gw_etcd_http_authorize(etcd->http,
-				     json_string_value(json_object_get(answer, "token")));
-	json_decref(answer);
+	err = find_bytes(answer, AUTHENTICATED_TOKEN, &token);
+	if (!err && !token.len)
+		err = gw_fail(EPROTO, "etcd: no token for user %s", etcd->access.user);
+	if (!err)
+		err = gw_etcd_grpc_authorize(etcd->grpc, token.at, token.len);
 	etcd->authorized = !err;
 	return err;
 }
 
 /* A token lives for some minutes: one that is not taken any more is fetched anew, once. */
-static int call(struct gw_etcd *etcd, const char *path, json_t *body, json_t **answer)
+static int call(struct gw_etcd *etcd, const char *method, struct gw_protobuf *request,
+		struct gw_bytes *answer)
 {
-	long status = 0;
+	unsigned status = 0;
 	int err = 0;
 
+	*answer = (struct gw_bytes){0};
 	if (etcd->access.user && !etcd->authorized)
 		err = log_in(etcd);
 	if (!err)
-		err = gw_etcd_http_post(etcd->http, path, json_incref(body), answer, &status);
-	if (err && status == HTTP_UNAUTHORIZED && etcd->authorized) {
+		err = gw_etcd_grpc_call(etcd->grpc, method, request, answer, &status);
+	if (err && status == GW_GRPC_UNAUTHENTICATED && etcd->authorized) {
 		etcd->authorized = false;
-		gw_etcd_http_authorize(etcd->http, NULL);
+		gw_etcd_grpc_authorize(etcd->grpc, NULL, 0);
 		err = log_in(etcd);
 		if (!err)
-			err = gw_etcd_http_post(etcd->http, path, json_incref(body), answer,
-						&status);
+			err = gw_etcd_grpc_call(etcd->grpc, method, request, answer, &status);
 	}
-	json_decref(body);
+	gw_protobuf_free(request);
 	return err;
 }
 
 /* -- keys ---------------------------------------------------------------------------------- */
 
-/* What is not less than every key that begins with @prefix: its last byte plus one. */
-static json_t *range_end(const char *prefix)
-{
-	size_t len = strlen(prefix);
-	char end[PREFIX_MAX * 2];
+/* A walk over all keys that begin with @prefix. */
+struct walk {
+	const char *prefix;
+	size_t prefix_len;
+	char end[PREFIX_MAX * 2]; /* not less than any of them: its last byte plus one */
+	char *from;		  /* the first one that was not seen; with a NUL behind it */
+	size_t from_len;
+	int64_t revision; /* all pages are of one moment */
+	uint64_t page, seen, bytes;
+};
 
-	snprintf(end, sizeof(end), "%s", prefix);
-	end[len - 1]++; /* printable, so that it does not run over */
-	return encoded(end, len);
+/* @kv is a KeyValue. Its key is the last that was seen. */
+static int tell_key(struct walk *walk, struct gw_bytes kv, gw_etcd_fn *fn, void *opaque)
+{
+	struct gw_bytes key, value;
+	int err = find_bytes(kv, KV_KEY, &key);
+
+	if (!err)
+		err = find_bytes(kv, KV_VALUE, &value);
+	if (err)
+		return err;
+	if (key.len < walk->prefix_len || memcmp(key.at, walk->prefix, walk->prefix_len) != 0)
+		return gw_fail(EPROTO, "etcd: a key that was not asked for");
+	free(walk->from);
+	walk->from_len = key.len + 1; /* the next one: this and a NUL, which stands behind it */
+	walk->from = calloc(1, key.len + 1);
+	if (!walk->from)
+		return gw_fail(ENOMEM, "etcd: no memory");
+	memcpy(walk->from, key.at, key.len);
+	walk->seen++;
+	walk->bytes += key.len + value.len;
+	return fn(opaque, walk->from, value.at, value.len);
 }
 
-static int each_of_page(const json_t *page, const char *prefix, gw_etcd_fn *fn, void *opaque,
-			char **last, size_t *last_len)
+static int tell_page(struct walk *walk, struct gw_bytes page, gw_etcd_fn *fn, void *opaque)
 {
-	const json_t *kvs = json_object_get(page, "kvs"), *kv;
-	size_t i;
-	int err = 0;
+	struct gw_protobuf_field field;
+	int err;
 
-	json_array_foreach(kvs, i, kv)
-	{
-		size_t key_len = 0, len = 0;
-		GW_AUTO_FREE char *key = decoded(json_object_get(kv, "key"), &key_len);
-		const json_t *value_json = json_object_get(kv, "value");
-		GW_AUTO_FREE char *value = value_json ? decoded(value_json, &len) : strdup("");
-
-		if (!key || !value)
-			return gw_fail(EPROTO, "etcd: a key or value that is no base64");
-		if (strncmp(key, prefix, strlen(prefix)) != 0)
-			return gw_fail(EPROTO, "etcd: a key that was not asked for");
-		err = fn(opaque, key, value, len);
+	while ((err = gw_protobuf_next(&page, &field)) > 0) {
+		if (field.number != RANGED_KVS || !field.is_bytes)
+			continue;
+		err = tell_key(walk, field.bytes, fn, opaque);
 		if (err)
 			return err;
-		free(*last);
-		*last = gw_take_ptr(key);
-		*last_len = key_len;
 	}
-	return 0;
+	return err ? gw_fail_in(err, "etcd") : 0;
+}
+
+/* How many keys are asked for, so that a page is neither a matter of nothing nor of a gigabyte. */
+static uint64_t page_keys(const struct walk *walk)
+{
+	uint64_t fit = walk->seen ? PAGE_BYTES / (walk->bytes / walk->seen + 1) : PAGE_FIRST;
+
+	fit = GW_MIN(fit, (uint64_t)PAGE_MAX);
+	return GW_MAX(fit, (uint64_t)1);
+}
+
+static int fetch_page(struct gw_etcd *etcd, const struct walk *walk, struct gw_bytes *page)
+{
+	struct gw_protobuf request = {0};
+
+	gw_protobuf_bytes(&request, RANGE_KEY, walk->from, walk->from_len);
+	gw_protobuf_bytes(&request, RANGE_END, walk->end, strlen(walk->end));
+	gw_protobuf_number(&request, RANGE_LIMIT, page_keys(walk));
+	gw_protobuf_number(&request, RANGE_REVISION, (uint64_t)walk->revision);
+	return call(etcd, "KV/Range", &request, page);
+}
+
+/* The revision is in the header of each page; what it is told once is asked for from then on. */
+static int find_revision(struct walk *walk, struct gw_bytes page)
+{
+	struct gw_bytes header;
+	int err = walk->revision ? 0 : find_bytes(page, RANGED_HEADER, &header);
+
+	if (err || walk->revision)
+		return err;
+	return find_number(header, HEADER_REVISION, &walk->revision);
+}
+
+static int walk_pages(struct gw_etcd *etcd, struct walk *walk, gw_etcd_fn *fn, void *opaque)
+{
+	int64_t more = true;
+	int err = 0;
+
+	while (!err && more) {
+		uint64_t before = walk->seen;
+		struct gw_bytes page;
+
+		err = fetch_page(etcd, walk, &page);
+		if (!err)
+			err = find_revision(walk, page);
+		if (!err)
+			err = find_number(page, RANGED_MORE, &more);
+		if (!err)
+			err = tell_page(walk, page, fn, opaque);
+		if (!err && more && walk->seen == before)
+			err = gw_fail(EPROTO, "etcd: an empty page of several");
+		if (!err && walk->seen > KEYS_MAX)
+			err = gw_fail(EFBIG, "etcd: more than %d keys under %s", KEYS_MAX,
+				      walk->prefix);
+	}
+	return err;
 }
 
 int gw_etcd_each(struct gw_etcd *etcd, const char *prefix, gw_etcd_fn *fn, void *opaque)
 {
-	GW_AUTO_FREE char *from = strdup(prefix);
-	size_t from_len = strlen(prefix);
-	int64_t revision = 0, seen = 0;
-	bool more = from && from_len;
-	int err = more ? 0 : gw_fail(EINVAL, "etcd: no prefix");
+	struct walk walk = {.prefix = prefix, .prefix_len = strlen(prefix)};
+	int err;
 
-	while (!err && more) {
-		json_t *page = NULL;
-
-		err = call(etcd, "/v3/kv/range",
-			   json_pack("{s:o, s:o, s:i, s:o}", "key", encoded(from, from_len),
-				     "range_end", range_end(prefix), "limit", PAGE, "revision",
-				     decimal(revision)),
-			   &page);
-		if (err)
-			break;
-		if (!revision) /* all pages are of one moment */
-			revision = number(json_object_get(page, "header"), "revision");
-		more = json_is_true(json_object_get(page, "more"));
-		seen += (int64_t)json_array_size(json_object_get(page, "kvs"));
-		err = each_of_page(page, prefix, fn, opaque, &from, &from_len);
-		from_len++; /* the next key: the last one and a NUL, which stands behind it */
-		if (!err && more && !json_array_size(json_object_get(page, "kvs")))
-			err = gw_fail(EPROTO, "etcd: an empty page of several");
-		if (!err && seen > KEYS_MAX)
-			err = gw_fail(EFBIG, "etcd: more than %d keys under %s", KEYS_MAX, prefix);
-		json_decref(page);
-	}
+	if (!walk.prefix_len || walk.prefix_len >= sizeof(walk.end))
+		return gw_fail(EINVAL, "etcd: a prefix of %zu bytes", walk.prefix_len);
+	memcpy(walk.end, prefix, walk.prefix_len);
+	walk.end[walk.prefix_len - 1]++; /* printable, so that it does not run over */
+	walk.from = strdup(prefix);
+	walk.from_len = walk.prefix_len;
+	err = walk.from ? walk_pages(etcd, &walk, fn, opaque) : gw_fail(ENOMEM, "etcd: no memory");
+	free(walk.from);
 	return err;
 }
 
 int gw_etcd_put(struct gw_etcd *etcd, const char *key, const char *value, size_t len, int64_t lease)
 {
-	json_t *answer = NULL;
-	int err = call(etcd, "/v3/kv/put",
-		       json_pack("{s:o, s:o, s:o}", "key", encoded(key, strlen(key)), "value",
-				 encoded(value, len), "lease", decimal(lease)),
-		       &answer);
+	struct gw_protobuf request = {0};
+	struct gw_bytes answer;
 
-	json_decref(answer);
-	return err;
+	gw_protobuf_bytes(&request, PUT_KEY, key, strlen(key));
+	gw_protobuf_bytes(&request, PUT_VALUE, value, len);
+	gw_protobuf_number(&request, PUT_LEASE, (uint64_t)lease);
+	return call(etcd, "KV/Put", &request, &answer);
 }
 
 /* -- leases -------------------------------------------------------------------------------- */
 
 int gw_etcd_lease_grant(struct gw_etcd *etcd, unsigned ttl, int64_t *lease)
 {
-	json_t *answer = NULL;
-	int err = call(etcd, "/v3/lease/grant", json_pack("{s:o}", "TTL", decimal(ttl)), &answer);
+	struct gw_protobuf request = {0};
+	struct gw_bytes answer;
+	int err;
 
-	*lease = number(answer, "ID");
-	json_decref(answer);
+	*lease = 0;
+	gw_protobuf_number(&request, LEASE_GRANT_TTL, ttl);
+	err = call(etcd, "Lease/LeaseGrant", &request, &answer);
+	if (!err)
+		err = find_number(answer, LEASED_ID, lease);
 	return err || *lease ? err : gw_fail(EPROTO, "etcd: a lease without a number");
 }
 
+/* A stream of requests and answers to etcd; here of one. */
 int gw_etcd_lease_keep(struct gw_etcd *etcd, int64_t lease)
 {
-	json_t *answer = NULL;
-	int err = call(etcd, "/v3/lease/keepalive", json_pack("{s:o}", "ID", decimal(lease)),
-		       &answer);
-	int64_t ttl = number(json_object_get(answer, "result"), "TTL");
+	struct gw_protobuf request = {0};
+	struct gw_bytes answer;
+	int64_t ttl = 0;
+	int err;
 
-	json_decref(answer);
+	gw_protobuf_number(&request, LEASE_ID, (uint64_t)lease);
+	err = call(etcd, "Lease/LeaseKeepAlive", &request, &answer);
+	if (!err)
+		err = find_number(answer, LEASED_TTL, &ttl);
 	return err || ttl > 0 ? err : gw_fail(ENOENT, "etcd: the lease has run out");
 }
 
 int gw_etcd_lease_revoke(struct gw_etcd *etcd, int64_t lease)
 {
-	json_t *answer = NULL;
-	int err = call(etcd, "/v3/lease/revoke", json_pack("{s:o}", "ID", decimal(lease)), &answer);
+	struct gw_protobuf request = {0};
+	struct gw_bytes answer;
 
-	json_decref(answer);
-	return err;
+	gw_protobuf_number(&request, LEASE_ID, (uint64_t)lease);
+	return call(etcd, "Lease/LeaseRevoke", &request, &answer);
 }

@@ -19,7 +19,7 @@ struct gw_etcd_access {
 };
 
 /*
- * etcd's version 3 interface over its JSON gateway. One thread at a time. All functions fail with a
+ * etcd's version 3 interface (gRPC). One thread at a time. All functions fail with a
  * sentence that names the endpoint: -ECONNREFUSED if none answers, -EACCES if it lets nobody in,
  * -EPROTO if it does not answer as etcd does, -EREMOTEIO with its own words if it refuses.
  */
@@ -38,8 +38,8 @@ void gw_etcd_close(struct gw_etcd *etcd); /* NULL is allowed */
 const char *gw_etcd_prefix(const struct gw_etcd *etcd);
 
 /* Calls @fn for each key, which begins with @prefix, all of one moment; ends at the first that it
- * returns an error for. Key and value have a NUL behind them. */
-typedef int gw_etcd_fn(void *opaque, const char *key, const char *value, size_t len);
+ * returns an error for. The key has a NUL behind it; both live until @fn returns. */
+typedef int gw_etcd_fn(void *opaque, const char *key, const void *value, size_t len);
 int gw_etcd_each(struct gw_etcd *etcd, const char *prefix, gw_etcd_fn *fn, void *opaque);
 
 /* @lease 0: for ever. */

@@ -13,8 +13,7 @@
 #include "godwit/compat.h"
 #include "godwit/error.h"
 
-#define ROOM_FIRST 64
-#define PATH_ROOM  4096
+#define PATH_ROOM 4096
 
 int gw_host_name_check(const char *name)
 {
@@ -30,30 +29,22 @@ int gw_host_name_check(const char *name)
 	return 0;
 }
 
+/* Who is told of each host, and how many there were. */
+struct listing {
+	const char *where;
+	gw_host_fn *fn;
+	void *opaque;
+	size_t count;
+	size_t prefix_len; /* of etcd's keys */
+};
+
 /* @text is taken over, also on failure. */
-static int add(struct gw_hosts *hosts, const char *name, char *text, size_t len)
+static int tell(struct listing *listing, const char *name, char *text, size_t len)
 {
-	GW_AUTO_FREE char *kept = text;
-	struct gw_host *host;
-
-	if (hosts->count == GW_HOSTS_MAX)
-		return gw_fail(EFBIG, "more than %d hosts", GW_HOSTS_MAX);
-	/* Room doubles: whenever the count is a power of two it is used up. */
-	if (hosts->count >= ROOM_FIRST ? !(hosts->count & (hosts->count - 1)) : !hosts->count) {
-		size_t room = hosts->count ? hosts->count * 2 : ROOM_FIRST;
-		struct gw_host *more = reallocarray(hosts->host, room, sizeof(*more));
-
-		if (!more)
-			return gw_fail(ENOMEM, "no memory for hosts");
-		hosts->host = more;
-	}
-	host = &hosts->host[hosts->count];
-	*host = (struct gw_host){.name = strdup(name), .len = len};
-	if (!host->name)
-		return gw_fail(ENOMEM, "no memory for hosts");
-	host->text = gw_take_ptr(kept);
-	hosts->count++;
-	return 0;
+	if (listing->count++ < GW_HOSTS_MAX)
+		return listing->fn(listing->opaque, name, text, len);
+	free(text);
+	return gw_fail(EFBIG, "%s: more than %d hosts", listing->where, GW_HOSTS_MAX);
 }
 
 /* -- a directory --------------------------------------------------------------------------- */
@@ -64,7 +55,7 @@ static void close_directory(DIR **directory)
 		closedir(*directory);
 }
 
-static int add_file(struct gw_hosts *hosts, const char *file)
+static int tell_file(struct listing *listing, const char *file)
 {
 	size_t len = strlen(file), suffix = strlen(GW_HOST_SUFFIX);
 	char name[NAME_MAX + 1];
@@ -73,55 +64,46 @@ static int add_file(struct gw_hosts *hosts, const char *file)
 		return 0;
 	snprintf(name, sizeof(name), "%.*s", (int)(len - suffix), file);
 	if (gw_host_name_check(name)) {
-		gw_warn("%s/%s is passed over: %s", hosts->directory, file, gw_last_error());
+		gw_warn("%s/%s is passed over: %s", listing->where, file, gw_last_error());
 		return 0;
 	}
-	return add(hosts, name, NULL, 0);
+	return tell(listing, name, NULL, 0);
 }
 
-static int list_directory(struct gw_hosts *hosts, const char *path)
+static int list_directory(struct listing *listing)
 {
-	GW_CLEANUP(close_directory) DIR *directory = opendir(path);
+	GW_CLEANUP(close_directory) DIR *directory = opendir(listing->where);
 	const struct dirent *entry;
 	int err = 0;
 
 	if (!directory)
-		return gw_fail(errno, "%s: %s", path, strerror(errno));
-	hosts->directory = strdup(path);
-	if (!hosts->directory)
-		return gw_fail(ENOMEM, "no memory for hosts");
-	errno = 0;
-	while (!err && (entry = readdir(directory)))
-		err = add_file(hosts, entry->d_name);
-	if (!err && errno)
-		err = gw_fail(errno, "%s: %s", path, strerror(errno));
-	return err;
+		return gw_fail(errno, "%s: %s", listing->where, strerror(errno));
+	for (;;) {
+		errno = 0;
+		entry = readdir(directory);
+		if (!entry)
+			return errno ? gw_fail(errno, "%s: %s", listing->where, strerror(errno))
+				     : 0;
+		err = tell_file(listing, entry->d_name);
+		if (err)
+			return err;
+	}
 }
 
-int gw_host_read(const struct gw_hosts *hosts, const struct gw_host *host, char **text, size_t *len)
+int gw_host_read(const char *where, const char *name, char **text, size_t *len)
 {
 	char path[PATH_ROOM];
 
-	if (host->text) {
-		*text = strdup(host->text);
-		*len = host->len;
-		return *text ? 0 : gw_fail(ENOMEM, "%s: no memory", host->name);
-	}
-	snprintf(path, sizeof(path), "%s/%s" GW_HOST_SUFFIX, hosts->directory, host->name);
+	snprintf(path, sizeof(path), "%s/%s" GW_HOST_SUFFIX, where, name);
 	return gw_what_read_file(text, len, path, GW_DOCUMENT_MAX);
 }
 
 /* -- etcd ---------------------------------------------------------------------------------- */
 
-struct listing {
-	struct gw_hosts *hosts;
-	size_t prefix_len;
-};
-
 /* PREFIX/hosts/NAME/info; other keys below PREFIX are not ours to judge. */
-static int add_key(void *opaque, const char *key, const char *value, size_t len)
+static int tell_key(void *opaque, const char *key, const void *value, size_t len)
 {
-	const struct listing *listing = opaque;
+	struct listing *listing = opaque;
 	const char *rest = key + listing->prefix_len;
 	const char *end = strchr(rest, '/');
 	char name[GW_HOST_NAME_MAX + 1];
@@ -137,53 +119,33 @@ static int add_key(void *opaque, const char *key, const char *value, size_t len)
 	text = malloc(len + 1);
 	if (!text)
 		return gw_fail(ENOMEM, "no memory for hosts");
-	memcpy(text, value, len + 1);
-	return add(listing->hosts, name, text, len);
+	if (len)
+		memcpy(text, value, len);
+	return tell(listing, name, text, len);
 }
 
-static int list_etcd(struct gw_hosts *hosts, const char *url, const struct gw_etcd_access *access)
+static int list_etcd(struct listing *listing, const struct gw_etcd_access *access)
 {
 	GW_AUTO_FREE char *prefix = NULL;
 	struct gw_etcd *etcd = NULL;
-	struct listing listing = {.hosts = hosts};
-	int err = gw_etcd_open(&etcd, url, access);
+	int err = gw_etcd_open(&etcd, listing->where, access);
 
 	if (!err && asprintf(&prefix, "%s" GW_HOSTS_OF_ETCD, gw_etcd_prefix(etcd)) < 0)
 		err = gw_fail(ENOMEM, "no memory for hosts");
 	if (!err) {
-		listing.prefix_len = strlen(prefix);
-		err = gw_etcd_each(etcd, prefix, add_key, &listing);
+		listing->prefix_len = strlen(prefix);
+		err = gw_etcd_each(etcd, prefix, tell_key, listing);
 	}
 	gw_etcd_close(etcd);
 	return err;
 }
 
-/* -- both ---------------------------------------------------------------------------------- */
+/* ------------------------------------------------------------------------------------------ */
 
-static int by_name(const void *left, const void *right)
+int gw_hosts_each(const char *where, const struct gw_etcd_access *access, gw_host_fn *fn,
+		  void *opaque)
 {
-	return strcmp(((const struct gw_host *)left)->name, ((const struct gw_host *)right)->name);
-}
+	struct listing listing = {.where = where, .fn = fn, .opaque = opaque};
 
-int gw_hosts_list(struct gw_hosts *hosts, const char *where, const struct gw_etcd_access *access)
-{
-	int err;
-
-	*hosts = (struct gw_hosts){0};
-	err = gw_etcd_is_url(where) ? list_etcd(hosts, where, access)
-				    : list_directory(hosts, where);
-	if (!err && hosts->count)
-		qsort(hosts->host, hosts->count, sizeof(*hosts->host), by_name);
-	return err;
-}
-
-void gw_hosts_free(struct gw_hosts *hosts)
-{
-	for (size_t i = 0; i < hosts->count; i++) {
-		free(hosts->host[i].name);
-		free(hosts->host[i].text);
-	}
-	free(hosts->host);
-	free(hosts->directory);
-	*hosts = (struct gw_hosts){0};
+	return gw_etcd_is_url(where) ? list_etcd(&listing, access) : list_directory(&listing);
 }

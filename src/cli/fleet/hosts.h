@@ -13,29 +13,19 @@
 #define GW_HOSTS_OF_ETCD "/hosts/" /* PREFIX/hosts/NAME/info */
 #define GW_HOST_INFO	 "/info"
 
-struct gw_host {
-	char *name;
-	char *text; /* NULL: still in its file */
-	size_t len;
-};
-
-struct gw_hosts {
-	size_t count;
-	struct gw_host *host; /* sorted by name */
-	char *directory;      /* NULL: all texts are here */
-};
-
 /*
  * Who is at @where: a directory with a document NAME.json for each host (what begins with a dot is
- * passed over), or a URL of etcd's. Negative errno with a sentence: it cannot be told. To be freed
- * by gw_hosts_free(), also on failure.
+ * passed over), or a URL of etcd's. @fn is called for each as it becomes known, in no order. @text
+ * of @len bytes is the host's document, its to free; NULL: it is still in its file, for
+ * gw_host_read(). The first error that @fn returns ends it. Negative errno with a sentence: it
+ * cannot be told who is there, whatever @fn was called for.
  */
-int gw_hosts_list(struct gw_hosts *hosts, const char *where, const struct gw_etcd_access *access);
-void gw_hosts_free(struct gw_hosts *hosts);
+typedef int gw_host_fn(void *opaque, const char *name, char *text, size_t len);
+int gw_hosts_each(const char *where, const struct gw_etcd_access *access, gw_host_fn *fn,
+		  void *opaque);
 
-/* The document of @host, a NUL behind it, to be freed. Any thread. */
-int gw_host_read(const struct gw_hosts *hosts, const struct gw_host *host, char **text,
-		 size_t *len);
+/* The document of the host @name in the directory @where, to be freed. Any thread. */
+int gw_host_read(const char *where, const char *name, char **text, size_t *len);
 
 /* Letters, digits, '.', '-', '_'; neither '.' first nor anything that could lead elsewhere. */
 int gw_host_name_check(const char *name);

@@ -7,19 +7,28 @@
 #include "godwit/compat.h"
 
 struct gw_judged {
-	const struct gw_host *host;
+	char *name; /* of the host */
+	char *text; /* its document, until it is judged; NULL: in its file */
+	size_t len;
 	struct gw_compat_report *report; /* NULL: there was no memory */
 	enum gw_verdict verdict;
 	struct gw_compat_rank rank; /* of one that can */
 };
 
+/* One for each host: those that can take the instance first, best first, then those that cannot,
+ * then those of which nothing can be told, by name. */
+struct gw_judgement {
+	size_t count;
+	struct gw_judged **judged;
+};
+
 /*
- * Read and compare the documents of all @hosts, on all processors. *@judged has one for each, to be
- * freed by gw_judged_free(): those that can take @source first, best first, then those that cannot,
- * then those of which nothing can be told, by name.
+ * Read and compare the documents of all hosts at @where (gw_hosts_each()), on all processors, while
+ * they come. Negative errno with a sentence: it cannot be told who is there. To be freed by
+ * gw_judgement_free(), also on failure.
  */
-int gw_judge(struct gw_judged **judged, const struct gw_hosts *hosts,
+int gw_judge(struct gw_judgement *judgement, const char *where, const struct gw_etcd_access *access,
 	     const struct gw_compat_instance *source);
-void gw_judged_free(struct gw_judged *judged, size_t count);
+void gw_judgement_free(struct gw_judgement *judgement);
 
 #endif
