@@ -187,25 +187,29 @@ static void log_end(const struct gw_conn *conn, ssize_t n)
 }
 
 /*
- * A whole message that stays where it is. False: it is not whole, or something is wrong; then it is
- * read as by a connection that ends with the process. (QEMU sends each at once.)
+ * A whole message that stays where it is. PIECES: it is not whole, or something is wrong; then it
+ * is read as by a connection that ends with the process. (QEMU sends each at once.) What comes only
+ * after this look is left to the next one: who read it now would have taken it away.
  */
-static bool peek(struct gw_conn *conn)
+enum seen { NOTHING, WHOLE, PIECES };
+
+static enum seen peek(struct gw_conn *conn)
 {
 	struct gw_message *in = &conn->in;
 	size_t whole = sizeof(in->header);
 	struct iovec iov[2] = {{&in->header, sizeof(in->header)}};
+	ssize_t n = receive(conn, iov, 1, false, MSG_PEEK);
 
-	if (!conn->durable.commit || conn->have ||
-	    receive(conn, iov, 1, false, MSG_PEEK) != (ssize_t)whole ||
-	    !header_is_sane(&in->header))
-		return false;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return NOTHING;
+	if (n != (ssize_t)whole || !header_is_sane(&in->header))
+		return PIECES;
 	iov[1] = (struct iovec){in->payload.bytes, in->header.size};
 	whole += in->header.size;
 	if (receive(conn, iov, 2, true, MSG_PEEK) != (ssize_t)whole) {
 		close_fds(in);
 		in->fds_lost = false;
-		return false;
+		return PIECES;
 	}
 	/* A look goes on to the next message in search of descriptors, if this one has none. */
 	if (!gw_vu_brings_fds(&in->header, &in->payload)) {
@@ -213,7 +217,7 @@ static bool peek(struct gw_conn *conn)
 		in->fds_lost = false;
 	}
 	conn->have = conn->peeked = whole;
-	return true;
+	return WHOLE;
 }
 
 /* One read; true if it moved anything. */
@@ -241,7 +245,9 @@ static bool fill_in(struct gw_conn *conn)
 
 static bool fill(struct gw_conn *conn)
 {
-	return peek(conn) || fill_in(conn);
+	enum seen seen = conn->durable.commit && !conn->have ? peek(conn) : PIECES;
+
+	return seen == PIECES ? fill_in(conn) : seen == WHOLE;
 }
 
 static bool is_whole(const struct gw_conn *conn)

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -85,6 +86,17 @@ CALL(int, removexattr, (const char *path, const char *name), (path, name))
 CALL(int, setsockopt, (int fd, int level, int name, const void *value, socklen_t len),
      (fd, level, name, value, len))
 CALL(ssize_t, recv, (int fd, void *buf, size_t len, int flags), (fd, buf, len, flags))
+OURS ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+	ssize_t result = REAL(recvmsg)(fd, message, flags);
+	int error = errno;
+
+	if (result < 0 && flags & MSG_PEEK && shared && shared->late_ms)
+		poll(&(struct pollfd){.fd = fd, .events = POLLIN}, 1, shared->late_ms);
+	errno = error;
+	made("recvmsg");
+	return result;
+}
 CALL(ssize_t, write, (int fd, const void *buf, size_t len), (fd, buf, len))
 CALL(ssize_t, splice,
      (int from, off64_t *from_off, int to, off64_t *to_off, size_t len, unsigned flags),

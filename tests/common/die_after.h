@@ -17,6 +17,8 @@ struct die_after {
 	char call[16];
 	int spared; /* a process that calls what it wants: the one that starts others */
 	atomic_int left;
+	int late_ms;  /* a look into a socket that finds nothing returns only when there is
+		       * something, after so long at most */
 	int intrudes; /* before it dies, a pwritev2() is made twice, as if by somebody else as well
 		       */
 };

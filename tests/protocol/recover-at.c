@@ -23,6 +23,7 @@
 #define CALLS_MAX 2000
 /* Who dies a hundred times within a second is given up. */
 #define PAUSE_MS 12
+#define LATE_MS	 1000
 
 static const char *program, *preload;
 static int every;
@@ -65,7 +66,7 @@ static void dialog(struct gw_frontend *frontend, struct echo *echo, unsigned tur
 }
 
 /* How many calls there are shows when one comes to the end alive. */
-static void at_each_call(void **state)
+static void die_at(int step)
 {
 	struct gw_frontend_config config = {
 		.size = sizeof(config),
@@ -85,23 +86,37 @@ static void at_each_call(void **state)
 	ok(gw_frontend_new(&frontend, &config));
 	echo_init(&echo, frontend);
 	strcpy(death->call, "any");
-	for (; at < CALLS_MAX; at += every) {
+	for (; at < CALLS_MAX; at += step) {
 		atomic_store(&death->left, at);
 		dialog(frontend, &echo, (unsigned)at);
 		if (atomic_exchange(&death->left, 0))
 			break;
 		sleep_ms(PAUSE_MS);
 	}
-	print_message("died after each %d. of some %d calls\n", every, at);
+	print_message("died after each %d. of some %d calls\n", step, at);
 	assert_in_range(at, 100, CALLS_MAX - 1);
 	gw_frontend_free(frontend);
 	killer_join(&killer);
+}
+
+static void at_each_call(void **state)
+{
+	die_at(every);
+}
+
+/* Each message comes right after somebody has looked. */
+static void when_messages_are_late(void **state)
+{
+	death->late_ms = LATE_MS;
+	die_at(every);
+	death->late_ms = 0;
 }
 
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_each_call),
+		cmocka_unit_test(when_messages_are_late),
 	};
 	char path[] = "/tmp/gw-death.XXXXXX";
 	int failed, fd = mkstemp(path);
