@@ -250,8 +250,9 @@ int fs_miss(struct fs_loading *loading, struct fs_inode *inode, int err, const c
 /* A handle that promises nothing here is no evidence. */
 static int judge_handle(struct fs_loading *loading, struct fs_inode *inode)
 {
-	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) &&
-	    !loading->inodes->mounts[inode->mount].portable)
+	const struct fs_mount *mount = &loading->inodes->mounts[inode->mount];
+
+	if (fs_inode_has(inode, FS_INODE_UNRESOLVED) && mount->known && !mount->portable)
 		fs_fhandle_forget(inode);
 	return 0;
 }

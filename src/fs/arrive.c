@@ -7,12 +7,13 @@
  * What came in a round may be taken back by the next, so that nothing here is final: what is
  * adopted is staged once more if it comes again (stage_inode.c), and whom an honest source can not
  * have meant like that waits: two inodes of one file, of which one is on its way out; an inode that
- * is not found, because the guest has just removed it; and one that nothing holds yet.
+ * is not found, because the guest has just removed it; one on a mount of which nothing is found
+ * yet; and one that nothing holds yet.
  */
-static bool has_to_wait(const struct fs_inode *inode)
+static bool has_to_wait(const struct fs_loading *loading, const struct fs_inode *inode)
 {
 	return !inode->lookups || inode->slot.link || fs_inode_has(inode, FS_INODE_NEWBORN) ||
-	       fs_inode_has(inode, FS_INODE_LOST);
+	       fs_inode_has(inode, FS_INODE_LOST) || !loading->inodes->mounts[inode->mount].known;
 }
 
 static void adopt_round(struct fs_loading *loading)
@@ -22,7 +23,7 @@ static void adopt_round(struct fs_loading *loading)
 	fs_adopt_judge(loading);
 	for (size_t i = 0; i < loading->staged_count; i++) {
 		struct fs_inode *inode = fs_staged_at(loading, i);
-		bool waits = has_to_wait(inode);
+		bool waits = has_to_wait(loading, inode);
 
 		if (!fs_inode_has(inode, FS_INODE_STAGED))
 			continue; /* taken back */
@@ -34,13 +35,6 @@ static void adopt_round(struct fs_loading *loading)
 	loading->unprinted = true;
 }
 
-/* Which mount is which, and what a path leads to elsewhere, is known when all is there. */
-static bool can_be_adopted(const struct fs_loading *loading)
-{
-	return loading->has_session && loading->has_root && !loading->has_mounts &&
-	       !loading->is_copy;
-}
-
 int fs_arrived(void *opaque, enum gw_phase phase)
 {
 	struct fs_loading *loading = opaque;
@@ -50,15 +44,17 @@ int fs_arrived(void *opaque, enum gw_phase phase)
 	loading->marked = true;
 	if (phase == GW_PHASE_RUNNING)
 		loading->phased = true;
-	if (first || !can_be_adopted(loading))
+	if (first || !loading->has_session || !loading->has_root)
 		return 0;
 	/* Whether it is of this share at all shows here, while the guest still runs there. */
 	err = fs_adopt_check_share(loading);
-	if (err)
+	/* A copy need not be one before the source's guest is at rest. */
+	if (err || loading->is_copy)
 		return err;
 	/* Directories that the guest moved while it was looked at may seem to be in each other. */
 	if (fs_adopt_check_ways(loading))
 		return 0;
+	fs_verify_mounts_ahead(loading);
 	fs_verify_ahead(loading);
 	err = fs_reopen_ahead(loading);
 	if (!err)

@@ -209,12 +209,13 @@ static int look(struct fs_iterating *it)
 	return err;
 }
 
-/* In the beginning a destination has to know whether it can be one at all. */
+/* In the beginning a destination has to know whether it can be one at all. Who was looked at before
+ * may be on a mount that nobody is on any more. */
 static int few(struct fs_iterating *it, struct gw_state_writer *writer)
 {
 	int err = it->sent.last ? 0 : fs_save_session(it->fs, writer);
 
-	return err || it->sent.last ? err : fs_save_mounts(it->fs, writer);
+	return err || it->sent.last ? err : fs_save_mounts(it->fs, writer, true);
 }
 
 /*

@@ -93,6 +93,7 @@ static inline void fs_mark_lost(struct fs_loading *loading, struct fs_inode *ino
 
 /* verify.c: what the operator wants proven is looked for, by many hands. */
 int fs_verify_mounts(struct fs_loading *loading);
+void fs_verify_mounts_ahead(struct fs_loading *loading); /* what is not found yet may be, later */
 /* All, if that is wanted; else the sample, which is work to be done, and what comes of it. */
 int fs_verify_all(struct fs_loading *loading);
 struct fs_work fs_verify_sample(struct fs_loading *loading);

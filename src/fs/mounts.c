@@ -137,10 +137,17 @@ void fs_mount_expect(struct fs_inodes *inodes, unsigned mount)
 
 void fs_mount_hold(struct fs_inodes *inodes, unsigned mount)
 {
+	struct fs_mount *at = &inodes->mounts[mount];
+
 	if (!mount)
 		return;
 	GW_LOCK_SCOPE(&inodes->mounts_lock);
-	inodes->mounts[mount].inodes++;
+	/* Nobody was on it any more: the source has given its number to another one, perhaps. */
+	if (at->inodes++ == 1) {
+		gw_close(&at->fd);
+		at->known = false;
+		atomic_store(&at->offered, false);
+	}
 }
 
 /* mounts_lock is held. */

@@ -164,6 +164,7 @@ int fs_prepare(void *dev, bool on);
 
 /* save.c: parts of a state that are small. */
 int fs_save_session(struct fs *fs, struct gw_state_writer *writer);
-int fs_save_mounts(struct fs *fs, struct gw_state_writer *writer);
+/* @left: also those that the guest has left. */
+int fs_save_mounts(struct fs *fs, struct gw_state_writer *writer, bool left);
 
 #endif

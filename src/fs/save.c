@@ -100,7 +100,7 @@ int fs_save_session(struct fs *fs, struct gw_state_writer *writer)
 	return gw_state_put(writer, &gw_fs_session_v1, &record);
 }
 
-int fs_save_mounts(struct fs *fs, struct gw_state_writer *writer)
+int fs_save_mounts(struct fs *fs, struct gw_state_writer *writer, bool left)
 {
 	struct fs_inodes *inodes = fs->inodes;
 
@@ -109,7 +109,7 @@ int fs_save_mounts(struct fs *fs, struct gw_state_writer *writer)
 		struct statfs sfs;
 		int err;
 
-		if (!inodes->mounts[i].used)
+		if (!inodes->mounts[i].used && !left)
 			continue;
 		if (inodes->mounts[i].fd >= 0 && !fstatfs(inodes->mounts[i].fd, &sfs))
 			record.f_type = (uint64_t)sfs.f_type;
@@ -291,7 +291,7 @@ static int save_all(struct saving *saving)
 	if (!err)
 		err = fs_save_session(saving->fs, saving->writer);
 	if (!err)
-		err = fs_save_mounts(saving->fs, saving->writer);
+		err = fs_save_mounts(saving->fs, saving->writer, false);
 	if (!err)
 		err = save_table(saving);
 	if (!err)

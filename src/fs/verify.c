@@ -119,15 +119,22 @@ static int lose_mount_of(struct fs_loading *loading, struct fs_inode *inode)
 	return fs_miss(loading, inode, -ENODEV, "is on a mount that is not to be found");
 }
 
+void fs_verify_mounts_ahead(struct fs_loading *loading)
+{
+	/* A copy may be on one file system, or on others. */
+	if (!loading->has_mounts || loading->is_copy)
+		return;
+	look_for_mounts(loading, true);
+	look_for_mounts(loading, false);
+}
+
 int fs_verify_mounts(struct fs_loading *loading)
 {
 	int err = 0;
 
-	/* A copy may be on one file system, or on others. */
+	fs_verify_mounts_ahead(loading);
 	if (!loading->has_mounts || loading->is_copy)
 		return 0;
-	look_for_mounts(loading, true);
-	look_for_mounts(loading, false);
 	for (size_t i = 0; i < loading->staged_count && !err; i++)
 		err = lose_mount_of(loading, fs_staged_at(loading, i));
 	return err;

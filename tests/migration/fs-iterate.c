@@ -532,6 +532,30 @@ static void refused_early(void **state)
 	close(rounds_stream);
 }
 
+/* So does one to which the tree is copied when the guest is at rest, of what needs no tree. */
+static void copy_refused_early(void **state)
+{
+	struct share other;
+
+	gather(3);
+	rounds_begin(3);
+	rounds_send();
+	rounds_send();
+	share_open(&other, 0);
+	other.host.same = FS_SAME_TREE;
+	other.fs.policy.fuse_minor = 36;
+	lseek(rounds_stream, 0, SEEK_SET);
+	assert_int_equal(move_load(&other, dup(rounds_stream)), -EINVAL);
+	assert_non_null(strstr(gw_last_error(), "fuse-minor"));
+	/* Nothing is looked for yet: the tree is empty. */
+	other.fs.policy.fuse_minor = 39;
+	lseek(rounds_stream, 0, SEEK_SET);
+	assert_int_equal(move_load(&other, dup(rounds_stream)), -EBADMSG);
+	share_close(&other);
+	rounds_rest();
+	close(rounds_stream);
+}
+
 /* Two rounds settle both directories; then the outer one is said to be in the inner one. */
 static void its_own_ancestor(void **state)
 {
@@ -616,6 +640,7 @@ int main(void)
 		WITH_SHARE(unnamed),
 		WITH_SHARE(unnamed_in_a_used_slot),
 		WITH_SHARE(refused_early),
+		WITH_SHARE(copy_refused_early),
 		WITH_SHARE(its_own_ancestor),
 		WITH_SHARE(given_up),
 		WITH_SHARE(pending),
