@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vhost-user/backend.c - listeners, dialogs and sessions put together. */
+/* vhost-user/backend.c - listeners, dialogs and seats put together. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,141 +14,13 @@
 
 /* How long gw_backend_free() waits for rings to drain. */
 #define DRAIN_MS 1000
-/* A session that may not end yet is waited for; neither a time-out nor an order tells us. */
-#define END_POLL_MS 500
-/* After the last disconnect: what has not ended by then hangs in storage, and nobody waits for it.
- */
-#define LINGER_MS 5000
-
 /*
- * Seats.
+ * Dialogs come and go.
  */
-static void seat_free(struct gw_seat *seat)
-{
-	gw_instance_free(seat->instance);
-	gw_session_free(seat->session);
-	free(seat);
-}
-
-static void seat_remove(struct gw_backend *backend, struct gw_seat *seat)
-{
-	struct gw_seat **at = &backend->seats;
-
-	while (*at != seat)
-		at = &(*at)->next;
-	*at = seat->next;
-	seat_free(seat);
-}
-
-static int seat_new(struct gw_backend *backend, struct gw_seat **out)
-{
-	struct gw_seat *seat = calloc(1, sizeof(*seat));
-	struct gw_session_config config = {
-		.loop = backend->loop,
-		.ops = &backend->ops,
-		.params = backend->params,
-		.host = backend->config.host,
-		.program = backend->program,
-		.version = backend->version,
-		.state_key = backend->config.state_key ? backend->key : NULL,
-		.on_save = backend->config.on_save,
-		.on_lost_outcome = backend->config.on_lost_outcome,
-		.frozen_timeout_ms = backend->config.frozen_timeout_ms,
-		.migration = backend->config.migration,
-		.after_migration = backend->config.after_migration,
-		.find_offer = gw_backend_find_offer,
-		.take_over = gw_backend_take_over,
-		.moved = gw_backend_moved,
-		.transfer_failed = gw_backend_transfer_failed,
-		.event = gw_backend_device_event,
-		.opaque = seat,
-	};
-	int err;
-
-	if (!seat)
-		return gw_fail(ENOMEM, "session: no memory");
-	seat->backend = backend;
-	seat->number = backend->seat_numbers++;
-	err = gw_session_new(&seat->session, &config);
-	if (!err)
-		err = gw_instance_new(&seat->instance, backend->loop, seat->session);
-	if (err) {
-		seat_free(seat);
-		return err;
-	}
-	seat->instance->experimental = backend->config.experimental;
-	/* A process that follows a dead one would let rings run that are held. */
-	if (backend->config.fdstore)
-		seat->instance->experimental &= ~(unsigned)GW_EXPERIMENTAL_SUSPEND;
-	seat->next = backend->seats;
-	backend->seats = seat;
-	*out = seat;
-	return 0;
-}
-
-/* Where a device may change hands there is room for who shall have it. */
-static unsigned connections_max(const struct gw_backend *backend)
-{
-	unsigned max = backend->config.max_connections;
-
-	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
-		if (gw_session_migration(seat->session) == GW_MIGRATION_STATELESS)
-			return 2 * max;
-	}
-	return max;
-}
-
-/* But for those that wait for one front-end, which has a seat already or will come to one. */
-static unsigned count_seats(const struct gw_backend *backend)
-{
-	unsigned count = 0;
-
-	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next)
-		count += seat->dialog || seat->releasing || !gw_session_is_promised(seat->session);
-	return count;
-}
-
-static struct gw_seat *find_seat(struct gw_backend *backend, const struct gw_dialog *dialog)
-{
-	for (struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
-		if (seat->dialog == dialog && !seat->releasing)
-			return seat;
-	}
-	return NULL;
-}
-
-static struct gw_seat *find_free(const struct gw_backend *backend)
-{
-	for (struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
-		if (!seat->dialog && !seat->releasing && !gw_session_is_promised(seat->session))
-			return seat;
-	}
-	return NULL;
-}
-
-/* What its front-end has left is waited for, if the next one is to have it. */
-static bool is_draining(const struct gw_backend *backend)
-{
-	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
-		if (seat->releasing && !gw_session_is_promised(seat->session))
-			return backend->config.reconnect;
-	}
-	return false;
-}
-
-/* A free seat, or a new one, or NULL: then the dialog waits until one is free. */
-static int take_seat(struct gw_backend *backend, struct gw_seat **seat)
-{
-	*seat = find_free(backend);
-	if (*seat || is_draining(backend) || count_seats(backend) >= connections_max(backend))
-		return 0;
-	return seat_new(backend, seat);
-}
-
 static void seat_dialog(struct gw_backend *backend, struct gw_dialog *dialog)
 {
 	struct gw_seat *seat;
-	int err = take_seat(backend, &seat);
+	int err = gw_seat_take(backend, &seat);
 
 	if (!err && !seat)
 		return;
@@ -163,116 +35,6 @@ static void seat_dialog(struct gw_backend *backend, struct gw_dialog *dialog)
 	gw_dialog_serve(dialog, seat->instance);
 }
 
-/*
- * When does it end?
- */
-static bool sessions_may_end(const struct gw_backend *backend)
-{
-	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
-		if (seat->releasing || !gw_session_may_end(seat->session))
-			return false;
-	}
-	return true;
-}
-
-static bool is_quiet(const struct gw_backend *backend)
-{
-	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
-		if (seat->releasing)
-			return false;
-	}
-	return !backend->dialogs;
-}
-
-static bool hangs(const struct gw_backend *backend)
-{
-	for (const struct gw_seat *seat = backend->seats; seat; seat = seat->next) {
-		enum gw_transfer_state transfer = gw_session_transfer_state(seat->session);
-
-		if (seat->releasing || transfer == GW_TRANSFER_SAVING ||
-		    transfer == GW_TRANSFER_PRECOPY || transfer == GW_TRANSFER_LOADING)
-			return true;
-	}
-	return false;
-}
-
-/* A dead front-end leaves no process behind, whatever its requests wait for. */
-static void lingered(void *opaque)
-{
-	struct gw_backend *backend = opaque;
-
-	if (backend->dialogs || !hangs(backend))
-		return;
-	gw_error("vhost-user: requests of a front-end that is gone hang; ending without them");
-	gw_loop_quit(backend->loop, 0);
-}
-
-static void linger(struct gw_backend *backend)
-{
-	int err = 0;
-
-	if (backend->config.reconnect || backend->freeing || backend->dialogs)
-		return;
-	if (backend->linger_timer)
-		err = gw_timer_restart(backend->linger_timer, LINGER_MS);
-	else
-		err = gw_loop_add_timer(backend->loop, LINGER_MS, lingered, backend,
-					&backend->linger_timer);
-	if (err)
-		gw_error("vhost-user: requests that hang will keep it: %s", gw_last_error());
-}
-
-static void maybe_end(void *opaque);
-
-static void look_again(struct gw_backend *backend)
-{
-	int err;
-
-	if (backend->end_timer)
-		err = gw_timer_restart(backend->end_timer, END_POLL_MS);
-	else
-		err = gw_loop_add_timer(backend->loop, END_POLL_MS, maybe_end, backend,
-					&backend->end_timer);
-	if (err)
-		gw_error("vhost-user: it will not end by itself: %s", gw_last_error());
-}
-
-static void maybe_end(void *opaque)
-{
-	struct gw_backend *backend = opaque;
-
-	if (!is_quiet(backend))
-		return;
-	if (backend->freeing || (!backend->config.reconnect && sessions_may_end(backend)))
-		gw_loop_quit(backend->loop, 0);
-	else if (!backend->config.reconnect)
-		look_again(backend);
-}
-
-/* Nobody will come back to it: for what, or since it is elsewhere. */
-static bool is_over(const struct gw_seat *seat)
-{
-	bool gone = gw_session_device_state(seat->session) == GW_DEVICE_GONE;
-
-	return !seat->dialog && !seat->releasing && (gone || !seat->backend->config.reconnect) &&
-	       gw_session_may_end(seat->session);
-}
-
-/* The first session of a back-end that ends now is still shown until it has ended. */
-void gw_backend_sweep(struct gw_backend *backend)
-{
-	struct gw_seat *next;
-
-	for (struct gw_seat *seat = backend->seats; seat && backend->dialogs; seat = next) {
-		next = seat->next;
-		if (is_over(seat))
-			seat_remove(backend, seat);
-	}
-}
-
-/*
- * Dialogs come and go.
- */
 static void seat_is_free(void *opaque, int result)
 {
 	struct gw_seat *seat = opaque;
@@ -284,13 +46,13 @@ static void seat_is_free(void *opaque, int result)
 		if (!dialog->instance && !gw_conn_is_closed(dialog->conn))
 			seat_dialog(backend, dialog);
 	}
-	maybe_end(backend);
+	gw_backend_maybe_end(backend);
 }
 
 static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
 {
 	struct gw_backend *backend = opaque;
-	struct gw_seat *seat = find_seat(backend, dialog);
+	struct gw_seat *seat = gw_seat_of(backend, dialog);
 	struct gw_dialog **at = &backend->dialogs;
 
 	while (*at != dialog)
@@ -305,8 +67,8 @@ static void on_dialog_closed(void *opaque, struct gw_dialog *dialog)
 			seat_is_free(seat, 0);
 	}
 	gw_dialog_free(dialog);
-	linger(backend);
-	maybe_end(backend);
+	gw_backend_linger(backend);
+	gw_backend_maybe_end(backend);
 }
 
 static int dialog_add(struct gw_backend *backend, int fd, struct gw_dialog **dialog)
@@ -396,9 +158,9 @@ static void on_connection(void *opaque, int fd)
 	struct gw_backend *backend = opaque;
 	GW_AUTO_FD int owned = fd;
 
-	if (count_present(backend) >= connections_max(backend)) {
+	if (count_present(backend) >= gw_seats_max(backend)) {
 		gw_warn("vhost-user: a connection more than the %u that are served; closing it",
-			connections_max(backend));
+			gw_seats_max(backend));
 		return;
 	}
 	gw_info("vhost-user: a front-end connected");
@@ -445,7 +207,7 @@ static int begin(struct gw_backend *backend, const struct gw_backend_config *con
 		err = copy_params(backend, backend->config.params);
 	/* Made now and not at the first connection: what can not be served is said at once. */
 	if (!err)
-		err = seat_new(backend, &seat);
+		err = gw_seat_new(backend, &seat);
 	if (!err)
 		err = gw_backend_control_begin(backend);
 	return err ? err : begin_recovery(backend);
@@ -526,11 +288,11 @@ static void drain(struct gw_backend *backend)
 	backend->freeing = true;
 	for (struct gw_dialog *dialog = backend->dialogs; dialog; dialog = dialog->next)
 		gw_dialog_close(dialog);
-	if (is_quiet(backend))
+	if (gw_backend_is_quiet(backend))
 		return;
 	if (gw_loop_add_timer(backend->loop, DRAIN_MS, drain_timed_out, backend, &timer))
 		return;
-	while (!is_quiet(backend) && !backend->timed_out)
+	while (!gw_backend_is_quiet(backend) && !backend->timed_out)
 		gw_loop_run(backend->loop);
 	gw_source_remove(timer);
 }
@@ -548,13 +310,13 @@ void gw_backend_free(struct gw_backend *backend)
 	backend->control = NULL;
 	drain(backend);
 	gw_recovery_clear(backend->recovery);
-	if (!is_quiet(backend)) {
+	if (!gw_backend_is_quiet(backend)) {
 		/* Its threads use the memory; it ends with the process. */
 		gw_error("vhost-user: the device did not drain within %d ms", DRAIN_MS);
 		return;
 	}
 	while (backend->seats)
-		seat_remove(backend, backend->seats);
+		gw_seat_remove(backend, backend->seats);
 	gw_recovery_free(backend->recovery);
 	gw_params_free(backend->params);
 	free(backend->program);

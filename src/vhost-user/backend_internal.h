@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vhost-user/backend_internal.h - a back-end's own state: for backend.c and backend_control.c. */
+/* vhost-user/backend_internal.h - a back-end's own state: for backend*.c. */
 #ifndef GW_VHOST_USER_BACKEND_INTERNAL_H
 #define GW_VHOST_USER_BACKEND_INTERNAL_H
 
@@ -41,6 +41,23 @@ struct gw_backend {
 	bool timed_out;
 };
 
+/* backend_seats.c */
+int gw_seat_new(struct gw_backend *backend, struct gw_seat **out);
+void gw_seat_remove(struct gw_backend *backend, struct gw_seat *seat);
+/* How many connections there is room for. */
+unsigned gw_seats_max(const struct gw_backend *backend);
+/* Where @dialog sits, or NULL. */
+struct gw_seat *gw_seat_of(struct gw_backend *backend, const struct gw_dialog *dialog);
+/* A free seat, or a new one, or NULL: then the dialog waits until one is free. */
+int gw_seat_take(struct gw_backend *backend, struct gw_seat **seat);
+/* backend_end.c: nobody is there, and nothing of who left still drains. */
+bool gw_backend_is_quiet(const struct gw_backend *backend);
+/* Ends the loop if there is nothing to wait for any more; @backend is a back-end. */
+void gw_backend_maybe_end(void *backend);
+/* One has left: what hangs is not waited for without end. */
+void gw_backend_linger(struct gw_backend *backend);
+/* Seats that nobody has any use for end. */
+void gw_backend_sweep(struct gw_backend *backend);
 /* backend_control.c: the control socket, if one was configured. */
 int gw_backend_control_begin(struct gw_backend *backend);
 /* The session that @arguments name by 'session', or the only one. */
@@ -49,8 +66,6 @@ int gw_backend_find_seat(const struct gw_backend *backend, const json_t *argumen
 /* backend_state.c: a stopped session's state into a descriptor, or out of one. */
 int gw_backend_save_state(void *opaque, const json_t *arguments, json_t **result);
 int gw_backend_load_state(void *opaque, const json_t *arguments, json_t **result);
-/* Seats that nobody has any use for end. */
-void gw_backend_sweep(struct gw_backend *backend);
 /* backend_migration.c, likewise: what is left of a device that has moved. */
 void gw_backend_moved(void *opaque);
 /* backend_claim.c: stateless mode, as in struct gw_session_config; @opaque is a seat. */
