@@ -283,6 +283,7 @@ static void tell(const struct flight *flight)
 	uint64_t content = flight->unnamed.open_bytes + flight->unnamed.idle_bytes;
 
 	gw_report_number(flight->report, "inodes", flight->inodes);
+	gw_report_number(flight->report, "inode_bytes", fs_inodes_bytes(flight->fs->inodes));
 	gw_report_number(flight->report, "handles", flight->handles);
 	gw_report_number(flight->report, "locks", flight->locks);
 	gw_report_number(flight->report, "state_bytes", flight->state_bytes + content);

@@ -35,6 +35,17 @@ static uint64_t count_bytes(const struct fs *fs)
 	return fs_inodes_bytes(fs->inodes);
 }
 
+/* 0: any. */
+static uint64_t inode_limit(const struct fs *fs)
+{
+	return fs->host->inode_limit;
+}
+
+static uint64_t inode_bytes_limit(const struct fs *fs)
+{
+	return (uint64_t)fs->host->inode_memory << 20;
+}
+
 static uint64_t count_handles(const struct fs *fs)
 {
 	return fs_handles_count(fs->handles);
@@ -112,6 +123,12 @@ static uint64_t count_undecided(const struct fs *fs)
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
 	{"inode_bytes", {"godwit_fs_inode_bytes", "Memory that these take."}, count_bytes},
+	{"inode_limit",
+	 {"godwit_fs_inode_limit", "How many it may know beside the root, 0: any."},
+	 inode_limit},
+	{"inode_bytes_limit",
+	 {"godwit_fs_inode_bytes_limit", "What memory they may take, 0: any."},
+	 inode_bytes_limit},
 	{"handles",
 	 {"godwit_fs_handles", "Files and directories that the guest has open."},
 	 count_handles},

@@ -42,6 +42,12 @@ def says_no(pair):
         {"kind": "inode", "path": "/a\x1b", "inode": 3, "reason": "it is out of the share"}])
 
 
+def has_limits(pair, **limits):
+    """The source's guest knows the root and 11 more."""
+    pair.backends["source"].preflight.update(inodes=12, inode_bytes=2 << 20)
+    pair.backends["destination"].session["details"].update(limits)
+
+
 def no_instance(pair):
     pair.backends["source"].info["instances"] = []
 
@@ -121,6 +127,8 @@ CASES = {
     "cannot-compare": (lambda p: is_foreign(p, "source"), CANNOT_TELL, "at the source"),
     "cannot-tell": (no_instance, CANNOT_TELL, "cannot be compared"),
     "cannot-travel": (says_no, REFUSED, "inode /a\x1b: it is out of the share"),
+    "over-limit": (lambda p: has_limits(p, inode_limit=10), REFUSED,
+                   "11 inodes at the source, 10 are allowed at the destination (--inode-limit)"),
 }
 # Where one thing is missing, more cannot be known.
 WITH_IT = {"stream-unreadable": {"cannot-compare"}, "session-unknown": {"cannot-tell"},
@@ -196,6 +204,17 @@ class Gates(unittest.TestCase):
         fs(pair)["properties"]["num-request-queues"] = 2
         self.assertIn("  cannot-travel share: something of it would not survive: inode /a?: ",
                       pair.ask().stdout)
+
+    def test_limits(self):
+        """Just so many go; 0 is no limit, and so is what an older build does not tell."""
+        for limits in ({"inode_limit": 11}, {"inode_limit": 0, "inode_bytes_limit": 0}, {},
+                       {"inode_limit": "11"}, {"inode_bytes_limit": 2 << 20}):
+            pair = self.pair()
+            has_limits(pair, **limits)
+            self.assertEqual(pair.report("--dry-run")["findings"], [], limits)
+        pair = self.pair()
+        has_limits(pair, inode_bytes_limit=1 << 20)
+        self.closed(pair, "over-limit", REFUSED, "2097152 bytes of inodes at the source, 1048576 are")
 
     def test_features_unknown(self):
         """Another make's back-end that the guest does not use yet."""

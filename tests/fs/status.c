@@ -65,6 +65,8 @@ static void test_counts(void **state)
 	assert_int_equal(detail("handles"), 1);
 	assert_true(detail("descriptors") >= 2);
 	assert_true(detail("descriptor_limit") > detail("descriptors"));
+	assert_int_equal(detail("inode_limit"), 0);
+	assert_int_equal(detail("inode_bytes_limit"), 0);
 	assert_int_equal(sample("godwit_fs_inodes"), inodes + 1);
 	fuse_release(&client, FUSE_RELEASE, open.fh);
 	fuse_forget(&client, node, 1);

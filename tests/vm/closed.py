@@ -457,6 +457,25 @@ def cannot_travel(bench: Bench) -> None:
     outside.rename(inside)
 
 
+@closes("over-limit")
+def over_limit(bench: Bench) -> None:
+    """the guest knows one file more than the destination's `--inode-limit`; just so many are moved"""
+    daemon = bench.daemon()
+    source = bench.machine(fs(daemon.socket))
+    driver = source.driver(SLOT)
+    driver.start()
+    for name in ("one", "two", "three"):
+        (bench.share / name).write_text("x")
+        driver.look_up(name)
+    known = session_of(daemon)["details"]["inodes"] - 1
+    less, enough = (bench.waits(fs(bench.daemon("--inode-limit", str(limit)).socket))
+                    for limit in (known - 1, known))
+    bench.closed("over-limit", f"{known} inodes at the source, {known - 1} are", source=source,
+                 target=less)
+    exit_code, report = bench.ask(source=source, target=enough)
+    expect("moved", (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
+
+
 # -- of the documents ----------------------------------------------------------------------------
 
 

@@ -66,6 +66,8 @@ static const struct mg_gate gates[] = {
 	 .ask = mg_gate_documents},
 	{"cannot-travel", "something of it would not survive", MG_EACH_PAIR, .late = true,
 	 .ask = mg_gate_preflight},
+	{"over-limit", "it is more than the destination's back-end may hold", MG_EACH_PAIR,
+	 .late = true, .ask = mg_gate_limits},
 };
 
 /* -- findings ------------------------------------------------------------------------------- */

@@ -45,7 +45,8 @@ mg_gate_fn mg_gate_source_state, mg_gate_destination_waits, mg_gate_migration_ru
 mg_gate_fn mg_gate_vfio_user, mg_gate_missing, mg_gate_differs, mg_gate_queues, mg_gate_features,
 	mg_gate_device_state, mg_gate_log_all, mg_gate_log_shmfd, mg_gate_post_copy;
 mg_gate_fn mg_gate_silent, mg_gate_same_back_end, mg_gate_other_back_end, mg_gate_session,
-	mg_gate_mode, mg_gate_state, mg_gate_stream, mg_gate_cannot_compare, mg_gate_preflight;
+	mg_gate_mode, mg_gate_state, mg_gate_stream, mg_gate_cannot_compare, mg_gate_preflight,
+	mg_gate_limits;
 mg_gate_fn mg_gate_documents;
 
 #endif

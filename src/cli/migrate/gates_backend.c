@@ -165,3 +165,28 @@ void mg_gate_preflight(const struct mg_view *view)
 	else if (!json_is_true(json_object_get(backend->preflight, "can_travel")))
 		tell_obstacles(view, backend->preflight);
 }
+
+/* What the destination would refuse at the load, when the guest stands already. */
+void mg_gate_limits(const struct mg_view *view)
+{
+	static const struct {
+		const char *what, *counted, *limit, *option;
+		long long free; /* of what is counted, not the guest's doing: the root */
+	} limits[] = {
+		{"inodes", "inodes", "inode_limit", "--inode-limit", 1},
+		{"bytes of inodes", "inode_bytes", "inode_bytes_limit", "--inode-memory", 0},
+	};
+	const json_t *there = json_object_get(mg_backend_session(&view->peer->backend), "details");
+	const json_t *here = view->device->backend.preflight;
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+		long long limit = json_integer_value(json_object_get(there, limits[i].limit));
+		long long count = json_integer_value(json_object_get(here, limits[i].counted)) -
+				  limits[i].free;
+
+		if (limit > 0 && count > limit)
+			mg_found(view, MG_REFUSED,
+				 "%lld %s at the source, %lld are allowed at the destination (%s)",
+				 count, limits[i].what, limit, limits[i].option);
+	}
+}
