@@ -2,11 +2,13 @@
 /* tests/compat/later.c - virtio-fs as it will be when there is more of FUSE to offer: a later
  * minor, and a flag that older ones have, too, and that the build of today does not take. The
  * program that src/daemon/godwit-fs.c makes with it, and with later-offers.c, is a later build. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "later.h"
 #include "fs/fs.h"
+#include "godwit/error.h"
 #include "state/stream.h"
 
 static struct gw_param params[GW_PARAMS_MAX + 1];
@@ -51,6 +53,23 @@ static const struct gw_setting newest[] = {
 	{"fuse-minor", LATER}, {"later-symlinks", true},  {NULL, 0},
 };
 
+/*
+ * What a later build must not do, and another program of the same model may: LATER_NEEDS in its
+ * environment makes a parameter that every source has to state, LATER_REFUSES a check by which two
+ * values that are each accepted do not go together.
+ */
+static const struct gw_setting stating[] = {
+	{"state", 3}, {"num-request-queues", 4}, {"later-needed", 2}, {NULL, 0},
+};
+
+static int check(const struct gw_model *of, const struct gw_params *set)
+{
+	if (gw_params_get(set, "submounts", false) &&
+	    gw_params_get(set, "num-request-queues", 1) > 1)
+		return gw_fail(EINVAL, "parameter submounts: not with more than one queue");
+	return fs_device_ops.check(of, set);
+}
+
 static void add_params(void)
 {
 	unsigned count = 0;
@@ -64,6 +83,13 @@ static void add_params(void)
 	params[count] = (struct gw_param){.name = "later-symlinks",
 					  .doc = "The guest may cache where symbolic links lead.",
 					  .type = GW_PARAM_BOOL};
+	if (getenv("LATER_NEEDS"))
+		params[count] = (struct gw_param){.name = "later-needed",
+						  .doc = "Has no value that is off.",
+						  .type = GW_PARAM_INT,
+						  .no_off = true,
+						  .min = 1,
+						  .max = 3};
 }
 
 __attribute__((constructor)) static void make(void)
@@ -71,12 +97,14 @@ __attribute__((constructor)) static void make(void)
 	unsigned count = 0;
 
 	add_params();
-	for (const struct gw_profile *p = fs_model.profiles; p->name; p++) {
+	for (const struct gw_profile *p = fs_model.profiles; p->name && !getenv("LATER_NEEDS");
+	     p++) {
 		if (count + 2 >= sizeof(profiles) / sizeof(profiles[0]))
 			abort();
 		profiles[count++] = *p;
 	}
-	profiles[count] = (struct gw_profile){.name = "later", .settings = newest};
+	profiles[count] = (struct gw_profile){
+		.name = "later", .settings = getenv("LATER_NEEDS") ? stating : newest};
 	model = (struct gw_model){.name = fs_model.name,
 				  .params = params,
 				  .profiles = profiles,
@@ -84,4 +112,6 @@ __attribute__((constructor)) static void make(void)
 	later_ops = fs_device_ops;
 	later_ops.models = models;
 	later_ops.save = save;
+	if (getenv("LATER_REFUSES"))
+		later_ops.check = check;
 }

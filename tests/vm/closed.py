@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import socket
+import unittest.mock
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,9 +31,7 @@ ENDED = ("cancelled", "failed")
 # What nothing that can be had here closes: tests/cli/migrate-gates.py does, by scripted answers.
 SCRIPTED = {
     "vfio-user-device": "QEMU has had such devices only since 10.1",
-    "param-required": "every parameter of virtio-fs has an off value",
-    "combination-refused": "what goes together is the same for all builds so far",
-    "no-capacity": "a back-end that waits is there already",
+    "no-capacity": "a back-end that waits is there already, and says nothing of room for more",
 }
 
 
@@ -503,6 +502,26 @@ def later_build(bench: Bench) -> None:
     both = ("param-unknown", "value-not-allowed")
     for code, says in zip(both, ("later-symlinks", "fuse-minor")):
         bench.closed(code, f"parameter {says}", source=later, also=both)
+
+
+def another_make(bench: Bench, what: str) -> Played:
+    """A destination of the same model, of which tests/compat/later.c makes what none of ours is."""
+    with unittest.mock.patch.dict(os.environ, {what: "1"}):
+        return bench.waits(fs(bench.daemon(program=bench.args.later).socket))
+
+
+@closes("param-required")
+def needs_more(bench: Bench) -> None:
+    """the destination's knows a parameter that has no off value, and the source's does not state it"""
+    bench.closed("param-required", "parameter later-needed",
+                 target=another_make(bench, "LATER_NEEDS"))
+
+
+@closes("combination-refused")
+def not_together(bench: Bench) -> None:
+    """the destination's takes two values that the source's has, but not together"""
+    bench.closed("combination-refused", "not with more than one queue",
+                 target=another_make(bench, "LATER_REFUSES"))
 
 
 @closes("param-differs")
