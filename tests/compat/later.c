@@ -59,7 +59,10 @@ static const struct gw_setting newest[] = {
  * values that are each accepted do not go together.
  */
 static const struct gw_setting stating[] = {
-	{"state", 3}, {"num-request-queues", 4}, {"later-needed", 2}, {NULL, 0},
+	{"state", 3},
+	{"num-request-queues", 4},
+	{"later-needed", 2},
+	{NULL, 0},
 };
 
 static int check(const struct gw_model *of, const struct gw_params *set)
@@ -103,8 +106,8 @@ __attribute__((constructor)) static void make(void)
 			abort();
 		profiles[count++] = *p;
 	}
-	profiles[count] = (struct gw_profile){
-		.name = "later", .settings = getenv("LATER_NEEDS") ? stating : newest};
+	profiles[count] = (struct gw_profile){.name = "later",
+					      .settings = getenv("LATER_NEEDS") ? stating : newest};
 	model = (struct gw_model){.name = fs_model.name,
 				  .params = params,
 				  .profiles = profiles,

@@ -22,6 +22,7 @@
 
 #define ANSWER_MAX    (512u << 20)
 #define ANSWER_FIRST  (64u << 10)
+#define BUFFER	      (512u << 10)
 #define ENDPOINTS_MAX 16
 #define URL_ROOM      512
 #define TOKEN_MAX     4096
@@ -244,6 +245,9 @@ static void set_up(struct gw_etcd_grpc *grpc, const char *url, const void *body,
 		(long)(grpc->tls ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE));
 	/* libcurl 7.88 knows no second request on a connection that is HTTP/2 without TLS. */
 	curl_easy_setopt(curl, CURLOPT_FORBID_REUSE, grpc->tls ? 0L : 1L);
+	/* Nor, with a buffer that is smaller than its own for HTTP/2, that there is more in that
+	 * one: it waits for the socket, until a timer ends the wait. */
+	curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, (long)BUFFER);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
