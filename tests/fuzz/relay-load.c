@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../common/load.h"
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
@@ -99,18 +100,6 @@ static int stream_of(struct input *in)
 	return fd;
 }
 
-static int load(void *dev, int fd)
-{
-	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
-	struct gw_state_reader *reader = NULL;
-	int err = gw_state_reader_new(&reader, &channel);
-
-	if (!err)
-		err = relay_device_ops.load(dev, reader);
-	gw_state_reader_free(reader);
-	return err;
-}
-
 /* What was loaded can be saved, and what is saved then can be loaded. */
 static void save_and_load(void *dev)
 {
@@ -129,7 +118,8 @@ static void save_and_load(void *dev)
 		abort();
 	gw_state_writer_free(writer);
 	lseek(fd, 0, SEEK_SET);
-	if (relay_device_ops.create(&other, NULL, &host) || load(other, fd))
+	if (relay_device_ops.create(&other, NULL, &host) ||
+	    load_device(&relay_device_ops, other, fd))
 		abort();
 	relay_device_ops.destroy(other);
 }
@@ -162,7 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fd = stream_of(&in);
 	if (relay_device_ops.create(&dev, NULL, &host))
 		abort();
-	if (!load(dev, fd))
+	if (!load_device(&relay_device_ops, dev, fd))
 		save_and_load(dev);
 	relay_device_ops.destroy(dev);
 	close(fd);

@@ -24,8 +24,7 @@ static int set_up(void **state)
 	char name[16];
 
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	for (unsigned i = 0; i < FILES; i++) {
 		snprintf(name, sizeof(name), "f%u", i);
 		share_file(&from, name, name);

@@ -35,8 +35,7 @@ static char *expected;
 static int set_up(void **state)
 {
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	handle = guest_tmpfile(&from, "", &id);
 	file = guest_fd(&from, handle);
 	expected = malloc(2 * LENGTH);

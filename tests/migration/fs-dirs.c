@@ -23,8 +23,7 @@ static int set_up(void **state)
 	char name[32];
 
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	share_mkdir(&from, "d");
 	for (unsigned i = 0; i < FILES; i++) {
 		snprintf(name, sizeof(name), "d/n%u", i);

@@ -13,8 +13,7 @@ static struct share from, to;
 static int set_up(void **state)
 {
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .flags = 0, .minor = 39};
+	move_source(&from);
 	return 0;
 }
 

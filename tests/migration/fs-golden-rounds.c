@@ -197,8 +197,7 @@ static int make(const char *path, unsigned number, const char *at_once)
 	struct known k[IDS];
 	int failed;
 
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	before_the_first(k);
 	rounds_begin(number);
 	rounds_send();

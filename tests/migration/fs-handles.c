@@ -21,8 +21,7 @@ static char outside[80];
 static int set_up(void **state)
 {
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	from.host.migration_mode = FS_MIGRATION_HANDLES;
 	share_mkdir(&from, "d");
 	share_file(&from, "d/file", "right");

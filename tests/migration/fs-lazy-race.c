@@ -110,8 +110,7 @@ static void forget_all(void)
 static void test_race(void **state)
 {
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	make_files();
 	births = from.fs.inodes->root->btime;
 	for (unsigned round = 0; round < 3; round++) {

@@ -21,8 +21,7 @@ static uint64_t dir_id, file_id, other_id;
 static int set_up(void **state)
 {
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	share_mkdir(&from, "d");
 	share_file(&from, "d/file", "right");
 	share_file(&from, "d/other", "other");

@@ -15,8 +15,7 @@ static uint64_t dir_id, file_id, other_id, handle;
 static int set_up(void **state)
 {
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .flags = 0, .minor = 39};
+	move_source(&from);
 	share_mkdir(&from, "d");
 	share_file(&from, "d/victim", "right");
 	share_file(&from, "d/other", "other");

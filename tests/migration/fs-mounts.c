@@ -60,8 +60,7 @@ static void test_unnamed_are_born_on_their_own(void **state)
 	char fd[32];
 
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	mount_two();
 	share_mkdir(&from, "b/deep");
 	a = share_lookup(&from, FS_ROOT_ID, "a");
@@ -90,8 +89,7 @@ static void test_mounts(void **state)
 	uint64_t a, b, fa, fb, ha, hb, unnamed;
 
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	mount_two();
 	a = share_lookup(&from, FS_ROOT_ID, "a");
 	b = share_lookup(&from, FS_ROOT_ID, "b");

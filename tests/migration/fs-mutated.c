@@ -225,8 +225,7 @@ static void test_every_field(void **state)
 
 	(void)state;
 	gw_log_set_sink(quiet, NULL);
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	make_state(&from);
 	take_apart(move_save(&from));
 	for (target = 0; target < object_count; target++) {

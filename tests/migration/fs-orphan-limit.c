@@ -18,8 +18,7 @@ static struct share from, to;
 static int set_up(void **state)
 {
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	from.host.orphan_limit = 100 * KIB;
 	return 0;
 }

@@ -28,8 +28,7 @@ static int set_up(void **state)
 {
 	(void)state;
 	is_nfs = true;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	return 0;
 }
 

@@ -35,8 +35,7 @@ static int set_up_all(void **state)
 	char name[16];
 
 	(void)state;
-	share_open(&from, 0);
-	from.fs.session = (struct fs_session){.initialised = true, .minor = 39};
+	move_source(&from);
 	share_mkdir(&from, "q");
 	dir_id = share_lookup(&from, FS_ROOT_ID, "q");
 	for (unsigned i = 0; i < FILES; i++) {

@@ -94,6 +94,12 @@ int move_load(struct share *to, int stream)
 	return err;
 }
 
+void move_source(struct share *from)
+{
+	share_open(from, 0);
+	from->fs.session = (struct fs_session){.initialised = true, .minor = 39};
+}
+
 void move_twin(struct share *to, const struct share *from)
 {
 	*to = (struct share){.host = from->host, .fs.policy = from->fs.policy};

@@ -21,6 +21,8 @@ int move_save(struct share *from);
 int move_save_result(struct share *from, int *fd);
 /* What loading it says; @stream is closed. */
 int move_load(struct share *to, int stream);
+/* An empty share, whose guest has said INIT. */
+void move_source(struct share *from);
 /* A second device over the first one's directory. */
 void move_twin(struct share *to, const struct share *from);
 void move_twin_close(struct share *to); /* the directory stays */

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "../common/load.h"
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "relay/relay.h"
@@ -77,18 +78,6 @@ static void make(const char *path)
 	close(fd);
 }
 
-static int load(void *dev, int fd)
-{
-	const struct gw_state_channel channel = {.fd = fd, .cancel = -1};
-	struct gw_state_reader *reader = NULL;
-	int err = gw_state_reader_new(&reader, &channel);
-
-	if (!err)
-		err = relay_device_ops.load(dev, reader);
-	gw_state_reader_free(reader);
-	return err;
-}
-
 static size_t read_all(int fd, uint8_t bytes[STREAM_MAX])
 {
 	ssize_t len = pread(fd, bytes, STREAM_MAX, 0);
@@ -113,7 +102,7 @@ static void test_loaded_and_written_alike(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(relay_host_listen(&host, "127.0.0.1:0"), 0);
 	assert_int_equal(relay_device_ops.create(&dev, NULL, &host), 0);
-	assert_int_equal(load(dev, fd), 0);
+	assert_int_equal(load_device(&relay_device_ops, dev, fd), 0);
 	writer = write_to(again);
 	assert_int_equal(relay_device_ops.save(dev, writer, GW_PHASE_STOPPED, SIZE_MAX), 0);
 	end(writer);
