@@ -2,6 +2,7 @@
 /* daemon/godwit-fs.c - virtio-fs as a program: its options, and what must be right on this host. */
 #include <assert.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -300,14 +301,15 @@ static int look_at_share(struct fs_daemon *fs)
 	return err;
 }
 
-/* Can files of the share be opened by handle? Asked by doing it once. */
+/* Will files of the share be opened by handle? Asked by doing it once, with what is kept inside. */
 static bool can_open_handles(const struct fs_daemon *fs)
 {
 	GW_AUTO_FD int dir = open(fs->host.shared_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct fs_fhandle handle;
 	GW_AUTO_FD int probe = -1;
 
-	if (dir < 0 || fs->host.handles == FS_HANDLES_NEVER || fs_fhandle_of(dir, &handle))
+	if (dir < 0 || fs->host.handles == FS_HANDLES_NEVER ||
+	    !gw_sandbox_keeps(&fs->sandbox, CAP_DAC_READ_SEARCH) || fs_fhandle_of(dir, &handle))
 		return false;
 	probe = fs_fhandle_open(dir, &handle);
 	return probe >= 0;

@@ -87,6 +87,13 @@ int gw_sandbox_users(const struct gw_sandbox *sandbox, char word[GW_USERS_MAX])
 				   sandbox->gid_map);
 }
 
+bool gw_sandbox_keeps(const struct gw_sandbox *sandbox, unsigned capability)
+{
+	struct gw_confinement confinement;
+
+	return !parse(&confinement, sandbox) && confinement.caps & GW_CAP(capability);
+}
+
 /* As many as it takes itself on a machine of eight processors. */
 #define MALLOC_ARENAS 64
 /* Bytes that the C library's qsort() takes without a thought. */

@@ -34,6 +34,10 @@ int gw_sandbox_check(const struct gw_sandbox *sandbox);
 /* Whose files it can make inside (users.h). Before gw_sandbox_enter(). -EINVAL, -EIO. */
 int gw_sandbox_users(const struct gw_sandbox *sandbox, char word[GW_USERS_MAX]);
 
+/* Will it have this capability inside, CAP_..., if it has it now? A command line that is wrong
+ * leaves none. */
+bool gw_sandbox_keeps(const struct gw_sandbox *sandbox, unsigned capability);
+
 /*
  * Once, by the only thread, after everything with a path was opened. In the modes that shut in, the
  * process that was started stays outside and never returns from here (keeper.h); the one that

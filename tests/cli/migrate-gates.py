@@ -8,6 +8,8 @@ usage: migrate-gates.py GODWIT GATES.C PAGE.MD
 import json
 import os
 import re
+import socket
+import subprocess
 import sys
 import unittest
 
@@ -422,6 +424,26 @@ class Gates(unittest.TestCase):
         self.assertIn("OVERRIDDEN (I know): cannot-tell share: ", ran.stderr)
         self.assertEqual(pair.ask("--override", "").returncode, 2)
         self.assertIn("  OVERRIDDEN cannot-tell share: ", ran.stdout)
+
+    def test_override_is_logged(self):
+        """In the system's log, which is what listens at /dev/log of that mount namespace."""
+        if os.geteuid() or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+            self.skipTest("needs root, for a mount namespace with a log of its own")
+        pair = self.pair()
+        CASES["queues-differ"][0](pair)
+        CASES["cannot-tell"][0](pair)
+        at, command = os.path.join(pair.dir, "log"), pair.command
+        bound = (f"if [ -e /dev/log ]; then mount --bind {at} $(readlink -f /dev/log); else "
+                 f"mount -t tmpfs tmpfs /dev && ln -s {at} /dev/log; fi; exec \"$@\"")
+        pair.command = lambda *more: ["unshare", "--mount", "sh", "-ec", bound, "sh", *command(*more)]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as log:
+            log.bind(at)
+            log.settimeout(30)
+            self.assertEqual(pair.report("--dry-run", "--override", "I know")["exit"], 0)
+            said = log.recv(4096).decode() + log.recv(4096).decode()
+        for part in ("OVERRIDDEN (I know): queues-differ share: ",
+                     "OVERRIDDEN (I know): cannot-tell share: "):
+            self.assertIn(part, said)
 
     def test_foreign_that_reads_virtiofsd(self):
         """Saved for virtiofsd: then another make is no obstacle, only not to be compared."""

@@ -118,6 +118,24 @@ class Prerequisites(Case):
             told, = json.loads(run(GODWIT, "info", "--json", control).stdout)["instances"]
             self.assertEqual(told["requires"][0], "cap:dac_read_search")
 
+    def test_handles_at_load(self):
+        """The same, where only a load is asked: of a daemon that could open them by the capability
+        that it was told not to use, of one without it, and of one that can."""
+        if os.geteuid():
+            self.skipTest("needs root, which can open files by handle")
+        state = str(self.directory / "state")
+        with self.daemon(self.here, "--reconnect", "--migration-mode=file-handles") as control:
+            ran = run(GODWIT, "save", "--socket", control.removesuffix(".control"), "--output",
+                      state)
+            self.assertEqual(ran.returncode, 0, ran.stderr)
+        for less in "--inode-file-handles=never", "--modcaps=-dac_read_search":
+            there = f"{GODWIT_FS} --shared-dir {self.here} {less}"
+            self.stays(state, there, "prerequisite-missing:cap:dac_read_search")
+            self.assertEqual(self.load(state, self.here, less).returncode, 1)
+            self.assertIn("prerequisite-missing: the source requires cap:dac_read_search",
+                          self.log.read_text(encoding="utf-8"))
+        self.assertEqual(self.load(state, self.here).returncode, 0)
+
     def words(self, *arguments, kind="access:"):
         """What it requires, and provides, of a kind."""
         ran = run(*arguments, "--print-migration-info")
