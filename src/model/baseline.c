@@ -40,8 +40,10 @@ static bool every_host_has(const struct making *making, const char *model)
 static int take_model(struct making *making, const char *model)
 {
 	if (making->model && strcmp(making->model, model) != 0)
-		return gw_fail(EINVAL, "baseline: they have more than one model in common, and "
-				       "none is told to be meant");
+		return gw_fail(EINVAL,
+			       "baseline: they have several models in common, among them %s and "
+			       "%s; which one is meant has to be said",
+			       making->model, model);
 	making->model = model;
 	return 0;
 }
