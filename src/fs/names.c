@@ -136,7 +136,6 @@ void fs_name_detach(struct fs_inodes *inodes, struct fs_inode *inode, uint32_t r
 	struct fs_name *before;
 
 	fs_inode_renamed(inode);
-	fs_journal_name(inodes, fs_name_at(inodes, ref), true);
 	if (at == ref) {
 		atomic_store_explicit(&inode->names, next, memory_order_relaxed);
 		return;
@@ -195,7 +194,7 @@ uint32_t fs_name_new(const struct fs_wanted_name *w)
 }
 
 /* names_lock is held. The record for @w now names @inode; *@fresh is used, and 0 then, where there
- * was none. */
+ * was none. The journal hears of whom it names, and not that it named another one. */
 static void point(const struct fs_wanted_name *w, struct fs_inode *inode, uint32_t *fresh)
 {
 	GW_LOCK_SCOPE(&w->shard->lock);
@@ -316,6 +315,7 @@ static bool remove_name(struct fs_inodes *inodes, const struct fs_wanted_name *w
 		if (!record || record->inode != fs_slot_index(&inode->slot))
 			return false;
 		removed = hash_remove(w);
+		fs_journal_name(inodes, record, true);
 		fs_name_detach(inodes, inode, removed);
 		fs_name_at(inodes, removed)->next = 0;
 		last = !atomic_load_explicit(&inode->names, memory_order_relaxed);
@@ -367,26 +367,56 @@ void fs_name_added(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_i
 		fs_name_found(inodes, inode, parent, name, len, false);
 }
 
+struct move {
+	struct fs_inodes *inodes;
+	struct fs_inode *from, *to; /* directories */
+	const char *from_name, *to_name;
+	struct fs_wanted_name source, target;
+};
+
+/* Who dies in here leaves a name too many and none too few. */
+static void moved_alone(const struct move *m, struct fs_inode *moved)
+{
+	if (!moved)
+		return;
+	fs_journal_name_ahead(m->to, m->to_name, moved, false);
+	remove_name(m->inodes, &m->source, moved);
+	fs_name_found(m->inodes, moved, m->to, m->to_name, m->target.len, false);
+}
+
+/* Each name leads somewhere all the time. Who dies between both leaves somebody without one, whom
+ * fs_redo_settle() finds again. */
+static void changed_places(const struct move *m, struct fs_inode *moved, struct fs_inode *other)
+{
+	if (moved == other)
+		return;
+	if (moved)
+		fs_name_found(m->inodes, moved, m->to, m->to_name, m->target.len, false);
+	if (other)
+		fs_name_found(m->inodes, other, m->from, m->from_name, m->source.len, false);
+	if (!other)
+		remove_name(m->inodes, &m->source, moved);
+	if (!moved)
+		remove_name(m->inodes, &m->target, other);
+}
+
 void fs_name_moved(struct fs_inodes *inodes, struct fs_inode *from, const char *from_name,
 		   struct fs_inode *to, const char *to_name, bool exchange)
 {
-	struct fs_wanted_name source = want_in(inodes, from, from_name);
-	struct fs_wanted_name target = want_in(inodes, to, to_name);
-	FS_AUTO_INODE struct fs_inode *moved = pin_named(inodes, &source);
-	FS_AUTO_INODE struct fs_inode *other = exchange ? pin_named(inodes, &target) : NULL;
+	const struct move m = {.inodes = inodes,
+			       .from = from,
+			       .to = to,
+			       .from_name = from_name,
+			       .to_name = to_name,
+			       .source = want_in(inodes, from, from_name),
+			       .target = want_in(inodes, to, to_name)};
+	FS_AUTO_INODE struct fs_inode *moved = pin_named(inodes, &m.source);
+	FS_AUTO_INODE struct fs_inode *other = exchange ? pin_named(inodes, &m.target) : NULL;
 
-	/* Who dies in here leaves a name too many and none too few. (Of two that change places one
-	 * may be without: no record says both.) */
-	if (moved && !exchange)
-		fs_journal_name_ahead(to, to_name, moved, false);
-	if (other && other != moved)
-		remove_name(inodes, &target, other);
-	if (moved)
-		remove_name(inodes, &source, moved);
-	if (moved)
-		fs_name_found(inodes, moved, to, to_name, target.len, false);
-	if (other && other != moved)
-		fs_name_found(inodes, other, from, from_name, source.len, false);
+	if (exchange)
+		changed_places(&m, moved, other);
+	else
+		moved_alone(&m, moved);
 }
 
 void fs_name_wrong(struct fs_inodes *inodes, struct fs_inode *inode, struct fs_inode *parent,

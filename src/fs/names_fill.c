@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "base/checked.h"
+#include "fs/journal.h"
 #include "fs/names.h"
 #include "fs/seen.h"
 
@@ -317,6 +318,7 @@ static void remove_record(struct fs_names_hashing *hashing, uint32_t ref)
 		at = &fs_name_at(inodes, *at)->hash_next;
 	*at = record->hash_next;
 	w.shard->count--;
+	fs_journal_name(inodes, record, true);
 	fs_name_detach(inodes, inode, ref);
 	record->next = hashing->removed;
 	record->inode = 0;

@@ -198,30 +198,56 @@ int fs_op_rmdir(struct fs_request *req)
 	return remove_name(req, AT_REMOVEDIR);
 }
 
+static void intend_move(struct fs_request *req, const struct fs_at *from, const struct fs_at *to,
+			bool exchange)
+{
+	struct fs_inodes *inodes = req->fs->inodes;
+	FS_AUTO_INODE struct fs_inode *inode = fs_name_pin(inodes, from->inode, req->name);
+	FS_AUTO_INODE struct fs_inode *other =
+		exchange ? fs_name_pin(inodes, to->inode, req->name2) : NULL;
+
+	fs_intend_move(req, &(struct fs_moving){.from = from,
+						.to = to,
+						.inode = inode,
+						.other = other,
+						.exchange = exchange});
+}
+
 static int do_move(struct fs_request *req, const struct fs_at *from, const struct fs_at *to,
 		   uint32_t flags)
 {
-	FS_AUTO_INODE struct fs_inode *inode = NULL;
-
 	if (req->fs->outliving.journal)
-		inode = fs_name_pin(req->fs->inodes, from->inode, req->name);
-	fs_intend_move(req, inode, from->inode, to->inode);
+		intend_move(req, from, to, flags & RENAME_EXCHANGE);
 	/* The C library would take another call where there are no flags. */
 	return syscall(SYS_renameat2, from->path.fd, req->name, to->path.fd, req->name2, flags) < 0
 		       ? -errno
 		       : 0;
 }
 
-/* Where it was known by its new name already (fs_redo_settle()) nobody has told the journal. */
-static void tell_moved(struct fs_request *req, const struct fs_at *from, const struct fs_at *to,
-		       bool exchange)
+static void tell_name(struct fs_request *req, const struct fs_at *dir, const char *name,
+		      const struct fs_inode *inode)
 {
-	FS_AUTO_INODE struct fs_inode *inode = fs_name_pin(req->fs->inodes, to->inode, req->name2);
+	if (inode)
+		fs_journal_name_ahead(dir->inode, name, inode, false);
+}
 
-	if (!inode)
-		return;
-	fs_journal_name_ahead(to->inode, req->name2, inode, false);
-	if (!exchange)
+/* What was moved by the process before this one: here, and in the journal, to which nobody has told
+ * it where it is known by its new name already (fs_redo_settle()). */
+static void was_moved(struct fs_request *req, const struct fs_at *from, const struct fs_at *to,
+		      bool exchange)
+{
+	struct fs_inodes *inodes = req->fs->inodes;
+	FS_AUTO_INODE struct fs_inode *known = fs_name_pin(inodes, to->inode, req->name2);
+	FS_AUTO_INODE struct fs_inode *inode = NULL;
+	FS_AUTO_INODE struct fs_inode *other = NULL;
+
+	if (!exchange || !known || !fs_redo_is_who(req, known))
+		fs_name_moved(inodes, from->inode, req->name, to->inode, req->name2, exchange);
+	inode = fs_name_pin(inodes, to->inode, req->name2);
+	other = exchange ? fs_name_pin(inodes, from->inode, req->name) : NULL;
+	tell_name(req, to, req->name2, inode);
+	tell_name(req, from, req->name, other);
+	if (inode && !other)
 		fs_journal_name_ahead(from->inode, req->name, inode, true);
 }
 
@@ -240,8 +266,7 @@ static int move_name(struct fs_request *req, uint64_t newdir, uint32_t flags)
 	if (ret < 0)
 		return ret;
 	if (fs_redo_moved(req, &to, req->name2)) {
-		fs_name_moved(inodes, from.inode, req->name, to.inode, req->name2, exchange);
-		tell_moved(req, &from, &to, exchange);
+		was_moved(req, &from, &to, exchange);
 		return 0;
 	}
 	fs_name_moving(inodes, from.inode, req->name, to.inode, req->name2);

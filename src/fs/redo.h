@@ -35,9 +35,13 @@ void fs_redo_free(struct fs_redo *redo); /* NULL is allowed */
 void fs_intend(const struct fs_request *req, const struct fs_inode *inode);
 /* @name in @dir is to be a new one: who has it now, if somebody has. */
 void fs_intend_new(const struct fs_request *req, int dir, const char *name);
-/* The same, and @req moves it from @from to @to. */
-void fs_intend_move(const struct fs_request *req, const struct fs_inode *inode,
-		    const struct fs_inode *from, const struct fs_inode *to);
+/* The same, and @req moves it. */
+struct fs_moving {
+	const struct fs_at *from, *to;
+	const struct fs_inode *inode, *other; /* who is known by the first name, by the second */
+	bool exchange;			      /* they change places */
+};
+void fs_intend_move(const struct fs_request *req, const struct fs_moving *moving);
 /* What was moved and not told of has its new name in what is being loaded. */
 struct fs_loading;
 void fs_redo_settle(struct fs_loading *loading);
@@ -52,6 +56,8 @@ bool fs_redo_made(const struct fs_request *req, int dir, const char *name);
 bool fs_redo_gone(const struct fs_request *req, int dir, const char *name);
 /* What was to be moved to @name in @to is there, and known there if it is known at all. */
 bool fs_redo_moved(const struct fs_request *req, const struct fs_at *to, const char *name);
+/* @inode is who was to be moved. */
+bool fs_redo_is_who(const struct fs_request *req, const struct fs_inode *inode);
 /* @name in @dir is one of what @fd refers to. */
 bool fs_redo_linked(const struct fs_request *req, int dir, const char *name, int fd);
 /* The attribute @name (on the host) of @path was made, or removed; notes whether it is there

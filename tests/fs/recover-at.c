@@ -6,8 +6,13 @@
 #include "../common/killer.h"
 #include "../common/operator.h"
 
+#include "fs/records.h"
+#include "fs/redo.h"
+
 #include <dirent.h>
 #include <limits.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -295,6 +300,173 @@ static void test_rename_and_again(void **state)
 	}
 }
 
+/*
+ * An exchange that was carried out, and of which the process had told the journal of none, one or
+ * both of the names when it died: what it would have told is put there in its place, while nobody
+ * starts the next one.
+ */
+struct told {
+	unsigned count;
+	uint64_t ids[2];
+	const char *names[2];
+	unsigned queue;
+	uint64_t serial; /* of the request */
+};
+
+static int open_journal(void)
+{
+	char path[64], link[64];
+	int fd = -1;
+
+	for (int i = 3; fd < 0 && i < 256; i++) {
+		ssize_t len;
+
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)killer.daemon, i);
+		len = readlink(path, link, sizeof(link) - 1);
+		if (len > 0 && !strncmp(link, "/memfd:godwit-journal", 21))
+			fd = open(path, O_RDWR | O_CLOEXEC);
+	}
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int find_request(void *opaque, const struct gw_journal_record *record)
+{
+	struct told *told = opaque;
+
+	told->queue = record->queue;
+	told->serial = record->serial;
+	return 0;
+}
+
+static void put_told(struct told *told)
+{
+	static const struct gw_layout *const layouts[] = {&gw_fs_intent_v1, NULL};
+	const struct gw_journal_walk walk = {
+		.layouts = layouts, .fn = find_request, .opaque = told};
+	const int fds[1 + GW_JOURNAL_SLOTS] = {open_journal(), -1, -1};
+	struct gw_journal *journal;
+
+	assert_int_equal(gw_journal_open(&journal, fds), 0);
+	assert_int_equal(gw_journal_walk(journal, &walk), 0);
+	assert_true(told->serial);
+	gw_journal_for(told->queue, told->serial);
+	for (unsigned i = 0; i < told->count; i++) {
+		const struct gw_fs_name_v1 name = {.parent = FUSE_ROOT_ID,
+						   .name = {told->names[i], strlen(told->names[i])},
+						   .inode = told->ids[i]};
+
+		gw_journal_put(journal, &gw_fs_name_v1, false, &name);
+	}
+	gw_journal_free(journal);
+	close(fds[0]);
+}
+
+static bool is_dead(pid_t pid)
+{
+	char path[64], text[256] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof(text), f));
+	fclose(f);
+	return strstr(text, ") Z ");
+}
+
+static void *tell(void *opaque)
+{
+	pid_t pid = killer_target(&killer);
+
+	die_after("renameat2", 1);
+	while (!is_dead(pid))
+		usleep(1000);
+	put_told(opaque);
+	kill(killer.daemon, SIGCONT);
+	return NULL;
+}
+
+static uint64_t size_of(uint64_t nodeid)
+{
+	struct fuse_attr attr;
+
+	assert_true(fuse_getattr(&guest, nodeid, &attr) >= 0);
+	return attr.size;
+}
+
+/* With directories among them: those have one name each. */
+static void exchange(unsigned count, bool dirs)
+{
+	struct fuse_entry_out a, b, inner, again;
+	struct told told = {.count = count, .names = {"b", "a"}};
+	pthread_t thread;
+
+	make_closed("a");
+	if (dirs) {
+		assert_true(fuse_mkdir(&guest, 0, "b", 0755, &b) >= 0);
+		share_file(&guest, "b/inner", "12");
+		assert_true(fuse_lookup(&guest, b.nodeid, "inner", &inner) >= 0);
+	} else {
+		make_closed("b");
+	}
+	assert_true(fuse_lookup(&guest, 0, "a", &a) >= 0);
+	assert_true(fuse_lookup(&guest, 0, "b", &b) >= 0);
+	told.ids[0] = a.nodeid;
+	told.ids[1] = b.nodeid;
+	kill(killer.daemon, SIGSTOP);
+	atomic_store(&death->left, INT_MAX); /* not before it is known who dies */
+	assert_int_equal(pthread_create(&thread, NULL, tell, &told), 0);
+	while (atomic_load(&death->left) != 1)
+		usleep(1000);
+	assert_int_equal(fuse_rename(&guest, 1, "a", 1, "b", RENAME_EXCHANGE), 0);
+	assert_died();
+	pthread_join(thread, NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(size_of(a.nodeid), 1);
+		if (dirs)
+			assert_int_equal(size_of(inner.nodeid), 2);
+		else
+			assert_int_equal(size_of(b.nodeid), 1);
+		killer_kill(&killer);
+	}
+	assert_true(fuse_lookup(&guest, 0, "a", &again) >= 0);
+	assert_int_equal(again.nodeid, b.nodeid);
+	assert_true(fuse_lookup(&guest, 0, "b", &again) >= 0);
+	assert_int_equal(again.nodeid, a.nodeid);
+	assert_int_equal(detail("undecided"), 0);
+}
+
+static void test_exchange_nothing_told(void **state)
+{
+	(void)state;
+	exchange(0, false);
+}
+
+static void test_exchange_half_told(void **state)
+{
+	(void)state;
+	exchange(1, false);
+}
+
+static void test_exchange_told(void **state)
+{
+	(void)state;
+	exchange(2, false);
+}
+
+static void test_exchange_with_directory(void **state)
+{
+	(void)state;
+	exchange(0, true);
+}
+
+static void test_exchange_half_with_directory(void **state)
+{
+	(void)state;
+	exchange(1, true);
+}
+
 /* -- data ---------------------------------------------------------------------------------- */
 
 static void test_append(void **state)
@@ -450,6 +622,11 @@ int main(int argc, char **argv)
 		TEST(link),
 		TEST(unlink),
 		TEST(rename),
+		TEST(exchange_nothing_told),
+		TEST(exchange_half_told),
+		TEST(exchange_told),
+		TEST(exchange_with_directory),
+		TEST(exchange_half_with_directory),
 		TEST(symlink),
 		TEST(mknod),
 		TEST(rmdir),

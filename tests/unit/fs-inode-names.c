@@ -244,6 +244,52 @@ static void test_rename_is_told(void **state)
 		close(fds[i]);
 }
 
+/* Of both names each leads to somebody at any moment:
+ * nothing says that one does not. */
+struct swapped {
+	uint64_t at[2];
+	unsigned records;
+};
+
+static int see_swapped(void *opaque, const struct gw_journal_record *record)
+{
+	const struct gw_fs_name_v1 *object = record->object;
+	struct swapped *swapped = opaque;
+
+	assert_false(record->deleted);
+	swapped->at[*(const char *)object->name.data - 'a'] = object->inode;
+	swapped->records++;
+	return 0;
+}
+
+static void test_exchange_is_told(void **state)
+{
+	static const struct gw_layout *const layouts[] = {&gw_fs_name_v1, NULL};
+	int fds[1 + GW_JOURNAL_SLOTS];
+	struct gw_journal *journal;
+	struct swapped swapped = {.records = 0};
+	const struct gw_journal_walk walk = {
+		.layouts = layouts, .fn = see_swapped, .opaque = &swapped};
+	uint64_t a, b;
+
+	(void)state;
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	share.fs.inodes->journal = journal;
+	share_file(&share, "a", "");
+	share_file(&share, "b", "");
+	a = share_lookup(&share, FS_ROOT_ID, "a");
+	b = share_lookup(&share, FS_ROOT_ID, "b");
+	fs_name_moved(share.fs.inodes, root, "a", root, "b", true);
+	share.fs.inodes->journal = NULL;
+	assert_int_equal(gw_journal_walk(journal, &walk), 0);
+	assert_int_equal(swapped.records, 4);
+	assert_int_equal(swapped.at[0], b);
+	assert_int_equal(swapped.at[1], a);
+	gw_journal_free(journal);
+	for (unsigned i = 0; i < 1 + GW_JOURNAL_SLOTS; i++)
+		close(fds[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +297,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_rename, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rename_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_exchange, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exchange_is_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_rename_over, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_failed_unlink_changes_nothing, set_up,
 						tear_down),
