@@ -24,9 +24,9 @@ FEATURES = 1 << 32 | 1 << 30
 
 
 def conform(*args, code):
-    """Runs it and returns what it printed."""
+    """Runs it and returns what it printed. @code: the exit status, None: any."""
     ran = subprocess.run([GODWIT, "conform", *args], capture_output=True, text=True, timeout=300, check=False)
-    assert ran.returncode == code, f"{args}: exit {ran.returncode}, not {code}\n{ran.stdout}{ran.stderr}"
+    assert code is None or ran.returncode == code, f"{args}: exit {ran.returncode}, not {code}\n{ran.stdout}{ran.stderr}"
     return ran.stdout + ran.stderr
 
 
@@ -109,7 +109,20 @@ def test_list():
     listed = conform("--list", code=0).splitlines()
     names = [line.split()[0] for line in listed[::2]]
     assert len(names) == len(set(names)) >= 80, len(names)
+    assert {line.split()[1] for line in listed[::2]} == {"must", "should"}
     assert all(line.strip() for line in listed[1::2])
+
+
+def test_tap():
+    """As the Test Anything Protocol wants it, with the section of the specification where one fails."""
+    me = f"{sys.executable} {os.path.abspath(__file__)} --faulty"
+    lines = conform("--only", "features-", "--exec", f"{me} fickle {{socket}}", code=1).splitlines()
+    tests = [line for line in lines if line.startswith(("ok ", "not ok "))]
+    assert lines[:2] == ["TAP version 13", f"1..{len(tests)}"], lines
+    assert [line.split(" - ")[0].split()[-1] for line in tests] == [str(i + 1) for i in range(len(tests))], tests
+    failed = lines[lines.index(next(line for line in lines if line.startswith("not ok") and "features-stable" in line)):]
+    assert failed[1] == "  ---" and failed[2] == "  level: must" and failed[3].startswith("  section: '"), failed
+    assert any("# SKIP" in line for line in tests) and any("# TODO should" in line for line in tests), tests
 
 
 def ours(share):
@@ -143,12 +156,33 @@ def judge(kind, least, command):
     assert passed >= least, (command, passed, ran)
 
 
-def test_ours():
-    """Side by side, since they wait more than they work."""
+def judge_other(fault, check):
+    """A back-end that was written from docs/protocol.md: with a fault the check that is about it fails, without none."""
+    device = f"{sys.executable} {os.path.dirname(os.path.abspath(__file__))}/conform_device.py"
+    ran = verdicts("--type", "fs", "--timeout", "20000" if fault == "none" else "3000", "--only", check, "--exec",
+                   f"{device} {fault} {{socket}}", code=None)
+    assert any(told["verdict"] != "skip" for told in ran.values()), (check, ran)
+    bad = [name for name, told in ran.items() if told["verdict"] == "fail"]
+    assert bad == ([] if fault == "none" else [check]), (fault, check, ran)
+
+
+OTHER = (
+    ("none", "suspend-"), ("none", "iterative-"), ("none", "status-zero"), ("none", "save-"), ("none", "stop-"),
+    ("none", "move"),
+    ("status-forgets", "status-zero"), ("suspend-goes-on", "suspend-drains"), ("suspend-twice", "suspend-answers"),
+    ("suspend-forgets", "suspend-remembers"), ("resume-brings-back", "suspend-stop"),
+    ("suspend-is-no-stop", "suspend-saves"), ("rounds-forget", "iterative-moves"),
+    ("verdict-is-early", "iterative-order"), ("cancel-is-good", "iterative-cancel"),
+)
+
+
+def test_side_by_side():
+    """Back-ends of ours, and of another hand: they wait more than they work."""
     with tempfile.TemporaryDirectory(prefix="gw-conform-") as share, \
-            concurrent.futures.ThreadPoolExecutor(3) as pool:
+            concurrent.futures.ThreadPoolExecutor(4) as pool:
         os.chmod(share, 0o755)
-        for done in [pool.submit(judge, *row) for row in ours(share)]:
+        runs = [pool.submit(judge, *row) for row in ours(share)] + [pool.submit(judge_other, *row) for row in OTHER]
+        for done in runs:
             done.result()
 
 
@@ -156,5 +190,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "--faulty":
         faulty(*sys.argv[2:4])
     else:
-        for test in (test_command_line, test_list, test_faults, test_ours):
+        for test in (test_command_line, test_list, test_tap, test_faults, test_side_by_side):
             test()

@@ -26,6 +26,16 @@ static void start(struct cf_run *run, struct cf_backend *backend, struct cf_gues
 	cf_guest_begin(guest);
 }
 
+/* Requests that came when they should not be looked at. */
+static void is_not_answered(struct cf_run *run, struct cf_guest *guest, const char *while_)
+{
+	unsigned done;
+
+	cf_guest_is_left_alone(guest, while_);
+	done = cf_guest_gather(guest, 0);
+	CF_EXPECT(run, !done, "%u requests were answered while %s", done, while_);
+}
+
 static void suspend_drains(struct cf_run *run)
 {
 	struct cf_backend backend = {0};
@@ -33,9 +43,12 @@ static void suspend_drains(struct cf_run *run)
 
 	start(run, &backend, &guest);
 	cf_guest_works(&guest);
-	cf_guest_post(&guest, CF_SLOTS);
+	cf_guest_post(&guest, CF_SLOTS / 2);
 	cf_ok(run, gw_frontend_suspend(guest.frontend), "SUSPEND");
-	cf_guest_is_left_alone(&guest, "the device was suspended");
+	cf_guest_gather(&guest, 0);
+	/* Else there would be nothing that it could do. */
+	cf_guest_post(&guest, CF_SLOTS / 2);
+	is_not_answered(run, &guest, "the device was suspended");
 	cf_ok(run, gw_frontend_resume(guest.frontend), "RESUME");
 	cf_guest_collect(&guest);
 	cf_guest_works(&guest);
@@ -82,9 +95,12 @@ static void suspend_stop(struct cf_run *run)
 	cf_guest_works(&guest);
 	cf_ok(run, gw_frontend_suspend(guest.frontend), "SUSPEND");
 	cf_ok(run, gw_frontend_stop(guest.frontend), "stop while suspended");
+	cf_guest_post(&guest, 1);
 	cf_ok(run, gw_frontend_resume(guest.frontend), "RESUME");
+	is_not_answered(run, &guest, "its rings were stopped, and it was resumed");
 	cf_guest_begin(&guest);
-	cf_guest_works(&guest);
+	cf_guest_kick(&guest);
+	cf_guest_collect(&guest);
 }
 
 static void suspend_saves(struct cf_run *run)

@@ -177,7 +177,8 @@ void cf_guest_begin(struct cf_guest *guest);
 /* Segments of a request: @out from the room's beginning, @in at CF_ANSWER_AT. */
 void cf_guest_add(struct cf_guest *guest, unsigned queue, unsigned slot, const struct iovec *out,
 		  unsigned out_count, const struct iovec *in, unsigned in_count);
-/* Add @count requests and kick; collect answers until none is outstanding, and judge them. */
+/* Add @count requests, no more than there are slots free, and kick; collect answers until none is
+ * outstanding, and judge them. */
 void cf_guest_post(struct cf_guest *guest, unsigned count);
 void cf_guest_collect(struct cf_guest *guest);
 void cf_guest_kick(struct cf_guest *guest);

@@ -53,8 +53,12 @@ void cf_guest_add(struct cf_guest *guest, unsigned queue, unsigned slot, const s
 
 void cf_guest_post(struct cf_guest *guest, unsigned count)
 {
-	for (unsigned i = 0; i < count; i++)
-		guest->work->request(guest, i);
+	for (unsigned slot = 0; slot < CF_SLOTS && count; slot++) {
+		if (guest->out[slot])
+			continue;
+		guest->work->request(guest, slot);
+		count--;
+	}
 	gw_driver_kick(guest->frontend, guest->lane);
 }
 
