@@ -3,19 +3,11 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <string.h>
 
 #include "base/checked.h"
 #include "fs/evidence.h"
 #include "fs/open.h"
-
-/* Not in every linux/magic.h; the numbers are those of the file systems' own statfs(). */
-#define MAGIC_XFS    0x58465342
-#define MAGIC_CEPH   0x00c36400
-#define MAGIC_GFS2   0x01161970
-#define MAGIC_OCFS2  0x7461636f
-#define MAGIC_LUSTRE 0x0bd00bd0
 
 static_assert(FS_FHANDLE_MAX == MAX_HANDLE_SZ, "the kernel's limit");
 
@@ -67,8 +59,8 @@ int fs_fhandle_open(int mount_fd, const struct fs_fhandle *handle)
 bool fs_fhandle_is_portable(uint64_t f_type)
 {
 	static const uint32_t promising[] = {
-		EXT4_SUPER_MAGIC, MAGIC_XFS,  BTRFS_SUPER_MAGIC, NFS_SUPER_MAGIC,
-		MAGIC_CEPH,	  MAGIC_GFS2, MAGIC_OCFS2,	 MAGIC_LUSTRE,
+		FS_MAGIC_EXT4, FS_MAGIC_XFS,  FS_MAGIC_BTRFS, FS_MAGIC_NFS,
+		FS_MAGIC_CEPH, FS_MAGIC_GFS2, FS_MAGIC_OCFS2, FS_MAGIC_LUSTRE,
 	};
 
 	for (size_t i = 0; i < GW_ARRAY_LEN(promising); i++) {

@@ -25,6 +25,15 @@ bool fs_fhandle_equal(const struct fs_fhandle *a, const struct fs_fhandle *b);
 /* O_PATH by handle; @mount_fd is a real descriptor (not O_PATH) of a directory on the file system.
  * Needs CAP_DAC_READ_SEARCH. */
 int fs_fhandle_open(int mount_fd, const struct fs_fhandle *handle);
+/* By statfs(2)'s f_type, as the file systems themselves say it. */
+#define FS_MAGIC_EXT4	0xef53u
+#define FS_MAGIC_BTRFS	0x9123683eu
+#define FS_MAGIC_CEPH	0x00c36400u
+#define FS_MAGIC_XFS	0x58465342u
+#define FS_MAGIC_GFS2	0x01161970u
+#define FS_MAGIC_OCFS2	0x7461636fu
+#define FS_MAGIC_NFS	0x6969u
+#define FS_MAGIC_LUSTRE 0x0bd00bd0u
 /* Does this file system (statfs f_type) promise that handles mean the same on another host? */
 bool fs_fhandle_is_portable(uint64_t f_type);
 
