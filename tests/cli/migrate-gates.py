@@ -50,6 +50,14 @@ def has_limits(pair, **limits):
     pair.backends["destination"].session["details"].update(limits)
 
 
+def negotiated(pair, used, offered, used_bits=0, offered_bits=0):
+    """By the guest, and what there is at the destination; bits are what QEMU has no name for."""
+    fs(pair)["virtio"] = {"guest-features": {
+        "transports": used[:1], "dev-features": used[1:], "unknown-dev-features": used_bits}}
+    fs(pair, "destination")["virtio"] = {"host-features": {
+        "transports": offered, "dev-features": [], "unknown-dev-features": offered_bits}}
+
+
 def no_instance(pair):
     pair.backends["source"].info["instances"] = []
 
@@ -108,6 +116,9 @@ CASES = {
     "queues-differ":
         (lambda p: fs(p)["properties"].update({"num-request-queues": 4}), REFUSED,
          "num-request-queues is 4 at the source, 2 at the destination"),
+    "virtio-differs":
+        (lambda p: negotiated(p, ["VIRTIO_F_RING_PACKED: layout", "VIRTIO_F_X"], ["VIRTIO_F_RING"]),
+         REFUSED, "VIRTIO_F_RING_PACKED, VIRTIO_F_X"),
     "features-unknown": (None, CANNOT_TELL, "while the guest uses"),
     "no-device-state": (lambda p: drop_protocol(p, "DEVICE_STATE"), REFUSED, "DEVICE_STATE"),
     "no-log-all":
@@ -217,6 +228,25 @@ class Gates(unittest.TestCase):
         pair = self.pair()
         has_limits(pair, inode_bytes_limit=1 << 20)
         self.closed(pair, "over-limit", REFUSED, "2097152 bytes of inodes at the source, 1048576 are")
+
+    def test_virtio(self):
+        """Of two QEMUs one may have a name for a feature and the other none: that is no answer. What
+        the guest does not use, or a QEMU does not tell, does not matter here."""
+        packed = ["VIRTIO_F_RING_PACKED: layout"]
+        for used, offered, bits, passes in (
+                (packed, packed, (0, 0), True), ([], [], (0, 0), True), ([], packed, (0, 8), True),
+                (packed, ["VIRTIO_F_RING_PACKED"], (3, 3), True), ([], [], (1, 3), True),
+                (packed, [], (0, 8), False), ([], packed, (4, 3), False)):
+            pair = self.pair()
+            negotiated(pair, used, offered, *bits)
+            if passes:
+                self.assertEqual(pair.report("--dry-run")["findings"], [], (used, offered, bits))
+            else:
+                self.closed(pair, "virtio-differs", CANNOT_TELL, "" if used else "bits 0x4")
+        pair = self.pair()
+        negotiated(pair, packed, [])
+        fs(pair, "destination")["virtio"] = {}
+        self.assertEqual(pair.report("--dry-run")["findings"], [])
 
     def test_features_unknown(self):
         """Another make's back-end that the guest does not use yet."""

@@ -239,8 +239,10 @@ class Qemu(Peer):
         return device["properties"][name]
 
     def command_x_query_virtio_status(self, arguments):
-        vhost = self.device(arguments["path"]).get("vhost")
-        return {"name": "virtio-user-fs", **({"vhost-dev": vhost} if vhost else {})}
+        device = self.device(arguments["path"])
+        vhost = device.get("vhost")
+        return {"name": "virtio-user-fs", **device.get("virtio", {}),
+                **({"vhost-dev": vhost} if vhost else {})}
 
     def command_human_monitor_command(self, _):
         return self.network

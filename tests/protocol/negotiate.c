@@ -8,7 +8,12 @@
 
 #define BIT(n) (UINT64_C(1) << (n))
 
-/* What is implemented, and nothing that is not: QEMU acks all that it has heard of. */
+/*
+ * What is implemented, and nothing that is not: QEMU acks all that it has heard of. The features of
+ * virtio are those of every build that was released: a guest that has negotiated one can only go
+ * where it is offered, so one more needs a parameter of the models, off for those that have not
+ * (docs/compatibility.md), and none may go.
+ */
 static void offers(void **state)
 {
 	static const uint64_t offered = GW_VU_PF(MQ) | GW_VU_PF(LOG_SHMFD) | GW_VU_PF(REPLY_ACK) |

@@ -23,6 +23,7 @@ from played import Played
 
 # VHOST_F_LOG_ALL, and vhost-user's protocol features.
 LOG_ALL, LOG_SHMFD, DEVICE_STATE = 1 << 26, 1 << 1, 1 << 19
+INDIRECT_DESC = 1 << 28  # of virtio
 # Memory of the guest's that nothing else is in.
 MORE_AT, MORE_THAN_A_SOCKET_HOLDS = 32 << 20, 8 << 20
 # Cancelling shuts the stream; when that is seen as an error first, QEMU calls it failed.
@@ -315,6 +316,23 @@ def used(bench: Bench, sock: Path) -> Played:
     machine = bench.machine(fs(sock))
     machine.driver(SLOT).start()
     return machine
+
+
+@closes("virtio-differs")
+def less_virtio(bench: Bench) -> None:
+    """the destination's back-end does not offer what the guest has negotiated; by `--override` QEMU
+    fails there, and the guest goes on here"""
+    source = bench.machine(fs(bench.daemon().socket))
+    driver = source.driver(SLOT)
+    driver.start(INDIRECT_DESC)
+    less = bench.waits(fs(bench.masked({masked.GET_FEATURES: INDIRECT_DESC})))
+    bench.closed("virtio-differs", "VIRTIO_RING_F_INDIRECT_DESC", source=source, target=less)
+    exit_code, report = bench.ask("--override", "to see it fail", source=source, target=less)
+    expect("so it is", (exit_code, report["outcome"]), (4, "failed"))
+    driver.inode_number(played.FUSE_ROOT)
+    enough = bench.waits(fs(bench.daemon().socket))
+    exit_code, report = bench.ask(source=source, target=enough)
+    expect("moved", (exit_code, report["outcome"], report["findings"]), (0, "moved", []))
 
 
 @closes("no-device-state")

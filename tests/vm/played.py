@@ -155,13 +155,14 @@ class FsDriver:
         self._common(_QUEUE_ENABLE, 1, "w")
         return ring
 
-    def start(self) -> None:
-        """From reset to a mounted file system."""
+    def start(self, features: int = 0) -> None:
+        """From reset to a mounted file system; what is negotiated besides, of the first 32 bits, the
+        driver makes no use of."""
         for status in (0, _ACKNOWLEDGE, _ACKNOWLEDGE | _DRIVER):
             self._common(_STATUS, status, "b")
         for word in range(2):
             self._common(_DRIVER_FEATURE_SELECT, word, "l")
-            self._common(_DRIVER_FEATURE, _VERSION_1_BIT if word == _VERSION_1_WORD else 0, "l")
+            self._common(_DRIVER_FEATURE, _VERSION_1_BIT if word == _VERSION_1_WORD else features, "l")
         ready = _ACKNOWLEDGE | _DRIVER | _FEATURES_OK
         self._common(_STATUS, ready, "b")
         self._set_up_ring(0)

@@ -45,8 +45,8 @@ static int get_properties(struct mg_machine *machine, struct mg_device *device)
 	return 0;
 }
 
-/* QEMU tells only of a device that the guest uses. */
-static int get_vhost(struct mg_machine *machine, struct mg_device *device)
+/* Of vhost QEMU tells only while the guest uses the device. */
+static int get_status(struct mg_machine *machine, struct mg_device *device)
 {
 	char path[MG_PATH_MAX + 16];
 	json_t *status = NULL;
@@ -55,8 +55,10 @@ static int get_vhost(struct mg_machine *machine, struct mg_device *device)
 	snprintf(path, sizeof(path), "%s/virtio-backend", device->path);
 	err = gw_qmp_execute(machine->qmp, "x-query-virtio-status",
 			     json_pack("{s:s}", "path", path), &status);
-	if (!err)
+	if (!err) {
 		device->vhost = json_incref(json_object_get(status, "vhost-dev"));
+		device->virtio = json_incref(status);
+	}
 	json_decref(status);
 	return err == -EREMOTEIO || err == -EOPNOTSUPP ? 0 : err;
 }
@@ -168,7 +170,7 @@ static int add(struct mg_machine *machine, const struct mg_device *what, const c
 	err = get_properties(machine, device);
 	take_label(machine, device, name, has_id);
 	if (!err && device->kind == MG_VHOST_USER)
-		err = get_vhost(machine, device);
+		err = get_status(machine, device);
 	if (!err && *chardev)
 		err = find_socket(machine, device, chardev);
 	return err;
@@ -288,4 +290,58 @@ bool mg_device_has_feature(const struct mg_device *device, const char *name, uns
 {
 	return has(json_object_get(device->vhost, "features"), "dev-features",
 		   "unknown-dev-features", name, bit);
+}
+
+/* -- of virtio ------------------------------------------------------------------------------ */
+
+static const char *const feature_lists[] = {"transports", "dev-features"};
+
+static json_int_t unknown_features(const json_t *set)
+{
+	return json_integer_value(json_object_get(set, "unknown-dev-features"));
+}
+
+static bool is_offered(const json_t *set, const char *name)
+{
+	for (size_t i = 0; i < GW_ARRAY_LEN(feature_lists); i++)
+		if (is_named(json_object_get(set, feature_lists[i]), name))
+			return true;
+	return false;
+}
+
+/* "VIRTIO_F_RING_PACKED: Device supports packed VQ layout", by its name alone. */
+static void note_missing(const json_t *offered, const char *feature, char text[MG_TEXT_MAX / 2])
+{
+	size_t len = strlen(text);
+	char name[MG_NAME_MAX];
+
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(feature, ":"), feature);
+	if (!is_offered(offered, name))
+		snprintf(text + len, MG_TEXT_MAX / 2 - len, "%s%s", len ? ", " : "", name);
+}
+
+enum mg_verdict mg_device_lacks_features(const struct mg_device *device,
+					 const struct mg_device *peer, char text[MG_TEXT_MAX / 2])
+{
+	const json_t *used = json_object_get(device->virtio, "guest-features");
+	const json_t *offered = json_object_get(peer->virtio, "host-features");
+	json_int_t unknown = unknown_features(used) & ~unknown_features(offered);
+
+	text[0] = 0;
+	for (size_t i = 0; offered && i < GW_ARRAY_LEN(feature_lists); i++) {
+		const json_t *list = json_object_get(used, feature_lists[i]);
+
+		for (size_t k = 0; k < json_array_size(list); k++) {
+			const char *feature = json_string_value(json_array_get(list, k));
+
+			if (feature)
+				note_missing(offered, feature, text);
+		}
+	}
+	if (*text)
+		return unknown_features(offered) ? MG_CANNOT_TELL : MG_REFUSED;
+	if (!offered || !unknown)
+		return MG_PASSES;
+	snprintf(text, MG_TEXT_MAX / 2, "bits 0x%llx", (unsigned long long)unknown);
+	return MG_CANNOT_TELL;
 }

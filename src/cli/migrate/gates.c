@@ -34,6 +34,8 @@ static const struct mg_gate gates[] = {
 	 .ask = mg_gate_differs},
 	{"queues-differ", "its number of queues is another at the destination", MG_EACH_PAIR,
 	 .ask = mg_gate_queues},
+	{"virtio-differs", "the guest uses what the destination's device does not offer it",
+	 MG_EACH_PAIR, .ask = mg_gate_virtio},
 	{"features-unknown", "nobody tells whether its back-end can migrate", MG_EACH_PAIR,
 	 .ask = mg_gate_features},
 	{"no-device-state", "its back-end cannot hand over its state (DEVICE_STATE)", MG_EACH_PAIR,

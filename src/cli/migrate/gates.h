@@ -42,8 +42,9 @@ typedef void mg_gate_fn(const struct mg_view *view);
 mg_gate_fn mg_gate_source_state, mg_gate_destination_waits, mg_gate_migration_runs,
 	mg_gate_is_blocked, mg_gate_return_path, mg_gate_uri, mg_gate_background_snapshot,
 	mg_gate_capabilities, mg_gate_memory;
-mg_gate_fn mg_gate_vfio_user, mg_gate_missing, mg_gate_differs, mg_gate_queues, mg_gate_features,
-	mg_gate_device_state, mg_gate_log_all, mg_gate_log_shmfd, mg_gate_post_copy;
+mg_gate_fn mg_gate_vfio_user, mg_gate_missing, mg_gate_differs, mg_gate_queues, mg_gate_virtio,
+	mg_gate_features, mg_gate_device_state, mg_gate_log_all, mg_gate_log_shmfd,
+	mg_gate_post_copy;
 mg_gate_fn mg_gate_silent, mg_gate_same_back_end, mg_gate_other_back_end, mg_gate_session,
 	mg_gate_mode, mg_gate_state, mg_gate_stream, mg_gate_cannot_compare, mg_gate_preflight,
 	mg_gate_limits;

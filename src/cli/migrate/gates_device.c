@@ -85,6 +85,16 @@ void mg_gate_queues(const struct mg_view *view)
 		compare_all(view, true);
 }
 
+/* QEMU finds it when the destination loads the device, and the guest stands. */
+void mg_gate_virtio(const struct mg_view *view)
+{
+	char names[MG_TEXT_MAX / 2];
+	enum mg_verdict verdict = mg_device_lacks_features(view->device, view->peer, names);
+
+	if (verdict != MG_PASSES)
+		mg_found(view, verdict, "%s", names);
+}
+
 /* -- features ------------------------------------------------------------------------------- */
 
 /* Ours offers all of them, unless it was told not to migrate. */

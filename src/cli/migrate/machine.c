@@ -91,6 +91,7 @@ void mg_machine_close(struct mg_machine *machine)
 	for (unsigned i = 0; i < machine->count; i++) {
 		mg_backend_close(&machine->devices[i].backend);
 		json_decref(machine->devices[i].properties);
+		json_decref(machine->devices[i].virtio);
 		json_decref(machine->devices[i].vhost);
 	}
 	json_decref(machine->migrate);

@@ -52,7 +52,8 @@ struct mg_device {
 	char type[MG_NAME_MAX];	  /* "vhost-user-fs-pci" */
 	char socket[MG_PATH_MAX]; /* the vhost-user socket's path; "": not known */
 	json_t *properties;	  /* those that both sides have to agree on */
-	json_t *vhost;		  /* what QEMU negotiated; NULL unless the guest uses the device */
+	json_t *virtio;		  /* what QEMU and the guest agreed on; NULL: it does not say */
+	json_t *vhost;		  /* QEMU and back-end; NULL unless the guest uses the device */
 	struct mg_backend backend;
 };
 
@@ -156,6 +157,13 @@ struct mg_device *mg_device_peer(const struct mg_device *device, struct mg_machi
 /* Of what QEMU negotiated: the name without its explanation, or its bit where QEMU knows no name.
  */
 bool mg_device_has_protocol(const struct mg_device *device, const char *name, unsigned bit);
+/*
+ * Names of features that the guest uses of @device and @peer does not offer it, into @text, which
+ * is empty if there is none. MG_CANNOT_TELL: they may be among those that one of both QEMUs has no
+ * name for.
+ */
+enum mg_verdict mg_device_lacks_features(const struct mg_device *device,
+					 const struct mg_device *peer, char text[MG_TEXT_MAX / 2]);
 bool mg_device_has_feature(const struct mg_device *device, const char *name, unsigned bit);
 
 /* plan.c: -EINVAL with a sentence. */
