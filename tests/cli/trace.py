@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import xml.etree.ElementTree as xml
 
 GODWIT, GODWIT_FS = (os.path.abspath(p) for p in sys.argv[1:3])
@@ -37,6 +38,49 @@ def test_transparent(share):
     for check in CHECKS:
         run("conform", "--type", "fs", "--timeout", "20000", "--only", check,
             "--exec", behind_trace(share, "-o /dev/null"))
+
+
+def test_proxy(share, directory):
+    """It goes between two that others have started."""
+    front, behind, output = directory / "front", directory / "behind", directory / "proxy.json"
+    daemon = subprocess.Popen([GODWIT_FS, f"--shared-dir={share}", "--log-level=off", "--reconnect", "--tag=t",
+                               f"--socket-path={behind}"])
+    proxy = subprocess.Popen([GODWIT, "trace", "--proxy", front, "--to", behind, "--json", "-o", output])
+    try:
+        while not front.exists():
+            assert proxy.poll() is None and daemon.poll() is None
+            time.sleep(0.01)
+        run("save", "--socket", str(front), "-o", str(directory / "state"))
+        run("state", "verify", str(directory / "state"))
+        assert proxy.wait(60) == 0, "it ends with its connection"
+    finally:
+        for process in proxy, daemon:
+            process.terminate()
+            process.wait()
+    names = [json.loads(line)["name"] for line in output.read_text().splitlines()]
+    assert "SET_DEVICE_STATE_FD" in names and names[-1] == "CHECK_DEVICE_STATE", names
+
+
+def verdicts(command):
+    """What becomes of a back-end's checks of what moves."""
+    told = {}
+    for check in "save", "move", "stop":
+        ran = subprocess.run([GODWIT, "conform", "--json", "--type", "fs", "--only", check, "--exec", command],
+                             capture_output=True, text=True, timeout=300, check=False)
+        told.update((c["check"], c["verdict"]) for c in map(json.loads, ran.stdout.splitlines()))
+    return told
+
+
+def test_foreign(share):
+    """A back-end of another make is to a front-end behind the trace what it is without."""
+    virtiofsd = os.environ.get("VIRTIOFSD", "/usr/libexec/virtiofsd")
+    if not os.access(virtiofsd, os.X_OK):
+        return
+    command = f"{virtiofsd} --shared-dir={share} --sandbox=none --log-level=off --socket-path={{socket}}"
+    there, behind = verdicts(command), verdicts(f"{GODWIT} trace -o /dev/null -- {command}")
+    # Whether it loses a kick is a matter of luck.
+    differ = {name for name in there if there[name] != behind[name]} - {"stop-kicked"}
+    assert there and not differ, {name: (there[name], behind[name]) for name in differ}
 
 
 def migrate(share, traces):
@@ -101,6 +145,8 @@ def main():
         directory.chmod(0o755)
         test_refused(directory)
         test_transparent(share)
+        test_proxy(share, directory)
+        test_foreign(share)
         ends, told = migrate(share, traces)
         test_told(told, ends[0])
         test_drawn(ends, told, directory / "move.svg")
