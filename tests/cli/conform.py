@@ -172,7 +172,7 @@ OTHER = (
     ("status-forgets", "status-zero"), ("suspend-goes-on", "suspend-drains"), ("suspend-twice", "suspend-answers"),
     ("suspend-forgets", "suspend-remembers"), ("resume-brings-back", "suspend-stop"),
     ("suspend-is-no-stop", "suspend-saves"), ("rounds-forget", "iterative-moves"),
-    ("verdict-is-early", "iterative-order"), ("cancel-is-good", "iterative-cancel"),
+    ("saved-is-gone", "move-given-up-anywhere"), ("verdict-is-early", "iterative-order"), ("cancel-is-good", "iterative-cancel"),
 )
 
 

@@ -272,6 +272,8 @@ class BackEnd:
         """A state is out."""
         self.writer.end()
         self.writer, self.verdict = None, True
+        if FAULT == "saved-is-gone":
+            self.device.open.clear()
         self.tell_verdict()
 
     def loaded(self):

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* cli/conform/checks_move.c - whole migrations: there, back, in a row, under load. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "base/cleanup.h"
 #include "cli/conform/conform.h"
 #include "godwit/error.h"
 
@@ -157,6 +160,75 @@ static void never_run(struct cf_run *run)
 	cf_guest_works(&guest);
 }
 
+/* How far a migration comes before it is given up. */
+enum reached { STOPPED, SAVING, SAVED, NEGOTIATED, LOADING, HALF_LOADED, ALL_GIVEN, LOADED, ENDS };
+
+/* A load whose channel got @len bytes of the state. */
+static void load_some(struct cf_run *run, struct gw_frontend *there, const struct cf_blob *blob,
+		      size_t len)
+{
+	enum gw_transfer_reply reply;
+	GW_AUTO_FD int channel = -1;
+
+	cf_ok(run, gw_frontend_transfer_begin(there, true, GW_PHASE_STOPPED, &channel, &reply),
+	      "SET_DEVICE_STATE_FD at the destination");
+	/* Who has seen enough reads no further. */
+	CF_EXPECT(run, write(channel, blob->bytes, len) >= 0 || errno == EPIPE,
+		  "the channel to the destination: %s", strerror(errno));
+}
+
+static void destination_until(struct cf_run *run, struct cf_guest *guest, enum reached reached)
+{
+	struct cf_backend to;
+	struct gw_frontend_config config;
+	struct gw_frontend *there;
+	struct cf_blob blob;
+
+	cf_save(run, guest->frontend, &blob);
+	cf_backend_start(run, &to);
+	config = cf_config(run, &to);
+	if (reached > SAVED) {
+		cf_ok(run, gw_frontend_migrate(&there, guest->frontend, &config),
+		      "negotiate with the destination");
+		if (reached == LOADED)
+			cf_load(run, there, &blob);
+		else if (reached > NEGOTIATED)
+			load_some(run, there, &blob,
+				  reached == LOADING	   ? 0
+				  : reached == HALF_LOADED ? blob.len / 2
+							   : blob.len);
+		gw_frontend_free(there);
+		cf_not_crashed(run, &to);
+	}
+	free(blob.bytes);
+}
+
+static void given_up_anywhere(struct cf_run *run)
+{
+	struct cf_backend from = {0};
+	struct cf_guest guest;
+
+	start(run, &from, &guest);
+	for (enum reached reached = STOPPED; reached < ENDS; reached++) {
+		enum gw_transfer_reply reply;
+		int channel;
+
+		cf_ok(run, gw_frontend_stop(guest.frontend), "stop");
+		if (reached == SAVING) {
+			cf_ok(run,
+			      gw_frontend_transfer_begin(guest.frontend, false, GW_PHASE_STOPPED,
+							 &channel, &reply),
+			      "SET_DEVICE_STATE_FD at the source");
+			gw_close(&channel);
+			cf_verdict(run, guest.frontend);
+		}
+		if (reached > SAVING)
+			destination_until(run, &guest, reached);
+		cf_guest_begin(&guest);
+		recalls(run, &guest, "at the source, after a migration that was given up");
+	}
+}
+
 /* The guest may move although nobody has said CHECK at the source. */
 static void same_socket(struct cf_run *run)
 {
@@ -189,6 +261,8 @@ const struct cf_check cf_checks_move[] = {
 	 .run = in_flight},
 	{"move-given-up", "a loaded destination that goes away leaves the source as it was", MOVE,
 	 CF_MUST, NEEDS, .run = cancelled},
+	{"move-given-up-anywhere", "so does one that is given up after any of its messages", MOVE,
+	 CF_MUST, NEEDS, .run = given_up_anywhere},
 	{"move-reset", "RESET_DEVICE before LOAD does no harm", MOVE, CF_MUST, NEEDS,
 	 .protocol = GW_VU_PF(RESET_DEVICE), .run = loaded_late},
 	{"move-snapshot", "a state is good although its source went on", MOVE, CF_MUST, NEEDS,
