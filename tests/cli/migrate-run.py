@@ -205,6 +205,23 @@ class Stayed(Base):
         self.assertIn("Broken pipe", ran.stdout)
         self.assertEqual(self.told(), [{"id": "7f", "outcome": "failed"}])
 
+    def test_picture_of_whatever_was_said(self):
+        """Words that would be markup, that steer terminals, and that are cut within a letter."""
+        path = self.pair.dir + "/svg"
+        for words, drawn in (("<g a='1'>&\x1b\x7f\"", "<g a='1'>&??\""),
+                             ("é" * 1000, ("é" * 100, "?" * 100)),
+                             ("x" + "é" * 1000, ("xé" + "é" * 100, "x?" + "?" * 100))):
+            def fail():
+                self.pair.precopy()
+                self.pair.fail(words)  # pylint: disable=cell-var-from-loop
+            self.source.on_migrate = fail
+            self.source.migrate, self.destination.migrate = {}, {}
+            self.assertEqual(self.pair.report("--svg", path)["exit"], 4)
+            picture = xml.etree.ElementTree.parse(path)
+            texts = "".join(t.text or "" for t in picture.iter("{http://www.w3.org/2000/svg}text"))
+            self.assertTrue(any(one in texts for one in (drawn if isinstance(drawn, tuple) else
+                                                         (drawn,))), texts)
+
     def test_destination_takes_its_time_to_end(self):
         def fail():
             self.pair.precopy()

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "cli/migrate/migrate.h"
 #include "cli/print.h"
+#include "cli/svg.h"
 
 /* Pixels. */
 #define ROW	  26
@@ -29,22 +30,6 @@ static const char *const colours[MG_PHASES] = {
 	[MG_VERIFYING] = "#1971c2",  [MG_TELLING] = "#7048e8",
 };
 
-static void put_escaped(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '&':
-			fputs("&amp;", out);
-			break;
-		default:
-			fputc((unsigned char)*text < ' ' ? '?' : *text, out);
-		}
-	}
-}
-
 static double x_of(const struct picture *picture, uint64_t at)
 {
 	double all = (double)GW_MAX(picture->to - picture->from, (uint64_t)1);
@@ -59,7 +44,7 @@ static void draw_bar(struct picture *picture, const char *label, const char *col
 	double left = x_of(picture, from), right = x_of(picture, to);
 
 	fprintf(picture->out, "<text x='%d' y='%d' class='l'>", LABEL - 10, y + 14);
-	put_escaped(picture->out, label);
+	gw_svg_text(picture->out, label);
 	fprintf(picture->out,
 		"</text>\n<rect x='%.1f' y='%d' width='%.1f' height='%d' fill='%s'/>\n"
 		"<text x='%.1f' y='%d' class='n'>%.1f ms</text>\n",
@@ -89,7 +74,7 @@ static void draw_transfer(struct picture *picture, const struct mg_device *devic
 		return;
 	picture->rows++;
 	fprintf(picture->out, "<text x='%d' y='%d' class='l'>", LABEL - 10, y + 14);
-	put_escaped(picture->out, device->label);
+	gw_svg_text(picture->out, device->label);
 	fprintf(picture->out,
 		"</text>\n<text x='%d' y='%d' class='n'>%s, %lld bytes in %lld ms</text>\n", LABEL,
 		y + 14, verb, gw_cli_number(transfer, "bytes"), gw_cli_number(transfer, "ms"));
@@ -117,21 +102,18 @@ static void draw(struct picture *picture)
 {
 	const struct mg_move *move = picture->move;
 
+	gw_svg_begin(picture->out, LABEL + BAR_WIDTH + MARGIN, HEAD + (rows_of(move) + 1) * ROW,
+		     ".l{font-size:12px;fill:#212529;text-anchor:end}\n"
+		     ".n{font-size:11px;fill:#495057}\n.s{font-size:14px;font-weight:bold}\n");
 	fprintf(picture->out,
-		"<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' "
-		"font-family='sans-serif'>\n<style>\n"
-		".l{font-size:12px;fill:#212529;text-anchor:end}\n"
-		".n{font-size:11px;fill:#495057}\n.s{font-size:14px;font-weight:bold}\n"
-		"</style>\n<rect width='100%%' height='100%%' fill='#fff'/>\n"
 		"<text x='12' y='24' class='s'>%s, %.1f ms</text>\n<text x='12' y='42' class='n'>",
-		LABEL + BAR_WIDTH + MARGIN, HEAD + (rows_of(move) + 1) * ROW,
 		mg_outcome_name(move->outcome),
 		(double)(picture->to - picture->from) / GW_NS_PER_MS);
-	put_escaped(picture->out, move->reason);
+	gw_svg_text(picture->out, move->reason);
 	fputs("</text>\n", picture->out);
 	draw_phases(picture);
 	draw_devices(picture);
-	fputs("</svg>\n", picture->out);
+	gw_svg_end(picture->out);
 }
 
 int mg_report_svg(const struct mg_move *move, const char *path)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "cli/svg.h"
 #include "cli/trace/trace.h"
 #include "godwit/error.h"
 
@@ -98,22 +99,6 @@ static double ms_between(const struct picture *picture, size_t from, size_t to)
 	return (double)(picture->list->at[to].at - picture->list->at[from].at) / USEC_PER_MS;
 }
 
-static void put_escaped(FILE *out, const char *text)
-{
-	for (; *text; text++) {
-		switch (*text) {
-		case '<':
-			fputs("&lt;", out);
-			break;
-		case '&':
-			fputs("&amp;", out);
-			break;
-		default:
-			fputc(*text < ' ' ? '?' : *text, out);
-		}
-	}
-}
-
 static void draw_phase(const struct picture *picture, const struct tr_phase *phase)
 {
 	size_t first = picture->shown[phase->first], last = picture->shown[phase->last];
@@ -151,20 +136,20 @@ static void draw_label(const struct picture *picture, const struct row *row)
 	const struct tr_message *last = &picture->list->at[row->last];
 	char detail[TR_DETAIL_MAX];
 
-	put_escaped(picture->out, tr_name(last));
+	gw_svg_text(picture->out, tr_name(last));
 	if (row->count > 1)
 		fprintf(picture->out, " ×%u", row->count);
 	tr_detail(last, detail);
 	if (*detail && row->count == 1 && strlen(detail) < 30) {
 		fputs(" ", picture->out);
-		put_escaped(picture->out, detail);
+		gw_svg_text(picture->out, detail);
 	}
 	if (!row->reply)
 		return;
 	tr_detail(&picture->list->at[row->reply], detail);
 	if (strlen(detail) < 20) {
 		fputs(" → ", picture->out);
-		put_escaped(picture->out, detail);
+		gw_svg_text(picture->out, detail);
 	}
 	fprintf(picture->out, " (%.2f ms)", ms_between(picture, row->last, row->reply));
 }
@@ -223,24 +208,23 @@ static void draw_summary(const struct picture *picture, unsigned trace)
 	fputs("</text>\n", picture->out);
 }
 
+static const char style[] = ".t{font-size:10px;fill:#868e96;text-anchor:end}\n"
+			    ".m{font-size:10px;fill:#212529;text-anchor:middle}\n"
+			    ".h{font-size:12px;font-weight:bold;text-anchor:middle}\n"
+			    ".p{font-size:10px}\n"
+			    ".b{font-size:11px;font-weight:bold;text-anchor:middle}\n"
+			    ".s{font-size:13px;font-weight:bold}\n.n{font-size:10px;fill:#495057}\n"
+			    ".a{stroke:#495057;stroke-width:1}\n"
+			    ".l{stroke:#adb5bd;stroke-dasharray:3 3;fill:none}\n";
+
 static void draw_all(const struct picture *picture)
 {
-	fprintf(picture->out,
-		"<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' "
-		"font-family='sans-serif'>\n<style>\n"
-		".t{font-size:10px;fill:#868e96;text-anchor:end}\n"
-		".m{font-size:10px;fill:#212529;text-anchor:middle}\n"
-		".h{font-size:12px;font-weight:bold;text-anchor:middle}\n"
-		".p{font-size:10px}\n"
-		".b{font-size:11px;font-weight:bold;text-anchor:middle}\n"
-		".s{font-size:13px;font-weight:bold}\n.n{font-size:10px;fill:#495057}\n"
-		".a{stroke:#495057;stroke-width:1}\n"
-		".l{stroke:#adb5bd;stroke-dasharray:3 3;fill:none}\n</style>\n"
-		"<defs><marker id='h' viewBox='0 0 8 8' refX='8' refY='4' markerWidth='6' "
-		"markerHeight='6' orient='auto'><path d='M0 0L8 4L0 8z' "
-		"fill='#495057'/></marker></defs>\n"
-		"<rect width='100%%' height='100%%' fill='#fff'/>\n",
-		TIME_WIDTH + (int)picture->traces * TRACE_WIDTH + 20, y_of(picture->count) + ROW);
+	gw_svg_begin(picture->out, TIME_WIDTH + (int)picture->traces * TRACE_WIDTH + 20,
+		     y_of(picture->count) + ROW, style);
+	fputs("<defs><marker id='h' viewBox='0 0 8 8' refX='8' refY='4' markerWidth='6' "
+	      "markerHeight='6' orient='auto'><path d='M0 0L8 4L0 8z' "
+	      "fill='#495057'/></marker></defs>\n",
+	      picture->out);
 	for (unsigned i = 0; i < picture->story.count; i++)
 		draw_phase(picture, &picture->story.phases[i]);
 	draw_lifelines(picture);
@@ -251,7 +235,7 @@ static void draw_all(const struct picture *picture)
 		picture->list->count, ms_between(picture, 0, picture->list->count - 1));
 	for (unsigned i = 0; i < picture->traces; i++)
 		draw_summary(picture, i);
-	fputs("</svg>\n", picture->out);
+	gw_svg_end(picture->out);
 }
 
 int tr_draw(const struct tr_list *list, unsigned traces, FILE *out)
