@@ -113,11 +113,13 @@ static void find_source(char source[FS_SOURCE_MAX], int fd)
 
 static void look_at_host(struct fs_backing_facts *facts, int fd)
 {
-	GW_AUTO_FCLOSE FILE *file = fopen(BOOT_ID, "re");
+	FILE *file = fopen(BOOT_ID, "re");
 	struct stat st;
 
-	if (!file || !fgets(facts->boot, sizeof(facts->boot), file))
+	if (file && !fgets(facts->boot, sizeof(facts->boot), file))
 		facts->boot[0] = '\0';
+	if (file)
+		fclose(file);
 	if (!fstat(fd, &st)) {
 		facts->dev = st.st_dev;
 		facts->ino = st.st_ino;
