@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "echo.h"
 #include "provoke.h"
 #include "vhost-user/frontend_internal.h"
@@ -292,6 +293,62 @@ static void bounded(void **state)
 	assert_int_equal(result.round, 3);
 	assert_arrives(&route);
 	route_end(&route);
+}
+
+/*
+ * How fast its reader is decides when the guest is stopped: so that what is left takes no longer
+ * than it may stand still.
+ */
+#define SLOW 20000000u /* bytes a second */
+
+static void *read_slowly(void *opaque)
+{
+	const int *fd = opaque;
+	uint64_t began = gw_clock_ns(), total = 0;
+	char bytes[65536];
+	ssize_t len;
+
+	while ((len = read(*fd, bytes, sizeof(bytes))) > 0) {
+		total += (uint64_t)len;
+		while (total * 1000 / SLOW > (gw_clock_ns() - began) / GW_NS_PER_MS)
+			sleep_ms(1);
+	}
+	return NULL;
+}
+
+/* A quarter of all in the first rounds, then nothing. */
+static int changes_less(void *opaque, const struct gw_iterate_progress *progress)
+{
+	struct route *route = opaque;
+
+	touch(&route->a, 0, progress->round < 3 ? SCRIPTED_PAGES / 4 : 0, ++route->version);
+	return 0;
+}
+
+static void stopped_when_little_is_left(void **state)
+{
+	struct route route = {.version = 1};
+	struct gw_iterate_progress result;
+	struct gw_iterate_config config = plan(&route);
+	struct gw_frontend *frontend;
+	pthread_t reader;
+	int ends[2];
+
+	config.progress = changes_less;
+	config.blackout_ms = 20;
+	frontend = start(&route.a);
+	touch(&route.a, 0, SCRIPTED_PAGES, 1);
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(pthread_create(&reader, NULL, read_slowly, &ends[0]), 0);
+	ok(gw_frontend_iterate(frontend, ends[1], &config, &result));
+	close(ends[1]);
+	pthread_join(reader, NULL);
+	close(ends[0]);
+	/* A machine with much to do is slower; a MiB is in the pipe without having been read. */
+	assert_in_range(result.bandwidth, SLOW / 100, 2 * SLOW);
+	assert_true(result.stopped && result.rest_us <= 20000);
+	assert_in_range(result.round, 3, 5);
+	end(&route.a, frontend);
 }
 
 /* Whenever it is given up: nothing is lost, and the next one is whole. */
@@ -842,6 +899,7 @@ int main(void)
 		cmocka_unit_test(driven),
 		cmocka_unit_test(driven_and_suspended),
 		cmocka_unit_test(bounded),
+		cmocka_unit_test(stopped_when_little_is_left),
 		cmocka_unit_test(cancelled_at_every_look),
 		cmocka_unit_test(refused_early),
 		cmocka_unit_test(own_channel),
