@@ -131,8 +131,9 @@ static void suspend_device(struct gw_session *session, enum gw_device_state befo
 {
 	if (before != GW_DEVICE_RUNNING || session->life.device != GW_DEVICE_SUSPENDED)
 		return;
-	/* The rings are stopped whatever it says. */
-	if (session->ops->suspend(session->dev))
+	/* The rings are stopped whatever it says; who asked for silence is told. */
+	session->restless = session->ops->suspend(session->dev);
+	if (session->restless)
 		gw_error("device %s: suspend: %s", session->ops->name, gw_last_error());
 }
 
@@ -168,6 +169,7 @@ static int commit(struct gw_session *session, enum gw_event event)
 	if (!runs && session->life.device == GW_DEVICE_RUNNING) {
 		session->ops->run(session->dev, session->why);
 		session->why = GW_RUN_RESUMED;
+		session->restless = 0;
 		note_start(session);
 	}
 	return 0;
@@ -209,8 +211,8 @@ int gw_session_suspend(struct gw_session *session)
 {
 	int err = gw_lifecycle_check(&session->life, GW_EVENT_SUSPEND);
 
-	if (!err && session->life.device == GW_DEVICE_RUNNING)
-		err = session->ops->suspend(session->dev);
+	if (!err && (session->restless || session->life.device == GW_DEVICE_RUNNING))
+		err = session->restless = session->ops->suspend(session->dev);
 	return err ? err : gw_lifecycle_step(&session->life, GW_EVENT_SUSPEND);
 }
 
@@ -226,6 +228,7 @@ int gw_session_reset(struct gw_session *session)
 	gw_session_unclaim(session);
 	gw_session_keep(session);
 	session->ops->reset(session->dev);
+	session->restless = 0;
 	gw_parked_clear(&session->parked);
 	session->why = GW_RUN_FRESH;
 	return 0;

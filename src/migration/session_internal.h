@@ -39,6 +39,7 @@ struct gw_session {
 
 	/* For what is told of a transfer; 0: it did not happen since the device last ran. */
 	uint64_t stopping_ns, stopped_ns, loaded_ns;
+	int restless; /* what suspend() said last, 0: nothing will happen */
 
 	struct gw_preflight *preflight; /* likewise, as is the next */
 	struct gw_transfer *transfer;

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vhost-user/handlers_suspend.c - SUSPEND and RESUME: silence with all rings set up. */
+#include "godwit/error.h"
 #include "vhost-user/dispatch.h"
 #include "vhost-user/handlers.h"
 
-/* Silent only once nothing is in flight: the answer waits for the drain. */
+/* Silent only once nothing is in flight: the answer waits for the drain. Who cannot be silent goes
+ * on as if it had not been asked. */
 static int settle(struct gw_dialog *dialog)
 {
-	return gw_session_suspend(dialog->instance->session);
+	struct gw_instance *instance = dialog->instance;
+	int err = gw_session_suspend(instance->session);
+
+	if (err && gw_instance_resume(instance))
+		gw_error("vhost-user: after SUSPEND, which failed: %s", gw_last_error());
+	return err;
 }
 
 static void suspended(void *opaque, int result)

@@ -295,7 +295,7 @@ static int suspend(void *opaque)
 	struct scripted *device = opaque;
 
 	atomic_fetch_add(&device->script->suspends, 1);
-	return 0;
+	return -atomic_load(&device->script->fail_suspend);
 }
 
 static void run(void *opaque, enum gw_why why)

@@ -49,8 +49,8 @@ struct script {
 
 	/* Of a save in phases. A page is as its version says; 0: it is not there. */
 	_Atomic uint64_t page[SCRIPTED_PAGES];
-	atomic_uint page_pause_ms;	       /* before each page */
-	atomic_int fail_running, fail_iterate; /* errno */
+	atomic_uint page_pause_ms;			     /* before each page */
+	atomic_int fail_running, fail_iterate, fail_suspend; /* errno */
 
 	/* What happened. */
 	_Atomic uint64_t page_loaded[SCRIPTED_PAGES];

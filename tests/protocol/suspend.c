@@ -399,6 +399,53 @@ static void a_ring_that_cannot(void **state)
 	end(&peer, frontend);
 }
 
+/* One that cannot be silent says so, and goes on as if it had never been asked. */
+static void a_device_that_cannot(void **state)
+{
+	struct gw_frontend *frontend;
+	struct echo echo;
+	struct peer peer;
+
+	frontend = start(&peer, false);
+	echo_init(&echo, frontend);
+	atomic_store(&peer.script->fail_suspend, EBUSY);
+	assert_int_equal(gw_frontend_suspend(frontend), -EIO);
+	echo_once(&echo, frontend, 0, 1);
+	assert_int_equal(ring_state(frontend, GW_VU_SET_VRING_NUM, 0, 64), 1); /* it runs */
+	/* Nor can it without a ring. */
+	ok(gw_frontend_stop(frontend));
+	assert_int_equal(gw_frontend_suspend(frontend), -EIO);
+	atomic_store(&peer.script->fail_suspend, 0);
+	ok(gw_frontend_suspend(frontend));
+	ok(gw_frontend_start(frontend));
+	ok(gw_frontend_resume(frontend));
+	echo_once(&echo, frontend, 0, 2);
+	ok(gw_frontend_suspend(frontend));
+	ok(gw_frontend_resume(frontend));
+	echo_once(&echo, frontend, 0, 3);
+	end(&peer, frontend);
+}
+
+/* A device that has failed, and one that has moved away. */
+static void who_is_not_there(void **state)
+{
+	struct gw_frontend *frontend;
+	struct echo echo;
+	struct peer peer;
+
+	frontend = start(&peer, false);
+	echo_init(&echo, frontend);
+	atomic_store(&peer.script->fail, true);
+	echo_add(&echo, frontend, 0, 1, 100, 1);
+	ok(gw_driver_kick(frontend, 0));
+	assert_int_equal(gw_driver_wait(frontend, 1, 5000), -EIO);
+	atomic_store(&peer.script->fail, false);
+	assert_int_equal(gw_frontend_suspend(frontend), -EIO);
+	ok(gw_frontend_reset_device(frontend));
+	ok(gw_frontend_suspend(frontend));
+	end(&peer, frontend);
+}
+
 /* A reset forgets it, and so does the next front-end. */
 static void ends_with_reset_and_connection(void **state)
 {
@@ -485,6 +532,8 @@ int main(void)
 		cmocka_unit_test(moves),
 		cmocka_unit_test(resume_and_transfers),
 		cmocka_unit_test(a_ring_that_cannot),
+		cmocka_unit_test(a_device_that_cannot),
+		cmocka_unit_test(who_is_not_there),
 		cmocka_unit_test(ends_with_reset_and_connection),
 		cmocka_unit_test(no_status_is_ever_written),
 		cmocka_unit_test(under_load),
