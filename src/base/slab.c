@@ -8,20 +8,8 @@
 #include "base/bigpage.h"
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/poison.h"
 #include "base/slab.h"
-
-/* For AddressSanitizer what is not allocated is out of bounds, as it is with malloc(). */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(at, size)   ((void)(at), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(at, size) ((void)(at), (void)(size))
-#endif
 
 #define HEADER	     64u
 #define GRANULE_BITS 16u
@@ -75,7 +63,7 @@ static struct gw_slab_chunk *chunk_at(const struct gw_slab *slab, uint32_t numbe
 
 static void unmap(struct gw_slab_chunk *chunk)
 {
-	ASAN_UNPOISON_MEMORY_REGION(chunk, GW_SLAB_CHUNK);
+	GW_UNPOISON(chunk, GW_SLAB_CHUNK);
 	munmap(chunk, GW_SLAB_CHUNK);
 }
 
@@ -166,7 +154,7 @@ static struct gw_slab_chunk *new_chunk(struct gw_slab *slab, size_t size)
 	chunk->number = number;
 	chunk->size = (uint32_t)size;
 	chunk->fresh = HEADER / GW_SLAB_GRANULE;
-	ASAN_POISON_MEMORY_REGION((char *)chunk + HEADER, GW_SLAB_CHUNK - HEADER);
+	GW_POISON((char *)chunk + HEADER, GW_SLAB_CHUNK - HEADER);
 	atomic_store_explicit(&slab->chunks[number], chunk, memory_order_release);
 	atomic_fetch_add_explicit(&slab->bytes, GW_SLAB_CHUNK, memory_order_relaxed);
 	add_partial(slab, chunk);
@@ -207,12 +195,12 @@ static uint32_t take(struct gw_slab_chunk *chunk)
 	uint32_t granule = chunk->freed;
 
 	if (granule) {
-		ASAN_UNPOISON_MEMORY_REGION(granule_at(chunk, granule), chunk->size);
+		GW_UNPOISON(granule_at(chunk, granule), chunk->size);
 		chunk->freed = *granule_at(chunk, granule);
 	} else {
 		granule = chunk->fresh;
 		chunk->fresh += chunk->size / GW_SLAB_GRANULE;
-		ASAN_UNPOISON_MEMORY_REGION(granule_at(chunk, granule), chunk->size);
+		GW_UNPOISON(granule_at(chunk, granule), chunk->size);
 	}
 	chunk->used++;
 	return granule;
@@ -268,7 +256,7 @@ void gw_slab_free(struct gw_slab *slab, uint32_t ref)
 		add_partial(slab, chunk);
 	*granule_at(chunk, granule) = chunk->freed;
 	chunk->freed = granule;
-	ASAN_POISON_MEMORY_REGION(granule_at(chunk, granule), chunk->size);
+	GW_POISON(granule_at(chunk, granule), chunk->size);
 	atomic_fetch_sub_explicit(&slab->used, chunk->size, memory_order_relaxed);
 	if (!--chunk->used && !is_only_partial(slab, chunk))
 		end_chunk(slab, chunk);

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
@@ -92,20 +91,26 @@ static int check_tree(struct fs_loading *loading, struct fs_inode *inode)
 	return inode->type == S_IFDIR >> 12 ? check_way(loading, inode) : 0;
 }
 
-/* Untouched pages of the marks cost nothing, and are zero. */
+/* For every slot that there is: a way may lead on over what came in a round before. */
+static bool have_marks(struct fs_loading *loading)
+{
+	size_t end = fs_slots_end(&loading->inodes->slots);
+
+	if (end <= loading->ways_end) {
+		memset(loading->ways, UNSEEN, end);
+		return true;
+	}
+	loading->ways = gw_scratch_take(&loading->scratch, end);
+	loading->ways_end = loading->ways ? end : 0;
+	return loading->ways;
+}
+
 int fs_adopt_check_ways(struct fs_loading *loading)
 {
-	void *map = mmap(NULL, FS_SLOTS_MAX, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	int err;
-
-	if (map == MAP_FAILED)
-		return gw_fail(errno, "load: no memory: %s", strerror(errno));
-	loading->ways = map;
-	err = each_staged_directory(loading, check_tree);
-	loading->ways = NULL;
-	munmap(map, FS_SLOTS_MAX);
-	return err;
+	if (!have_marks(loading))
+		return gw_fail(ENOMEM, "load: no memory for %u marks",
+			       fs_slots_end(&loading->inodes->slots));
+	return each_staged_directory(loading, check_tree);
 }
 
 static int check_session(struct fs_loading *loading)
@@ -261,7 +266,7 @@ static void look_for_twins(struct fs_loading *loading, size_t i)
 {
 	(void)i;
 	loading->have_twins =
-		fs_have_twins(loading->inodes, loading->staged,
+		fs_have_twins(loading->inodes, &loading->scratch, loading->staged,
 			      loading->unprinted ? NULL : loading->prints, loading->staged_count);
 }
 
@@ -325,7 +330,8 @@ static int conclude(struct fs_loading *loading)
 	struct fs_inodes *inodes = loading->inodes;
 
 	if (can_wait(loading) && !loading->have_twins && !atomic_load(&loading->any_lost))
-		loading->index = fs_index_new(inodes, loading->staged_count);
+		loading->index =
+			fs_index_new(inodes, loading->staged_count, &loading->staged_memory);
 	if (!loading->index)
 		return fill_hashes(loading);
 	atomic_store(&inodes->lazy.unresolved,

@@ -38,7 +38,7 @@
 /* Until the device first runs: what 130,000 inodes take, if they should come out of a stream. A
  * load is as long as a guest stands still, and a third of that would be the kernel's, making pages
  * zero. */
-#define READY_BYTES (8 * (size_t)GW_BIG_PAGE)
+#define READY_BYTES (10 * (size_t)GW_BIG_PAGE)
 
 static const struct gw_model *const models[] = {&fs_model, NULL};
 

@@ -5,7 +5,6 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/index.h"
-#include "fs/pool.h"
 
 /*
  * Two pieces that have nothing to do with each other, each for one hand: buckets would go to and
@@ -14,16 +13,16 @@
  */
 struct fs_index {
 	struct fs_inodes *inodes;
-	uint32_t *slots;
+	const uint32_t *slots;
+	struct gw_scratch memory; /* theirs */
 	size_t count;
 	struct fs_names_hashing *hashing;
 	bool unwanted; /* of the second piece: some references are to be given back */
 	_Atomic unsigned taken;
 	pthread_mutex_t lock;
 	pthread_cond_t ended;
-	unsigned done; /* under the lock; one more than there are pieces when nothing is left to do
-			*/
-	struct fs_pool_work work;
+	/* Under the lock; one more than there are pieces when nothing is left to do. */
+	unsigned done;
 };
 
 static void put_names(struct fs_index *index)
@@ -46,7 +45,7 @@ static void tidy(struct fs_index *index)
 	fs_names_hashing_end(gw_take_ptr(index->hashing));
 	if (index->unwanted)
 		fs_identities_release(index->inodes, index->slots, index->count);
-	free(gw_take_ptr(index->slots));
+	gw_scratch_free(&index->memory);
 }
 
 /* True for who did the last piece, after which the hashes are as ever. */
@@ -82,7 +81,7 @@ static void help(void *opaque)
 	}
 }
 
-struct fs_index *fs_index_new(struct fs_inodes *inodes, size_t count)
+struct fs_index *fs_index_new(struct fs_inodes *inodes, size_t count, struct gw_scratch *memory)
 {
 	struct fs_index *index = calloc(1, sizeof(*index));
 
@@ -90,7 +89,7 @@ struct fs_index *fs_index_new(struct fs_inodes *inodes, size_t count)
 		return NULL;
 	index->inodes = inodes;
 	index->count = count;
-	index->hashing = fs_names_hashing_new(inodes);
+	index->hashing = fs_names_hashing_new(inodes, memory);
 	if (!index->hashing) {
 		free(index);
 		return NULL;
@@ -105,24 +104,21 @@ void fs_index_free(struct fs_index *index)
 	if (!index)
 		return;
 	fs_names_hashing_free(index->hashing);
-	free(index->slots);
+	gw_scratch_free(&index->memory);
 	pthread_cond_destroy(&index->ended);
 	pthread_mutex_destroy(&index->lock);
 	free(index);
 }
 
-void fs_index_begin(struct fs_index *index, uint32_t *slots)
+void fs_index_hand_over(struct fs_index *index, const uint32_t *slots, struct gw_scratch *memory)
 {
 	struct fs_inodes *inodes = index->inodes;
 
 	index->slots = slots;
+	index->memory = *memory;
+	*memory = (struct gw_scratch){0};
 	inodes->index = index;
 	atomic_store_explicit(&inodes->indexing, true, memory_order_release);
-	index->work = (struct fs_pool_work){.fn = help, .opaque = index, .wanted = 1};
-	if (inodes->fs->pool)
-		fs_pool_begin(inodes->fs->pool, &index->work);
-	else
-		help(index);
 }
 
 void fs_index_finish(struct fs_inodes *inodes)
@@ -146,9 +142,6 @@ void fs_index_fini(struct fs_inodes *inodes)
 	struct fs_index *index = inodes->index;
 
 	fs_index_settle(inodes);
-	/* Where there is no pool any more nobody is at work. */
-	if (index && inodes->fs->pool)
-		fs_pool_end(inodes->fs->pool, &index->work);
 	inodes->index = NULL;
 	fs_index_free(index);
 }

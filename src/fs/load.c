@@ -38,7 +38,8 @@ static void swap_in(struct fs_loading *loading)
 	fs->session.initialised = session->initialised;
 	fs_journal_use(fs);
 	if (loading->index)
-		fs_index_begin(gw_take_ptr(loading->index), gw_take_ptr(loading->staged));
+		fs_index_hand_over(gw_take_ptr(loading->index), gw_take_ptr(loading->staged),
+				   &loading->staged_memory);
 }
 
 /* Another make's state becomes the same objects. */

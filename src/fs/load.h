@@ -3,6 +3,7 @@
 #ifndef GW_FS_LOAD_H
 #define GW_FS_LOAD_H
 
+#include "base/scratch.h"
 #include "fs/handles.h"
 #include "fs/handover.h"
 #include "fs/index.h"
@@ -37,9 +38,12 @@ struct fs_loading {
 	uint32_t *prints;
 	bool unprinted;
 	size_t staged_count, staged_room;
+	/* Of @staged, which lives longer; and of all the rest that is for the load alone. */
+	struct gw_scratch staged_memory, scratch;
 	/* Slots: of those that come after these nobody has spoken (stage_many.c). */
 	uint32_t inodes_end, named_end;
-	uint8_t *ways;		 /* adopt.c's, while it looks at them */
+	uint8_t *ways; /* adopt.c's marks, of so many slots */
+	size_t ways_end;
 	bool phased;		 /* it was begun while the source's guest ran (arrive.c) */
 	bool marked;		 /* a phase has begun */
 	_Atomic bool has_attics; /* something is said to be hidden (hidden.h) */

@@ -2,7 +2,6 @@
 /* fs/names_fill.c - the names of a state on its way in, in a table that nobody else sees. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "base/checked.h"
 #include "fs/journal.h"
@@ -157,7 +156,7 @@ static bool write_down(struct fs_inodes *inodes, struct fs_names_hand *hand,
 	record->hash_next = packed(fs_name_hash(parent, name->bytes, name->len));
 	record->parent = parent;
 	record->inode = fs_slot_index(&name->inode->slot);
-	record->len = name->len;
+	record->len = (uint8_t)name->len;
 	memcpy(record->bytes, name->bytes, name->len);
 	record->next = atomic_load_explicit(&name->inode->names, memory_order_relaxed);
 	atomic_store_explicit(&name->inode->names, ref, memory_order_relaxed);
@@ -221,13 +220,12 @@ void fs_names_hand_end(struct fs_inodes *inodes, struct fs_names_hand *hand)
 struct fs_names_hashing {
 	struct fs_inodes *inodes;
 	struct fs_seen seen;
-	uint32_t *suspects; /* room for all; untouched pages cost nothing */
-	size_t room;	    /* bytes */
+	uint32_t *suspects; /* room for all */
 	size_t suspect_count;
 	uint32_t removed; /* a list */
 };
 
-struct fs_names_hashing *fs_names_hashing_new(struct fs_inodes *inodes)
+struct fs_names_hashing *fs_names_hashing_new(struct fs_inodes *inodes, struct gw_scratch *memory)
 {
 	struct fs_names_hashing *hashing = calloc(1, sizeof(*hashing));
 	size_t most = atomic_load(&inodes->name_slab.used) / NAME_BYTES_MIN + 1;
@@ -235,23 +233,15 @@ struct fs_names_hashing *fs_names_hashing_new(struct fs_inodes *inodes)
 	if (!hashing)
 		return NULL;
 	hashing->inodes = inodes;
-	hashing->room = most * sizeof(*hashing->suspects);
-	hashing->suspects = mmap(NULL, hashing->room, PROT_READ | PROT_WRITE,
-				 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (hashing->suspects != MAP_FAILED && !fs_seen_init(&hashing->seen, most))
+	hashing->suspects = gw_scratch_take(memory, most * sizeof(*hashing->suspects));
+	if (hashing->suspects && !fs_seen_init(&hashing->seen, memory, most))
 		return hashing;
-	if (hashing->suspects != MAP_FAILED)
-		munmap(hashing->suspects, hashing->room);
 	free(hashing);
 	return NULL;
 }
 
 void fs_names_hashing_free(struct fs_names_hashing *hashing)
 {
-	if (!hashing)
-		return;
-	fs_seen_fini(&hashing->seen);
-	munmap(hashing->suspects, hashing->room);
 	free(hashing);
 }
 

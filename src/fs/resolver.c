@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/thread.h"
 #include "fs/handles.h"
+#include "fs/index.h"
 #include "fs/open.h"
 #include "fs/resolver.h"
 #include "fs/table.h"
@@ -103,6 +104,9 @@ static void *resolver_main(void *opaque)
 	struct fs_inodes *inodes = resolver->inodes;
 	uint32_t at = FS_ROOT_ID + 1, open = 0;
 
+	/* What the first requests are about is open, as a rule, and takes no hash. */
+	if (pause_for_requests(resolver))
+		fs_index_settle(inodes);
 	while (pause_for_requests(resolver)) {
 		/* What is open comes first. */
 		if (fs_handles_hold(resolver->handles, &open, BATCH) || resolve_some(inodes, &at))
@@ -144,7 +148,8 @@ void fs_resolver_free(struct fs_resolver *resolver)
 void fs_resolver_start(struct fs_resolver *resolver, struct fs *fs)
 {
 	fs_resolver_stop(resolver);
-	if (!atomic_load(&fs->inodes->lazy.unresolved) && !atomic_load(&fs->handles->unheld))
+	if (!atomic_load(&fs->inodes->lazy.unresolved) && !atomic_load(&fs->handles->unheld) &&
+	    !atomic_load(&fs->inodes->indexing))
 		return;
 	resolver->end = false;
 	resolver->inodes = fs->inodes;

@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "base/scratch.h"
 
 /*
  * A bit for a hash, and so many bits that nearly all are alone with theirs: who fills a table of
@@ -21,25 +21,15 @@ struct fs_seen {
 
 #define FS_SEEN_BITS_EACH 16u
 
-static inline int fs_seen_init(struct fs_seen *seen, size_t count)
+static inline int fs_seen_init(struct fs_seen *seen, struct gw_scratch *scratch, size_t count)
 {
 	uint64_t words = 64;
 
 	while (words * 64 / FS_SEEN_BITS_EACH < count)
 		words *= 2;
 	seen->mask = words - 1;
-	seen->bits = malloc(words * sizeof(*seen->bits));
-	if (!seen->bits)
-		return -ENOMEM;
-	/* Not calloc(): pages that are first read are faulted in twice. */
-	memset(seen->bits, 0, words * sizeof(*seen->bits));
-	return 0;
-}
-
-static inline void fs_seen_fini(struct fs_seen *seen)
-{
-	free(seen->bits);
-	seen->bits = NULL;
+	seen->bits = gw_scratch_take(scratch, words * sizeof(*seen->bits));
+	return seen->bits ? 0 : -ENOMEM;
 }
 
 /* Bits of the hash that buckets are not told apart by. */

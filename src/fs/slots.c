@@ -130,6 +130,13 @@ struct fs_slots *fs_slots_of(const struct fs_slot *slot)
 	return ((const struct fs_slots_region *)region)->slots;
 }
 
+uint32_t fs_slots_end(struct fs_slots *slots)
+{
+	GW_LOCK_SCOPE(&slots->lock);
+
+	return slots->end;
+}
+
 static struct fs_slot *slot_in(const struct fs_slots *slots, void *chunk, uint32_t index)
 {
 	return (struct fs_slot *)((char *)chunk + (index % FS_SLOTS_CHUNK) * slots->slot_size);
@@ -156,6 +163,7 @@ static struct fs_slot *reach(struct fs_slots *slots, uint32_t index)
 		if (!chunk)
 			return NULL;
 		atomic_store_explicit(where, chunk, memory_order_release);
+		slots->end = GW_MAX(slots->end, (index / FS_SLOTS_CHUNK + 1) * FS_SLOTS_CHUNK);
 	}
 	return fs_slot_at(slots, index);
 }

@@ -43,6 +43,7 @@ struct fs_slots {
 	uint32_t free_head;
 	uint32_t floor;	  /* generation of slots that are used for the first time */
 	uint32_t highest; /* generation seen */
+	uint32_t end;	  /* of the chunks that there are, as an index */
 	_Atomic uint64_t alive;
 	uint32_t foreign_next; /* slots of such ids are taken from the end */
 	struct fs_foreign_ids foreign;
@@ -57,6 +58,8 @@ struct fs_slots {
 
 int fs_slots_init(struct fs_slots *slots, size_t slot_size, void *owner);
 void fs_slots_fini(struct fs_slots *slots);
+/* No slot from this index on has memory. */
+uint32_t fs_slots_end(struct fs_slots *slots);
 
 /* A slot with its id set, zeroed otherwise, and no reference: nobody finds it before
  * fs_slot_publish(). NULL: no memory, or FS_SLOTS_MAX are in use. */

@@ -104,8 +104,8 @@ void fs_loading_free(struct fs_loading *loading)
 	drop_unhashed(loading);
 	for (size_t i = 0; loading->inodes && i < loading->staged_count; i++)
 		unstage_failed(fs_staged_at(loading, i));
-	free(loading->staged);
-	free(loading->prints);
+	gw_scratch_free(&loading->staged_memory);
+	gw_scratch_free(&loading->scratch);
 	free(loading->missed);
 	fs_index_free(loading->index);
 	free(loading->reopened);

@@ -71,9 +71,10 @@ int fs_stage_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *recor
 	return number_inode(loading, loading->inodes->root, record);
 }
 
-static bool grow(uint32_t **array, size_t room)
+static bool grow(struct gw_scratch *scratch, uint32_t **array, size_t before, size_t room)
 {
-	uint32_t *grown = realloc(*array, room * sizeof(**array));
+	uint32_t *grown =
+		gw_scratch_grow(scratch, *array, before * sizeof(**array), room * sizeof(**array));
 
 	if (grown)
 		*array = grown;
@@ -82,12 +83,13 @@ static bool grow(uint32_t **array, size_t room)
 
 int fs_stage_reserve(struct fs_loading *loading, size_t count)
 {
-	size_t room = GW_MAX(count, (size_t)1024);
+	size_t room = GW_MAX(count, (size_t)1024), before = loading->staged_room;
 
 	if (count <= loading->staged_room)
 		return 0;
-	room = GW_MAX(loading->staged_room * 2, room);
-	if (!grow(&loading->staged, room) || !grow(&loading->prints, room))
+	room = GW_MAX(before * 2, room);
+	if (!grow(&loading->staged_memory, &loading->staged, before, room) ||
+	    !grow(&loading->scratch, &loading->prints, before, room))
 		return gw_fail(ENOMEM, "load: no memory for inodes");
 	loading->staged_room = room;
 	return 0;

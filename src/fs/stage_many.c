@@ -31,7 +31,7 @@
 /* The least that an object takes: the byte that begins it, and one for each field. */
 #define INODE_BYTES_MIN 11u
 /* Names that are called into the processor's cache together. */
-#define NAMES_AT_ONCE 128u
+#define NAMES_AT_ONCE 64u
 
 struct part {
 	_Atomic bool taken;
@@ -293,44 +293,60 @@ static bool find_both(struct many *many, const struct gw_fs_name_v1 *record,
 	if (fs_stage_check_name(loading, record, &name->parent, &name->inode))
 		return false;
 	name->bytes = record->name.data;
-	name->len = (uint8_t)record->name.len;
+	name->len = record->name.len;
 	if (fs_attic_is_name(name->bytes, name->len))
 		loading->has_attics = true;
 	return name->inode->type != DT_DIR || (uint32_t)record->inode != last;
 }
 
-static size_t decode_names(struct many *many, size_t i, struct gw_cursor *in, uint64_t *previous,
-			   struct fs_new_name names[NAMES_AT_ONCE])
+/* Their inodes are called into the cache meanwhile. 0: one is no such record. */
+static size_t decode_names(const struct many *many, struct gw_cursor *in, uint64_t *previous,
+			   struct gw_fs_name_v1 records[NAMES_AT_ONCE])
 {
-	struct part *part = &many->parts[i];
 	size_t n = 0;
 
 	while (n < NAMES_AT_ONCE && in->at < in->end) {
-		struct gw_fs_name_v1 record;
-		uint32_t index;
+		const struct fs_inode *inode;
 
-		if (!fs_name_decode(in, &record, previous))
+		if (!fs_name_decode(in, &records[n], previous))
 			return 0;
-		index = (uint32_t)record.inode;
-		if (index < GW_MAX(part->last, part->first) || index >= many->parts[i + 1].first ||
-		    !find_both(many, &record, &names[n], part->last))
-			return 0;
-		part->last = index;
-		n++;
+		inode = slot_at(many, (uint32_t)records[n++].inode);
+		if (!inode)
+			continue; /* find_all() says so */
+		__builtin_prefetch(&inode->slot, 0);
+		__builtin_prefetch(&inode->names, 1);
 	}
 	return n;
+}
+
+static bool find_all(struct many *many, size_t i, const struct gw_fs_name_v1 *records, size_t n,
+		     struct fs_new_name *names)
+{
+	struct part *part = &many->parts[i];
+
+	for (size_t k = 0; k < n; k++) {
+		uint32_t index = (uint32_t)records[k].inode;
+
+		if (index < GW_MAX(part->last, part->first) || index >= many->parts[i + 1].first ||
+		    !find_both(many, &records[k], &names[k], part->last))
+			return false;
+		part->last = index;
+	}
+	return true;
 }
 
 static bool stage_names(struct many *many, size_t i, struct fs_names_hand *hand)
 {
 	struct gw_cursor in = cursor_of(&many->payloads[i]);
 	uint64_t previous[FS_FIELDS_MAX] = {0};
+	struct gw_fs_name_v1 records[NAMES_AT_ONCE];
 	struct fs_new_name names[NAMES_AT_ONCE];
 
 	while (in.at < in.end) {
-		size_t n = decode_names(many, i, &in, previous, names);
+		size_t n = decode_names(many, &in, previous, records);
 
-		if (!n || !fs_names_add(many->loading->inodes, hand, names, n))
+		if (!n || !find_all(many, i, records, n, names) ||
+		    !fs_names_add(many->loading->inodes, hand, names, n))
 			return false;
 	}
 	return true;

@@ -30,7 +30,7 @@ int fs_stage_hash_names(struct fs_loading *loading)
 
 	if (loading->names_hashed)
 		return 0;
-	hashing = fs_names_hashing_new(loading->inodes);
+	hashing = fs_names_hashing_new(loading->inodes, &loading->scratch);
 	if (!hashing)
 		return gw_fail(ENOMEM, "load: no memory for names");
 	fs_names_hash(hashing, loading->staged, loading->staged_count);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "base/scratch.h"
 #include "base/slab.h"
 #include "fs/evidence.h"
 #include "fs/fs.h"
@@ -256,9 +257,9 @@ void fs_identity_adopt(struct fs_inodes *inodes, struct fs_inode *inode);
 int fs_identities_adopt(struct fs_inodes *inodes, const uint32_t *slots, size_t count,
 			struct fs_inode **twin);
 /* May two of them, or one and the root, be one file? No is certain. @prints: fs_print() of each,
- * or NULL. */
-bool fs_have_twins(struct fs_inodes *inodes, const uint32_t *slots, const uint32_t *prints,
-		   size_t count);
+ * or NULL. @scratch: for what it notes. */
+bool fs_have_twins(struct fs_inodes *inodes, struct gw_scratch *scratch, const uint32_t *slots,
+		   const uint32_t *prints, size_t count);
 /* If not, and none is lost, all at once; nobody looks for one meanwhile. True: some have a
  * reference that the guest has no part in (FS_INODE_UNWANTED), which fs_identities_release() ends
  * when others may look. */
@@ -319,7 +320,8 @@ struct fs_names_hand {
 struct fs_new_name {
 	struct fs_inode *inode, *parent;
 	const char *bytes;
-	uint8_t len;
+	size_t len; /* at most 255; for a type that says so gcc copies by slow string instructions
+		     */
 };
 /* In order, so that the last of an inode is its latest. False: there is no memory; some were added.
  */
@@ -333,10 +335,11 @@ void fs_names_hand_end(struct fs_inodes *inodes, struct fs_names_hand *hand);
  * All names of these inodes go into the hash, while others may read their lists. Names that come
  * twice are twice in it until fs_names_hashed(), when nobody reads; the last one counts then, as if
  * they had come one by one in the order of their inodes. The others end with the hashing, when the
- * table is as any other. NULL: no memory, without which nothing else fails.
+ * table is as any other. It works in @memory, which is to be there as long. NULL: no memory,
+ * without which nothing else fails.
  */
 struct fs_names_hashing;
-struct fs_names_hashing *fs_names_hashing_new(struct fs_inodes *inodes);
+struct fs_names_hashing *fs_names_hashing_new(struct fs_inodes *inodes, struct gw_scratch *memory);
 void fs_names_hash(struct fs_names_hashing *hashing, const uint32_t *slots, size_t count);
 void fs_names_hashed(struct fs_names_hashing *hashing);
 void fs_names_hashing_end(struct fs_names_hashing *hashing);

@@ -27,6 +27,7 @@ struct met {
 
 struct twins {
 	struct fs_inodes *inodes;
+	struct gw_scratch *scratch;
 	const uint32_t *slots;
 	size_t count;
 	const uint32_t *prints; /* NULL: they are made when they are looked at */
@@ -59,7 +60,7 @@ static int look_once(struct twins *twins)
 {
 	struct fs_seen seen;
 
-	if (fs_seen_init(&seen, twins->count + 1))
+	if (fs_seen_init(&seen, twins->scratch, twins->count + 1))
 		return -ENOMEM;
 	for (size_t i = 0; i <= twins->count; i++) {
 		uint32_t print = print_at(twins, i);
@@ -67,7 +68,6 @@ static int look_once(struct twins *twins)
 		if (fs_seen_set(&seen, widened(print)))
 			twins->again[twins->again_count++] = print;
 	}
-	fs_seen_fini(&seen);
 	return 0;
 }
 
@@ -105,7 +105,7 @@ static bool look_again(struct twins *twins)
 	struct fs_seen seen;
 	bool any = false;
 
-	if (fs_seen_init(&seen, twins->again_count))
+	if (fs_seen_init(&seen, twins->scratch, twins->again_count))
 		return true;
 	for (size_t i = 0; i < twins->again_count; i++)
 		fs_seen_set(&seen, widened(twins->again[i]));
@@ -113,31 +113,30 @@ static bool look_again(struct twins *twins)
 		if (fs_seen_has(&seen, widened(print_at(twins, i))))
 			any = meets(twins, i);
 	}
-	fs_seen_fini(&seen);
 	return any;
 }
 
 /* A chain for each of those that meet, and of those that seem to. */
 static bool compare_all(struct twins *twins)
 {
-	GW_AUTO_FREE uint32_t *heads = NULL;
-	uint32_t size = 64;
+	uint32_t *heads, size = 64;
 
 	while (size < 2 * twins->again_count)
 		size *= 2;
-	heads = calloc(size, sizeof(*heads));
+	heads = gw_scratch_take(twins->scratch, size * sizeof(*heads));
 	twins->heads = heads;
 	twins->mask = size - 1;
 	return !heads || look_again(twins);
 }
 
-bool fs_have_twins(struct fs_inodes *inodes, const uint32_t *slots, const uint32_t *prints,
-		   size_t count)
+bool fs_have_twins(struct fs_inodes *inodes, struct gw_scratch *scratch, const uint32_t *slots,
+		   const uint32_t *prints, size_t count)
 {
-	GW_AUTO_FREE uint32_t *again = malloc((count + 1) * sizeof(*again));
+	uint32_t *again = gw_scratch_take(scratch, (count + 1) * sizeof(*again));
 	size_t room = count / MET_SHARE + 1024;
-	GW_AUTO_FREE struct met *met = malloc(room * sizeof(*met));
+	struct met *met = gw_scratch_take(scratch, room * sizeof(*met));
 	struct twins twins = {.inodes = inodes,
+			      .scratch = scratch,
 			      .slots = slots,
 			      .count = count,
 			      .prints = prints,

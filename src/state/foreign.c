@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* state/foreign.c - a stream of another make: its bytes, whole, for a device that knows them. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/checked.h"
@@ -14,7 +13,7 @@ static int grow(struct gw_state_reader *reader, size_t *room)
 {
 	size_t more = GW_MAX(*room, (size_t)STEP);
 	size_t wanted = GW_MIN(*room + more, (size_t)GW_FOREIGN_MAX + 1);
-	uint8_t *buf = realloc(reader->buf, wanted);
+	uint8_t *buf = gw_scratch_grow(&reader->memory, reader->buf, *room, wanted);
 
 	if (!buf)
 		return gw_fail(ENOMEM, "state reader: no memory");

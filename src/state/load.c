@@ -265,8 +265,8 @@ static int prepare(struct gw_state_reader *reader, const struct gw_state_handler
 	if (!err && reader->object)
 		err = gw_fail(EINVAL, "state stream: it can be read once");
 	if (!err) {
-		reader->object = malloc(GW_WIRE_STRUCT_MAX);
-		reader->together = malloc(sizeof(*reader->together));
+		reader->object = gw_scratch_take(&reader->memory, GW_WIRE_STRUCT_MAX);
+		reader->together = gw_scratch_take(&reader->memory, sizeof(*reader->together));
 		if (!reader->object || !reader->together)
 			err = gw_fail(ENOMEM, "state reader: no memory");
 	}

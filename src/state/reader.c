@@ -383,7 +383,7 @@ int gw_state_reader_new(struct gw_state_reader **out, const struct gw_state_chan
 	}
 	err = gw_reader_map(reader);
 	if (!reader->map)
-		reader->buf = malloc(BUFFER_LEN);
+		reader->buf = gw_scratch_take(&reader->memory, BUFFER_LEN);
 	reader->sums = XXH3_createState();
 	if (!reader->buf || !reader->sums)
 		err = gw_fail(ENOMEM, "state reader: no memory");
@@ -408,11 +408,8 @@ void gw_state_reader_free(struct gw_state_reader *reader)
 	XXH3_freeState(reader->sums);
 	for (unsigned i = 0; i < reader->table_count; i++)
 		free(reader->table[i].name);
-	free(reader->object);
-	free(reader->together);
-	if (reader->map)
-		gw_reader_unmap(reader);
-	free(reader->buf);
+	gw_reader_unmap(reader);
+	gw_scratch_free(&reader->memory);
 	free(reader);
 }
 

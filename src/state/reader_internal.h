@@ -3,6 +3,7 @@
 #ifndef GW_STATE_READER_INTERNAL_H
 #define GW_STATE_READER_INTERNAL_H
 
+#include "base/scratch.h"
 #include "godwit/error.h"
 #include "state/checksum.h"
 #include "state/channel.h"
@@ -45,7 +46,7 @@ struct gw_state_reader {
 	size_t map_len;
 	size_t ready; /* bytes from buf on whose pages were asked for */
 
-	uint8_t *buf;
+	uint8_t *buf;	   /* else in @memory, as what follows is */
 	size_t start, end; /* what was read and not consumed */
 	size_t held;	   /* bytes from start on that the last record still uses */
 	uint64_t at;	   /* position of start in the stream */
@@ -64,6 +65,7 @@ struct gw_state_reader {
 	unsigned table_count;
 	struct gw_together *together;
 	void *object; /* GW_WIRE_STRUCT_MAX bytes, aligned for any struct */
+	struct gw_scratch memory;
 };
 
 /* sealed.c: buf is the stream itself, if it can not change; nothing happens if it can. */
