@@ -235,6 +235,12 @@ struct gw_device_ops {
 	 * or has ended, whatever became of it. Absent: in that phase nothing is asked of the
 	 * device, and all of its state is sent once it stands still. Refused: no such save. */
 	int (*iterate)(void *dev, bool on);
+
+	/* Control thread, device not running and fresh: an operator knows that a state of some
+	 * @state_bytes is going to be loaded, as a preflight at the source has them. Does not wait.
+	 * A hint that may be wrong, or come to nothing; a load without one works as well, and may
+	 * have to get its memory while the guest stands still. */
+	void (*expect)(void *dev, uint64_t state_bytes);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

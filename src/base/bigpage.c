@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 
 #include "base/bigpage.h"
 #include "base/cleanup.h"
@@ -15,6 +16,7 @@ static struct {
 	pthread_mutex_t lock;
 	char *at;
 	size_t left;
+	unsigned releases;
 } ready = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* What is around it is given back. */
@@ -53,22 +55,46 @@ void *gw_big_map(size_t len)
 	return memory ? memory : map_aligned(len);
 }
 
-void gw_big_prepare(size_t len)
+static bool is_wanted(size_t len, unsigned *releases)
 {
 	GW_LOCK_SCOPE(&ready.lock);
 
-	if (ready.left)
+	*releases = ready.releases;
+	return ready.left < len;
+}
+
+/* It may not be wanted any more: what is to be unmapped is the result. */
+static struct iovec put_in(void *memory, size_t len, unsigned releases)
+{
+	GW_LOCK_SCOPE(&ready.lock);
+	struct iovec before = {ready.at, ready.left};
+
+	if (ready.left >= len || ready.releases != releases)
+		return (struct iovec){memory, len};
+	ready.at = memory;
+	ready.left = len;
+	return before;
+}
+
+void gw_big_prepare(size_t len)
+{
+	struct iovec rest;
+	unsigned releases;
+	void *memory = is_wanted(len, &releases) ? map_aligned(len) : NULL;
+
+	if (!memory)
 		return;
-	ready.at = map_aligned(len);
-	ready.left = ready.at ? len : 0;
-	if (ready.left)
-		madvise(ready.at, len, MADV_POPULATE_WRITE);
+	madvise(memory, len, MADV_POPULATE_WRITE);
+	rest = put_in(memory, len, releases);
+	if (rest.iov_len)
+		munmap(rest.iov_base, rest.iov_len);
 }
 
 void gw_big_release(void)
 {
 	GW_LOCK_SCOPE(&ready.lock);
 
+	ready.releases++;
 	if (ready.left)
 		munmap(ready.at, ready.left);
 	ready.left = 0;

@@ -16,7 +16,8 @@ void *gw_big_map(size_t len);
 /*
  * A process that is going to need much at once, at a time when every millisecond counts, makes
  * @len bytes ready before: gw_big_map() gives them out first. What is left gw_big_release() gives
- * back. One such store a process; a second preparation adds nothing.
+ * back. One such store a process, as large as the largest preparation since. Any thread; takes
+ * milliseconds, during which the others are not held up.
  */
 void gw_big_prepare(size_t len);
 void gw_big_release(void);

@@ -21,6 +21,7 @@
 #include "fs/locks.h"
 #include "fs/model.h"
 #include "fs/notify.h"
+#include "fs/expect.h"
 #include "fs/pool.h"
 #include "fs/records.h"
 #include "fs/redo.h"
@@ -35,11 +36,6 @@
 #include "godwit/error.h"
 
 #define VIRTIO_ID_FS 26
-/* Until the device first runs: what 130,000 inodes take, if they should come out of a stream. A
- * load is as long as a guest stands still, and a third of that would be the kernel's, making pages
- * zero. */
-#define READY_BYTES (10 * (size_t)GW_BIG_PAGE)
-
 static const struct gw_model *const models[] = {&fs_model, NULL};
 
 static unsigned request_queues(const struct fs *fs)
@@ -62,6 +58,7 @@ static void fs_destroy(void *dev)
 		fs_iterate(fs, false);
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
+	fs_expect_end(fs);
 	fs_pool_free(gw_take_ptr(fs->pool));
 	fs_redo_free(fs->redo);
 	fs_counters_free(fs->counters);
@@ -165,7 +162,7 @@ static int fs_create(void **dev, const struct gw_params *instance, const void *h
 		fs_destroy(fs);
 		return ret;
 	}
-	gw_big_prepare(READY_BYTES);
+	fs_expect_any();
 	*dev = fs;
 	return 0;
 }
@@ -333,4 +330,5 @@ const struct gw_device_ops fs_device_ops = {
 	.environment = fs_environment,
 	.pending = fs_pending,
 	.iterate = fs_iterate,
+	.expect = fs_expect,
 };

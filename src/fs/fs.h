@@ -166,6 +166,7 @@ struct fs {
 	struct fs_handles *handles;
 	struct fs_hidden *hidden; /* NULL: nothing ever is */
 	struct fs_pool *pool;
+	struct fs_expecting *expecting; /* expect.c; NULL: not yet */
 	struct fs_collector *collector;
 	struct fs_iterating *iterating; /* NULL: no save in phases is under way */
 	bool announced;			/* a migration may be coming; the control thread's */

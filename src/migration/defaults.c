@@ -97,6 +97,10 @@ static void default_outcome(void *dev, enum gw_outcome outcome)
 {
 }
 
+static void default_expect(void *dev, uint64_t state_bytes)
+{
+}
+
 static unsigned default_queues(void *dev)
 {
 	return UINT_MAX;
@@ -144,6 +148,7 @@ int gw_device_ops_complete(struct gw_device_ops *complete, const struct gw_devic
 	DEFAULT(complete, suspend);
 	DEFAULT(complete, run);
 	DEFAULT(complete, outcome);
+	DEFAULT(complete, expect);
 	DEFAULT(complete, queues);
 	DEFAULT(complete, report);
 	return 0;

@@ -147,6 +147,8 @@ void gw_session_check_abandon(struct gw_session *session, const void *opaque);
 /* What became of the save with this id (32 hexadecimal digits; NULL: the last one). -ENOENT if the
  * last save was another one. */
 int gw_session_outcome(struct gw_session *session, const char *id, enum gw_outcome outcome);
+/* A state of so many bytes is going to be loaded. -EBUSY if the device is not fresh. */
+int gw_session_expect(struct gw_session *session, uint64_t state_bytes);
 /* What was told of the last save, or taken for granted; NULL: nothing yet. "moved", "failed",
  * "copied", "unknown". */
 const char *gw_session_last_outcome(const struct gw_session *session);

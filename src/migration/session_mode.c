@@ -32,6 +32,17 @@ int gw_session_may_migrate(const struct gw_session *session, const char *what)
 	return 0;
 }
 
+int gw_session_expect(struct gw_session *session, uint64_t state_bytes)
+{
+	if (session->life.device != GW_DEVICE_FRESH)
+		return gw_fail(EBUSY,
+			       "migration-expect: device %s is %s; a state is loaded into a fresh "
+			       "one",
+			       session->ops->name, gw_device_state_name(session->life.device));
+	session->ops->expect(session->dev, state_bytes);
+	return 0;
+}
+
 /* A ticket needs no state. */
 bool gw_session_collects(const struct gw_session *session)
 {

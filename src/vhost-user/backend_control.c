@@ -242,6 +242,7 @@ static const struct {
 	{"preflight", run_preflight},
 	{"device-state-save", gw_backend_save_state},
 	{"device-state-load", gw_backend_load_state},
+	{"migration-expect", gw_backend_migration_expect},
 	{"migration-outcome", gw_backend_migration_outcome},
 	{"migration-set", gw_backend_migration_set},
 };

@@ -72,6 +72,7 @@ void gw_backend_moved(void *opaque);
 struct gw_session *gw_backend_find_offer(void *opaque, const uint8_t *ticket);
 int gw_backend_take_over(void *opaque);
 /* backend_migration.c: commands about migration. */
+gw_control_fn gw_backend_migration_expect;
 gw_control_fn gw_backend_migration_outcome;
 gw_control_fn gw_backend_migration_set;
 /* Of the session whose seat is @opaque: what is told on the control socket. */

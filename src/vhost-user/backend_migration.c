@@ -119,6 +119,26 @@ int gw_backend_migration_set(void *opaque, const json_t *arguments, json_t **res
 	return 0;
 }
 
+/* -- migration-expect ---------------------------------------------------------------------- */
+
+int gw_backend_migration_expect(void *opaque, const json_t *arguments, json_t **result)
+{
+	static const char *const names[] = {"state-bytes", "session", NULL};
+	const json_t *bytes = json_object_get(arguments, "state-bytes");
+	struct gw_seat *seat;
+	int err = only_members("migration-expect", arguments, names);
+
+	(void)result;
+	if (!err && (!json_is_integer(bytes) || json_integer_value(bytes) < 0))
+		err = gw_fail(EINVAL,
+			      "migration-expect: 'state-bytes' is %s, expected a number, "
+			      "0 or more",
+			      bytes ? "none" : "missing");
+	if (!err)
+		err = gw_backend_find_seat(opaque, arguments, &seat);
+	return err ? err : gw_session_expect(seat->session, (uint64_t)json_integer_value(bytes));
+}
+
 /* -- afterwards ---------------------------------------------------------------------------- */
 
 static bool is_alone(const struct gw_seat *seat)

@@ -45,6 +45,25 @@ class Moved(Base):
         self.assertEqual(self.told(), [{"id": "7f", "outcome": "moved"}])
         self.assertEqual(self.backends["destination"].asked("migration-outcome"), [])
 
+    def test_the_destination_knows_how_much_comes(self):
+        self.assertEqual(self.pair.ask().returncode, 0)
+        self.assertEqual(self.backends["destination"].asked("migration-expect"),
+                         [{"state-bytes": 2000000}])
+        self.assertEqual(self.backends["source"].asked("migration-expect"), [])
+
+    def test_a_destination_that_takes_no_hint(self):
+        """An older build, or one that thinks otherwise of itself."""
+        for text, kind in (("The command migration-expect has not been found", "CommandNotFound"),
+                           ("device virtio-fs is running", "GenericError")):
+            def refuse(_, text=text, kind=kind):
+                raise Refusal(text, kind)
+            pair = Pair(GODWIT)
+            self.addCleanup(pair.close)
+            pair.backends["destination"].answers["migration-expect"] = refuse
+            ran = pair.ask()
+            self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
+            self.assertEqual(len(pair.backends["destination"].asked("migration-expect")), 1)
+
     def test_json(self):
         report = self.pair.report("--svg", self.pair.dir + "/svg")
         self.assertEqual(report["outcome"], "moved")

@@ -166,6 +166,11 @@ class Backend(Peer):
     def command_check_migration(self, _):
         return {"compatible": True, "reasons": []}
 
+    def command_migration_expect(self, arguments):
+        if self.session["device_state"] != "fresh":
+            raise Refusal(f"{arguments}: the device is not fresh")
+        return {}
+
     def command_preflight(self, _):
         return {"sessions": [self.preflight]}
 

@@ -117,7 +117,46 @@ class Scripted(unittest.TestCase):
             self.assertEqual((ran.returncode, ran.stdout), (1, ""))
 
 
+def resident(pid):
+    with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as lines:
+        return next(int(line.split()[1]) for line in lines if line.startswith("Rss:")) * 1024
+
+
 class Real(unittest.TestCase):
+    def worker_of(self, daemon):
+        """Which has the memory: the last of the line."""
+        pid = daemon.pid
+        while True:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+                below = children.read().split()
+            if not below:
+                return pid
+            pid = int(below[-1])
+
+    def test_memory_for_what_is_expected(self):
+        """A waiting daemon that is told of a state has memory for it before it comes."""
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "s")
+            with subprocess.Popen([GODWIT_FS, "--shared-dir", directory, "--socket-path", path],
+                                  stderr=subprocess.DEVNULL) as daemon:
+                deadline = time.monotonic() + 60
+                while run("status", path + ".control").returncode:
+                    self.assertLess(time.monotonic(), deadline)
+                with socket.socket(socket.AF_UNIX) as front_end:
+                    front_end.connect(path)
+                    before = resident(self.worker_of(daemon))
+                    with socket.socket(socket.AF_UNIX) as operator:
+                        operator.connect(path + ".control")
+                        lines = operator.makefile("rb")
+                        lines.readline()
+                        for execute, arguments in (("qmp_capabilities", {}),
+                                                   ("migration-expect", {"state-bytes": 10 << 20})):
+                            operator.sendall(line({"execute": execute, "arguments": arguments}))
+                            self.assertIn("return", json.loads(lines.readline()))
+                    while resident(self.worker_of(daemon)) < before + (35 << 20):
+                        self.assertLess(time.monotonic(), deadline)
+                daemon.terminate()
+
     def test_godwit_fs(self):
         with tempfile.TemporaryDirectory() as directory:
             path = os.path.join(directory, "s")

@@ -169,12 +169,33 @@ static void test_ready_memory(void **state)
 	gw_big_release();
 }
 
+/* What is ready is as much as was asked for last, if that was more; what comes too late is not
+ * wanted. */
+static void test_more_is_made_ready(void **state)
+{
+	char *memory;
+
+	(void)state;
+	gw_big_prepare(GW_BIG_PAGE);
+	gw_big_prepare(4 * (size_t)GW_BIG_PAGE);
+	gw_big_prepare(2 * (size_t)GW_BIG_PAGE);
+	memory = gw_big_map(4 * (size_t)GW_BIG_PAGE);
+	assert_non_null(memory);
+	assert_false(gw_big_is_ready());
+	munmap(memory, 4 * (size_t)GW_BIG_PAGE);
+	gw_big_prepare(GW_BIG_PAGE);
+	assert_true(gw_big_is_ready());
+	gw_big_release();
+	assert_false(gw_big_is_ready());
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_many_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_expected, set_up, tear_down),
 		cmocka_unit_test(test_ready_memory),
+		cmocka_unit_test(test_more_is_made_ready),
 		cmocka_unit_test_setup_teardown(test_objects_of_all_sizes_lie_apart, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_no_such_size, set_up, tear_down),

@@ -128,6 +128,15 @@ int mg_backend_preflight(struct mg_backend *backend)
 	return err;
 }
 
+void mg_backend_expect(struct mg_backend *backend, const json_t *preflight)
+{
+	const json_t *bytes = json_object_get(preflight, "state_bytes");
+
+	if (backend->make == MG_GODWIT && json_is_integer(bytes))
+		gw_qmp_execute(backend->talk, "migration-expect",
+			       json_pack("{s:I}", "state-bytes", json_integer_value(bytes)), NULL);
+}
+
 /* -- afterwards ----------------------------------------------------------------------------- */
 
 /* A transfer that was there before is not this migration's. */

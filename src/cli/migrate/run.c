@@ -174,12 +174,25 @@ static int step_start(struct run *run)
 	return err;
 }
 
+static int step_expect(struct run *run)
+{
+	for (unsigned i = 0; i < run->source->count; i++) {
+		const struct mg_device *device = &run->source->devices[i];
+		struct mg_device *peer = mg_device_peer(device, run->destination);
+
+		if (peer && strcmp(mg_backend_mode(&device->backend), "stateless") != 0)
+			mg_backend_expect(&peer->backend, device->backend.preflight);
+	}
+	return 0;
+}
+
 static const struct {
 	const char *what;
 	int (*take)(struct run *run);
 } steps[] = {
 	{"switching the return path on", step_capabilities},
 	{"letting the destination listen", step_listen},
+	{"telling the destination's back-ends how much comes", step_expect},
 	{"starting", step_start},
 };
 
