@@ -12,6 +12,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "bench/announce.h"
 #include "bench/cached.h"
 #include "godwit/error.h"
 
@@ -28,6 +29,9 @@
  * With --stream the state goes through one pipe from one daemon to the other, so that the second
  * loads while the first still saves; the phases then say less.
  *
+ * With --announced the second is told before how large the state is (migration-expect), as by
+ * `godwit migrate`.
+ *
  * With --cold the source ends in between, with the descriptors that keep the host's caches, and the
  * caches are dropped; then the phases are what is added up.
  */
@@ -41,7 +45,7 @@
 struct settings {
 	struct cached_tree tree;
 	unsigned open, runs, settle_ms;
-	bool cold, latency, stream;
+	bool cold, latency, stream, announced;
 };
 
 /* LOOKUP comes when the blackout is over. */
@@ -263,10 +267,17 @@ static void migrate(struct cached_guest *guest, struct peer *to, const struct se
 
 	state_memory();
 	signal(SIGPIPE, SIG_IGN);
+	if (settings->announced) {
+		peer_await(to, from);
+		announce(from, to);
+	}
 	mark = now_ms();
 	need(gw_frontend_stop(from->frontend), from, "stop");
 	sample->ms[STOP] = lap(&mark);
-	peer_connect(to, from);
+	if (settings->announced)
+		need(gw_frontend_take_over(to->frontend, from->frontend), to, "take over");
+	else
+		peer_connect(to, from);
 	if (settings->stream)
 		transfer_stream(from, to, sample);
 	else
@@ -357,8 +368,9 @@ static void print_head(const struct settings *settings)
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: bench-blackout [--inodes N] [--open N] [--cold | --stream] [--latency]\n"
-		"                      [--runs N] [--settle MS] [--dir DIR | --tree DIR] OURS "
+		"usage: bench-blackout [--inodes N] [--open N] [--cold | --stream] [--announced]\n"
+		"                      [--latency] [--runs N] [--settle MS] [--dir DIR | --tree "
+		"DIR] OURS "
 		"[THEIRS]\n"
 		"A tree is made below DIR, or as DIR and kept for another time.\n"
 		"OURS and THEIRS are commands, options included; socket and share are added.\n");
@@ -367,12 +379,17 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct settings *settings)
 {
-	static const struct option options[] = {
-		{"inodes", required_argument, NULL, 'i'}, {"open", required_argument, NULL, 'o'},
-		{"cold", no_argument, NULL, 'c'},	  {"stream", no_argument, NULL, 'm'},
-		{"latency", no_argument, NULL, 'l'},	  {"runs", required_argument, NULL, 'n'},
-		{"settle", required_argument, NULL, 's'}, {"dir", required_argument, NULL, 'd'},
-		{"tree", required_argument, NULL, 't'},	  {0}};
+	static const struct option options[] = {{"inodes", required_argument, NULL, 'i'},
+						{"open", required_argument, NULL, 'o'},
+						{"cold", no_argument, NULL, 'c'},
+						{"stream", no_argument, NULL, 'm'},
+						{"latency", no_argument, NULL, 'l'},
+						{"runs", required_argument, NULL, 'n'},
+						{"announced", no_argument, NULL, 'a'},
+						{"settle", required_argument, NULL, 's'},
+						{"dir", required_argument, NULL, 'd'},
+						{"tree", required_argument, NULL, 't'},
+						{0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -385,6 +402,8 @@ static void parse(int argc, char **argv, struct settings *settings)
 			settings->cold = true;
 		else if (option == 'm')
 			settings->stream = true;
+		else if (option == 'a')
+			settings->announced = true;
 		else if (option == 'l')
 			settings->latency = true;
 		else if (option == 'n')

@@ -126,10 +126,20 @@ void gw_slab_expect(struct gw_slab *slab, size_t bytes)
 	slab->ahead_len = slab->ahead ? len : 0;
 }
 
+/* Objects were larger than expected, or more. */
+static void expect_more(struct gw_slab *slab)
+{
+	slab->ahead = gw_big_map(GW_BIG_PAGE);
+	slab->ahead_len = slab->ahead ? GW_BIG_PAGE : 0;
+}
+
 static void *new_memory(struct gw_slab *slab)
 {
-	void *memory = slab->ahead;
+	void *memory;
 
+	if (!slab->ahead_len && gw_big_is_ready())
+		expect_more(slab);
+	memory = slab->ahead;
 	if (slab->ahead_len) {
 		slab->ahead += GW_SLAB_CHUNK;
 		slab->ahead_len -= GW_SLAB_CHUNK;
