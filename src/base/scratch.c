@@ -84,7 +84,7 @@ void *gw_scratch_grow(struct gw_scratch *scratch, void *old, size_t old_len, siz
 		return old;
 	}
 	grown = gw_scratch_take(scratch, len);
-	if (grown && old_len)
+	if (grown && old)
 		memcpy(grown, old, old_len);
 	return grown;
 }

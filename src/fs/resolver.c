@@ -148,8 +148,9 @@ void fs_resolver_free(struct fs_resolver *resolver)
 void fs_resolver_start(struct fs_resolver *resolver, struct fs *fs)
 {
 	fs_resolver_stop(resolver);
-	if (!atomic_load(&fs->inodes->lazy.unresolved) && !atomic_load(&fs->handles->unheld) &&
-	    !atomic_load(&fs->inodes->indexing))
+	if (!resolver ||
+	    (!atomic_load(&fs->inodes->lazy.unresolved) && !atomic_load(&fs->handles->unheld) &&
+	     !atomic_load(&fs->inodes->indexing)))
 		return;
 	resolver->end = false;
 	resolver->inodes = fs->inodes;
