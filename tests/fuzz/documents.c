@@ -8,6 +8,7 @@
 #include "godwit/error.h"
 #include "harness.h"
 #include "model/alike.h"
+#include "model/baseline.h"
 #include "model/document.h"
 
 static void expect(bool truth)
@@ -129,6 +130,29 @@ static void check_alike(const char *text, size_t len, int expected)
 	gw_alike_free(alike);
 }
 
+/* Two hosts that are alike refuse the same, and nothing without a reason. */
+static void check_baseline(const struct gw_compat_implementation *implementation)
+{
+	const struct gw_hosted both[] = {{implementation, 0}, {implementation, 1}};
+	struct gw_baseline *baseline;
+	const struct gw_model *model;
+
+	for (unsigned i = 0; (model = gw_compat_implementation_model(implementation, i)); i++) {
+		expect(!gw_baseline_new(&baseline, both, 2, model->name));
+		expect(gw_baseline_chosen(baseline) < (int)baseline->count);
+		for (unsigned k = 0; k < baseline->count; k++) {
+			const struct gw_candidate *one = &baseline->candidates[k];
+
+			expect(one->refuses[0] == one->refuses[1] &&
+			       one->refuses[0] == one->refused);
+			expect(!one->refused || gw_compat_report_count(one->reports[0]));
+			expect(gw_compat_report_count(one->reports[0]) ==
+			       gw_compat_report_count(one->reports[1]));
+		}
+		gw_baseline_free(baseline);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *text = (const char *)data, *nul = size ? memchr(data, 0, size) : NULL;
@@ -152,6 +176,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	     implementation && (model = gw_compat_implementation_model(implementation, i)); i++)
 		for (const struct gw_profile *p = model->profiles; p->name; p++)
 			check_own(implementation, model, p->name);
+	if (implementation)
+		check_baseline(implementation);
 	if (instance && implementation)
 		compare(instance, implementation);
 	gw_compat_instance_free(instance);
