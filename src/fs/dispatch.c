@@ -327,6 +327,7 @@ void fs_serve_queue(struct fs *fs, struct gw_queue *queue)
 			now = fs_counters_done(fs->counters, req, result);
 			fs_answer(req, result);
 		}
+		gw_journal_for(gw_queue_index(queue), 0);
 		if (!mine)
 			break;
 		if (bytes >= FLUSH_BYTES) {

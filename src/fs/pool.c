@@ -151,6 +151,7 @@ static void *pool_main(void *opaque)
 		result = req->work(req);
 		if (result != FS_ASYNC)
 			fs_finish(req, result);
+		gw_journal_for(0, 0);
 		fs_counters_working(NULL);
 	}
 	return NULL;

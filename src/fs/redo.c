@@ -46,7 +46,7 @@ void fs_intend_as(const struct fs_request *req, struct gw_fs_intent_v1 *intent)
 {
 	intent->op = req->in.opcode;
 	intent->ns = real_ns();
-	gw_journal_put(req->fs->outliving.journal, &gw_fs_intent_v1, false, intent);
+	gw_journal_intend(req->fs->outliving.journal, &gw_fs_intent_v1, intent);
 }
 
 void fs_intend(const struct fs_request *req, const struct fs_inode *inode)

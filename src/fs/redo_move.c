@@ -15,7 +15,7 @@ static void intend_exchange(const struct fs_request *req, const struct fs_moving
 		.inode = moving->inode ? fs_inode_id(moving->inode) : 0,
 		.other = moving->other ? fs_inode_id(moving->other) : 0};
 
-	gw_journal_put(req->fs->outliving.journal, &gw_fs_exchange_v1, false, &exchange);
+	gw_journal_intend(req->fs->outliving.journal, &gw_fs_exchange_v1, &exchange);
 }
 
 void fs_intend_move(const struct fs_request *req, const struct fs_moving *moving)

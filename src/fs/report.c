@@ -120,6 +120,11 @@ static uint64_t count_undecided(const struct fs *fs)
 	return number_of(fs, GW_JOURNAL_UNDECIDED);
 }
 
+static uint64_t count_dropped(const struct fs *fs)
+{
+	return number_of(fs, GW_JOURNAL_DROPPED);
+}
+
 static const struct number numbers[] = {
 	{"inodes", {"godwit_fs_inodes", "Inodes that the guest knows."}, count_inodes},
 	{"inode_bytes", {"godwit_fs_inode_bytes", "Memory that these take."}, count_bytes},
@@ -164,6 +169,10 @@ static const struct number numbers[] = {
 	 {"godwit_fs_undecided_requests_total",
 	  "Requests of which that process could not tell whether they had been carried out.", true},
 	 count_undecided},
+	{"unrecorded",
+	 {"godwit_fs_unrecorded_total",
+	  "Changes that found no room in the journal, so that nobody could go on.", true},
+	 count_dropped},
 };
 
 /* -- requests ------------------------------------------------------------------------------ */

@@ -22,6 +22,8 @@
 static const char *const names[1 + GW_JOURNAL_SLOTS] = {"journal", "state-0", "state-1"};
 #define KEPT "kept-" /* and an id */
 
+#define RETRY_MS 100
+
 struct kept {
 	uint64_t id;
 	int fd; /* -1: let go */
@@ -43,6 +45,7 @@ struct gw_journaling {
 	struct gw_outliving outliving;
 	int fds[1 + GW_JOURNAL_SLOTS];
 	bool has_state, running;
+	bool failed; /* the last checkpoint was; its thread's */
 
 	/* Of the last life, until the device has taken what it needs. */
 	struct kept *kept;
@@ -180,6 +183,20 @@ static void drain(int fd)
 		gw_error("recovery: eventfd: %s", strerror(errno));
 }
 
+/* It may be that there is no memory for it: whoever wants room goes on asking. */
+static void try_checkpoint(struct gw_journaling *journaling)
+{
+	bool failed = gw_journaling_checkpoint(journaling, NULL);
+
+	if (failed && !journaling->failed)
+		gw_error("%s; it is tried again", gw_last_error());
+	if (failed)
+		poll(NULL, 0, RETRY_MS);
+	else if (journaling->failed)
+		gw_info("recovery: checkpoints are written again");
+	journaling->failed = failed;
+}
+
 static void *run(void *opaque)
 {
 	struct gw_journaling *journaling = opaque;
@@ -197,8 +214,7 @@ static void *run(void *opaque)
 		if (!polled[0].revents)
 			continue;
 		drain(polled[0].fd);
-		if (gw_journaling_checkpoint(journaling, NULL))
-			gw_error("%s", gw_last_error());
+		try_checkpoint(journaling);
 	}
 	return NULL;
 }
@@ -321,6 +337,8 @@ int gw_journaling_check(const struct gw_device_ops *ops, const struct gw_params 
 	if (fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
 		return gw_fail(ENOENT, "recovery: no state is kept");
 	err = gw_journal_open(&journal, fds);
+	if (!err && !gw_journal_is_whole(journal))
+		err = gw_fail(EAGAIN, "the journal is not whole, since a checkpoint is late");
 	if (!err)
 		err = gw_journal_newest(journal, &slot);
 	if (!err)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,78 +13,38 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "godwit/error.h"
 #include "state/checksum.h"
 #include "state/codec.h"
-#include "state/journal.h"
+#include "state/journal_internal.h"
 
-#define MAGIC	   "GWJRNAL1"
-#define MAGIC_LEN  8
-#define PAGE	   4096
-#define CELL	   64u
-#define CELLS	   (GW_JOURNAL_BYTES / CELL)
-#define RECORD_MAX (sizeof(struct record) + GW_JOURNAL_OBJECT_MAX)
-/* What is left free: records that threads have reserved and are about to write. */
-#define MARGIN	(CELLS / 8)
-#define WAIT_MS 1
-
-/* As it lies in the ring, from the beginning of a cell on; host byte order. The ring may end in it.
- */
-struct record {
-	uint64_t checksum; /* of all that follows, the object with it */
-	uint64_t sequence; /* the cell that it begins at, counted from the beginning of time */
-	uint64_t serial;
-	uint16_t type, len; /* of the object */
-	uint8_t queue, deleted, padding[2];
-};
-_Static_assert(sizeof(struct record) == 32, "journal record");
-
-struct slot {
-	uint64_t generation; /* 0: never written */
-	uint64_t from;	     /* the first cell that it may not have seen */
-	uint64_t len;	     /* of its stream, which has checksums of its own */
-	uint64_t checksum;   /* of these three */
-};
-
-struct head {
-	char magic[MAGIC_LEN];
-	uint64_t size;
-	_Atomic uint64_t next; /* the first cell that nobody has reserved */
-	_Atomic uint64_t tail; /* cells before it are not needed any more */
-	struct slot slots[GW_JOURNAL_SLOTS];
-	_Atomic uint64_t numbers[GW_JOURNAL_NUMBERS];
-};
-_Static_assert(sizeof(struct head) <= PAGE, "journal page");
-
-/*
- * Where threads of this process put records just now: each in a place of its own, a cell that is
- * not beyond the one that it puts to, and 1; 0: nobody. A checkpoint that ends does not declare
- * free what they have not written yet: who has been kept waiting would write into a record of the
- * next time round.
- */
-#define PLACES 64
-struct place {
-	_Alignas(64) _Atomic uint64_t cell;
-};
-
-struct gw_journal {
-	struct place places[PLACES];
-	struct head *head;
-	uint8_t *ring;
-	int slots[GW_JOURNAL_SLOTS]; /* borrowed */
-	int wake;
-	_Atomic bool woken;
-	unsigned writing; /* which slot */
-	uint64_t from;
-};
+#define MAGIC	    "GWJRNAL1"
+#define PAGE	    4096
+#define WAIT_MS	    1
+#define PATIENCE_MS 10000
+_Static_assert(sizeof(struct gw_journal_head) <= PAGE, "journal page");
 
 static _Thread_local struct {
 	unsigned queue;
 	uint64_t serial;
+	struct gw_journal *journal; /* of the intent */
+	struct gw_journal_intent *intent;
 } request;
+
+static void end_request(void)
+{
+	uint64_t cell = atomic_exchange(&request.intent->cell, 0);
+
+	request.intent = NULL;
+	if (cell == GW_JOURNAL_INTENT_LOST)
+		gw_journal_wake(request.journal);
+}
 
 void gw_journal_for(unsigned queue, uint64_t serial)
 {
+	if (request.intent)
+		end_request();
 	request.queue = queue;
 	request.serial = serial;
 }
@@ -102,6 +63,7 @@ static int map(struct gw_journal **out, const int fds[1 + GW_JOURNAL_SLOTS])
 	if (!journal)
 		return gw_fail(ENOMEM, "journal: no memory");
 	memset(journal, 0, sizeof(*journal));
+	journal->patience_ms = PATIENCE_MS;
 	journal->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	start = mmap(NULL, PAGE + GW_JOURNAL_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
 	if (start == MAP_FAILED || journal->wake < 0) {
@@ -143,7 +105,7 @@ int gw_journal_new(struct gw_journal **journal, int fds[1 + GW_JOURNAL_SLOTS])
 			gw_close(&fds[i]);
 		return err;
 	}
-	memcpy((*journal)->head->magic, MAGIC, MAGIC_LEN);
+	memcpy((*journal)->head->magic, MAGIC, GW_JOURNAL_MAGIC_LEN);
 	(*journal)->head->size = GW_JOURNAL_BYTES;
 	return 0;
 }
@@ -156,7 +118,7 @@ int gw_journal_open(struct gw_journal **journal, const int fds[1 + GW_JOURNAL_SL
 	if (fstat(fds[0], &st) < 0 || st.st_size != PAGE + GW_JOURNAL_BYTES)
 		return gw_fail(EINVAL, "journal: of another build");
 	err = map(journal, fds);
-	if (!err && (memcmp((*journal)->head->magic, MAGIC, MAGIC_LEN) != 0 ||
+	if (!err && (memcmp((*journal)->head->magic, MAGIC, GW_JOURNAL_MAGIC_LEN) != 0 ||
 		     (*journal)->head->size != GW_JOURNAL_BYTES)) {
 		gw_journal_free(*journal);
 		*journal = NULL;
@@ -180,7 +142,7 @@ void gw_journal_free(struct gw_journal *journal)
  */
 static void copy_in(struct gw_journal *journal, uint64_t cell, const uint8_t *bytes, size_t len)
 {
-	size_t at = cell % CELLS * CELL;
+	size_t at = cell % GW_JOURNAL_CELLS * GW_JOURNAL_CELL;
 	size_t first = GW_MIN(len, GW_JOURNAL_BYTES - at);
 
 	memcpy(journal->ring + at, bytes, first);
@@ -189,11 +151,37 @@ static void copy_in(struct gw_journal *journal, uint64_t cell, const uint8_t *by
 
 static void copy_out(const struct gw_journal *journal, uint64_t cell, uint8_t *bytes, size_t len)
 {
-	size_t at = cell % CELLS * CELL;
+	size_t at = cell % GW_JOURNAL_CELLS * GW_JOURNAL_CELL;
 	size_t first = GW_MIN(len, GW_JOURNAL_BYTES - at);
 
 	memcpy(bytes, journal->ring + at, first);
 	memcpy(bytes + first, journal->ring, len - first);
+}
+
+static uint64_t checksum_of(const uint8_t *bytes, size_t len)
+{
+	return XXH3_64bits(bytes + sizeof(uint64_t), len - sizeof(uint64_t));
+}
+
+void gw_journal_write_at(struct gw_journal *journal, uint64_t cell, union gw_journal_bytes *to,
+			 size_t len)
+{
+	to->record.sequence = cell;
+	to->record.checksum = checksum_of(to->bytes, len);
+	copy_in(journal, cell, to->bytes, len);
+}
+
+bool gw_journal_read(const struct gw_journal *journal, uint64_t cell,
+		     uint8_t bytes[GW_JOURNAL_RECORD_MAX], size_t *len)
+{
+	struct gw_journal_raw record;
+
+	copy_out(journal, cell, (uint8_t *)&record, sizeof(record));
+	*len = sizeof(record) + record.len;
+	if (record.sequence != cell || record.len > GW_JOURNAL_OBJECT_MAX)
+		return false;
+	copy_out(journal, cell, bytes, *len);
+	return record.checksum == checksum_of(bytes, *len);
 }
 
 void gw_journal_wake(struct gw_journal *journal)
@@ -207,16 +195,16 @@ void gw_journal_wake(struct gw_journal *journal)
 }
 
 /* The place where this thread was last is nearly always free. */
-static struct place *take_place(struct gw_journal *journal)
+static struct gw_journal_place *take_place(struct gw_journal *journal)
 {
 	static _Atomic unsigned threads;
 	static _Thread_local unsigned last;
 	uint64_t nobody, cell;
 
 	if (!last)
-		last = PLACES + atomic_fetch_add(&threads, 1) % PLACES;
-	for (;; last = PLACES + (last + 1) % PLACES) {
-		struct place *place = &journal->places[last % PLACES];
+		last = GW_JOURNAL_PLACES + atomic_fetch_add(&threads, 1) % GW_JOURNAL_PLACES;
+	for (;; last = GW_JOURNAL_PLACES + (last + 1) % GW_JOURNAL_PLACES) {
+		struct gw_journal_place *place = &journal->places[last % GW_JOURNAL_PLACES];
 
 		nobody = 0;
 		cell = atomic_load(&journal->head->next);
@@ -225,83 +213,152 @@ static struct place *take_place(struct gw_journal *journal)
 	}
 }
 
-static void leave_place(struct place *place)
+static void leave_place(struct gw_journal_place *place)
 {
 	atomic_store_explicit(&place->cell, 0, memory_order_release);
 }
 
-/* The first cell, up to @end, that somebody has not written yet. */
-static uint64_t first_unwritten(const struct gw_journal *journal, uint64_t end)
-{
-	for (unsigned i = 0; i < PLACES; i++) {
-		uint64_t cell = atomic_load(&journal->places[i].cell);
-
-		if (cell && cell - 1 < end)
-			end = cell - 1;
-	}
-	return end;
-}
-
 /* Negative: a checkpoint was begun after the cell was reserved. */
-static int64_t beyond_tail(const struct head *head, uint64_t cell)
+static int64_t beyond_tail(const struct gw_journal_head *head, uint64_t cell)
 {
 	return (int64_t)(cell - atomic_load_explicit(&head->tail, memory_order_acquire));
 }
 
-/* The cells are ours at once; that nobody needs what is there may take a while. */
-static uint64_t reserve(struct gw_journal *journal, unsigned cells)
+/* False: it has been waited for long enough. */
+static bool wait_for_room(struct gw_journal *journal, uint64_t since_ns)
 {
-	struct head *head = journal->head;
-	uint64_t at = atomic_fetch_add(&head->next, cells);
+	gw_journal_wake(journal);
+	poll(NULL, 0, WAIT_MS);
+	if (gw_clock_ns() - since_ns > journal->patience_ms * GW_NS_PER_MS &&
+	    !atomic_exchange(&journal->stalled, true))
+		gw_error("journal: no checkpoint for %llu ms; requests go on without it, and until "
+			 "there is one a process that dies is not followed by one that goes on",
+			 (unsigned long long)journal->patience_ms);
+	return !atomic_load(&journal->stalled);
+}
 
-	while (beyond_tail(head, at + cells + MARGIN) > (int64_t)CELLS) {
+/* The cells are ours at once; that nobody needs what is there may take a while. Who writes
+ * checkpoints would wait for itself, and takes of what is left for that. */
+static bool wait_until_free(struct gw_journal *journal, uint64_t end)
+{
+	uint64_t since_ns = gw_clock_ns();
+
+	do {
+		if (pthread_equal(pthread_self(), atomic_load(&journal->checkpointer)))
+			return beyond_tail(journal->head, end + GW_JOURNAL_CARRIED_MAX) <=
+			       (int64_t)GW_JOURNAL_CELLS;
+		if (!wait_for_room(journal, since_ns))
+			return false;
+	} while (beyond_tail(journal->head, end + GW_JOURNAL_MARGIN) > (int64_t)GW_JOURNAL_CELLS);
+	return true;
+}
+
+/* False: there is no room, and nobody to make any. */
+static bool reserve(struct gw_journal *journal, unsigned cells, uint64_t *at)
+{
+	struct gw_journal_head *head = journal->head;
+
+	if (atomic_load_explicit(&journal->stalled, memory_order_relaxed)) {
 		gw_journal_wake(journal);
-		poll(NULL, 0, WAIT_MS);
+		return false;
 	}
-	if (beyond_tail(head, at) > (int64_t)CELLS / 2 &&
+	*at = atomic_fetch_add(&head->next, cells);
+	if (beyond_tail(head, *at + cells + GW_JOURNAL_MARGIN) > (int64_t)GW_JOURNAL_CELLS &&
+	    !wait_until_free(journal, *at + cells))
+		return false;
+	if (beyond_tail(head, *at) > (int64_t)GW_JOURNAL_CELLS / 2 &&
 	    !atomic_load_explicit(&journal->woken, memory_order_relaxed))
 		gw_journal_wake(journal);
-	return at;
+	return true;
 }
 
-static uint64_t checksum_of(const uint8_t *bytes, size_t len)
-{
-	return XXH3_64bits(bytes + sizeof(uint64_t), len - sizeof(uint64_t));
-}
-
-void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, bool deleted,
-		    const void *object)
+/* Its length, with the header; 0: it cannot be. */
+static size_t encode(union gw_journal_bytes *to, const struct gw_layout *layout, bool deleted,
+		     const void *object)
 {
 	uint64_t previous[GW_WIRE_FIELDS_MAX] = {0};
-	union {
-		uint8_t bytes[RECORD_MAX];
-		struct record record;
-	} to;
-	struct gw_sink sink = {.buf = to.bytes + sizeof(to.record)};
-	struct place *place;
-	size_t bound, len;
+	struct gw_sink sink = {.buf = to->bytes + sizeof(to->record)};
+	size_t bound;
 
 	if (gw_object_bound(layout, object, &bound) || bound > GW_JOURNAL_OBJECT_MAX ||
 	    gw_object_encode(&sink, layout, object, deleted ? GW_WIRE_DELETE : GW_WIRE_PUT,
 			     previous) ||
 	    sink.cut_count) {
 		gw_error("journal: an object of %s does not fit", layout->name);
-		return;
+		return 0;
 	}
-	len = sizeof(to.record) + sink.len;
-	to.record = (struct record){.serial = request.serial,
-				    .type = layout->type,
-				    .len = (uint16_t)sink.len,
-				    .queue = (uint8_t)request.queue,
-				    .deleted = deleted};
-	place = take_place(journal);
-	to.record.sequence = reserve(journal, (unsigned)((len + CELL - 1) / CELL));
-	to.record.checksum = checksum_of(to.bytes, len);
-	copy_in(journal, to.record.sequence, to.bytes, len);
+	to->record = (struct gw_journal_raw){.serial = request.serial,
+					     .type = layout->type,
+					     .len = (uint16_t)sink.len,
+					     .queue = (uint8_t)request.queue,
+					     .deleted = deleted};
+	return sizeof(to->record) + sink.len;
+}
+
+static bool put(struct gw_journal *journal, union gw_journal_bytes *to, size_t len)
+{
+	struct gw_journal_place *place = take_place(journal);
+	uint64_t cell;
+	bool fits = reserve(journal, gw_journal_cells_of(len), &cell);
+
+	if (fits)
+		gw_journal_write_at(journal, cell, to, len);
+	else
+		gw_journal_number(journal, GW_JOURNAL_DROPPED, 1);
 	leave_place(place);
 	/* Before anything that the caller does next, an answer above all. No store that was made is
 	 * lost with the process; the compiler is to make it here. */
 	atomic_signal_fence(memory_order_seq_cst);
+	return fits;
+}
+
+void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, bool deleted,
+		    const void *object)
+{
+	union gw_journal_bytes to;
+	size_t len = encode(&to, layout, deleted, object);
+
+	if (len)
+		put(journal, &to, len);
+}
+
+/* From before its first intent is put. Where there are more than ever come together, it lasts as
+ * long as the ring takes to go round. */
+static void begin_intent(struct gw_journal *journal)
+{
+	uint64_t cell = atomic_load(&journal->head->next);
+
+	for (unsigned i = 0; i < GW_JOURNAL_INTENTS_MAX && !request.intent; i++) {
+		struct gw_journal_intent *intent = &journal->intents[i];
+		uint64_t nobody = 0;
+
+		if (!atomic_compare_exchange_strong(&intent->cell, &nobody, cell + 1))
+			continue;
+		atomic_store(&intent->queue, request.queue);
+		atomic_store(&intent->serial, request.serial);
+		request.intent = intent;
+		request.journal = journal;
+	}
+}
+
+void gw_journal_intend(struct gw_journal *journal, const struct gw_layout *layout,
+		       const void *object)
+{
+	union gw_journal_bytes to;
+	size_t len = encode(&to, layout, false, object);
+
+	if (!len)
+		return;
+	to.record.intent = true;
+	if (!request.intent)
+		begin_intent(journal);
+	if (!put(journal, &to, len) && request.intent)
+		atomic_store(&request.intent->cell, GW_JOURNAL_INTENT_LOST);
+}
+
+void gw_journal_set_patience(struct gw_journal *journal, unsigned ms)
+{
+	journal->patience_ms = ms;
 }
 
 uint64_t gw_journal_number(struct gw_journal *journal, enum gw_journal_number number, uint64_t more)
@@ -309,160 +366,7 @@ uint64_t gw_journal_number(struct gw_journal *journal, enum gw_journal_number nu
 	return atomic_fetch_add(&journal->head->numbers[number], more) + more;
 }
 
-/*
- * Checkpoints.
- */
 int gw_journal_wake_fd(const struct gw_journal *journal)
 {
 	return journal->wake;
-}
-
-static uint64_t slot_checksum(const struct slot *slot)
-{
-	return XXH3_64bits(slot, offsetof(struct slot, checksum));
-}
-
-/* NULL: there is none yet. */
-static const struct slot *newest(const struct gw_journal *journal)
-{
-	const struct slot *found = NULL;
-
-	for (unsigned i = 0; i < GW_JOURNAL_SLOTS; i++) {
-		const struct slot *slot = &journal->head->slots[i];
-
-		if (slot->generation && slot->checksum == slot_checksum(slot) &&
-		    (!found || slot->generation > found->generation))
-			found = slot;
-	}
-	return found;
-}
-
-int gw_journal_begin(struct gw_journal *journal, int *fd)
-{
-	const struct slot *last = newest(journal);
-
-	journal->writing = last ? 1 - (unsigned)(last - journal->head->slots) : 0;
-	*fd = journal->slots[journal->writing];
-	if (ftruncate(*fd, 0) < 0 || lseek(*fd, 0, SEEK_SET) < 0)
-		return gw_fail(errno, "journal: %s", strerror(errno));
-	atomic_store(&journal->woken, false);
-	journal->from = atomic_load(&journal->head->next);
-	return 0;
-}
-
-int gw_journal_end(struct gw_journal *journal)
-{
-	const struct slot *last = newest(journal);
-	struct slot slot = {.generation = last ? last->generation + 1 : 1, .from = journal->from};
-	off_t len = lseek(journal->slots[journal->writing], 0, SEEK_CUR);
-
-	if (len < 0)
-		return gw_fail(errno, "journal: %s", strerror(errno));
-	slot.len = (uint64_t)len;
-	slot.checksum = slot_checksum(&slot);
-	journal->head->slots[journal->writing] = slot;
-	atomic_signal_fence(memory_order_seq_cst);
-	atomic_store(&journal->head->tail, first_unwritten(journal, journal->from));
-	return 0;
-}
-
-int gw_journal_newest(const struct gw_journal *journal, int *fd)
-{
-	const struct slot *slot = newest(journal);
-
-	if (!slot)
-		return -ENODATA;
-	*fd = journal->slots[slot - journal->head->slots];
-	return 0;
-}
-
-int gw_journal_slot(struct gw_journal *journal, int *fd)
-{
-	int err = gw_journal_newest(journal, fd);
-
-	if (err)
-		return err;
-	return lseek(*fd, 0, SEEK_SET) < 0 ? gw_fail(errno, "journal: %s", strerror(errno)) : 0;
-}
-
-/*
- * Walk.
- */
-static const struct gw_layout *layout_of(const struct gw_layout *const *layouts, uint16_t type)
-{
-	while (*layouts && (*layouts)->type != type)
-		layouts++;
-	return *layouts;
-}
-
-/* The record at @cell; its length in *@len. False: there is none, whole. */
-static bool read_record(const struct gw_journal *journal, uint64_t cell, uint8_t bytes[RECORD_MAX],
-			size_t *len)
-{
-	struct record record;
-
-	copy_out(journal, cell, (uint8_t *)&record, sizeof(record));
-	*len = sizeof(record) + record.len;
-	if (record.sequence != cell || record.len > GW_JOURNAL_OBJECT_MAX)
-		return false;
-	copy_out(journal, cell, bytes, *len);
-	return record.checksum == checksum_of(bytes, *len);
-}
-
-static int hand_out(const struct gw_journal_walk *walk, const uint8_t *bytes, size_t len,
-		    const struct gw_journal_record *told)
-{
-	uint64_t previous[GW_WIRE_FIELDS_MAX] = {0}, space[GW_JOURNAL_OBJECT_MAX / 8];
-	struct gw_cursor in = {.at = bytes + sizeof(struct record), .end = bytes + len};
-	struct gw_journal_record out = *told;
-	enum gw_wire_op op;
-	int err = out.layout->size > sizeof(space) ? -E2BIG : gw_op_decode(&in, &op);
-
-	out.object = space;
-	if (!err)
-		err = gw_object_decode(&in, out.layout, space, op, previous);
-	return err ? gw_fail_in(err, "journal: %s", out.layout->name)
-		   : walk->fn(walk->opaque, &out);
-}
-
-/* A ring that is full of what was answered long ago is gone through quickly. */
-static int maybe_hand_out(const struct gw_journal_walk *walk, const uint8_t *bytes, size_t len,
-			  bool since)
-{
-	const struct record *record = (const void *)bytes;
-	struct gw_journal_record out = {
-		.since = since,
-		.deleted = record->deleted,
-		.queue = record->queue,
-		.serial = record->serial,
-		.unanswered = record->serial && (!walk->unanswered ||
-						 walk->unanswered(walk->unanswered_opaque,
-								  record->queue, record->serial)),
-	};
-
-	if (!since && walk->unanswered && !out.unanswered)
-		return 0;
-	out.layout = layout_of(walk->layouts, record->type);
-	return out.layout ? hand_out(walk, bytes, len, &out) : 0;
-}
-
-int gw_journal_walk(struct gw_journal *journal, const struct gw_journal_walk *walk)
-{
-	const struct slot *slot = newest(journal);
-	uint64_t end = atomic_load(&journal->head->next);
-	uint64_t cell = end > CELLS ? end - CELLS : 0;
-	int err = 0;
-
-	while (cell < end && err >= 0) {
-		_Alignas(struct record) uint8_t bytes[RECORD_MAX];
-		size_t len;
-
-		if (!read_record(journal, cell, bytes, &len)) {
-			cell++; /* reserved by somebody who died, or the rest of an old one */
-			continue;
-		}
-		err = maybe_hand_out(walk, bytes, len, !slot || cell >= slot->from);
-		cell += (len + CELL - 1) / CELL;
-	}
-	return err < 0 ? err : 0;
 }

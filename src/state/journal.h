@@ -31,20 +31,33 @@ int gw_journal_new(struct gw_journal **journal, int fds[1 + GW_JOURNAL_SLOTS]);
 int gw_journal_open(struct gw_journal **journal, const int fds[1 + GW_JOURNAL_SLOTS]);
 void gw_journal_free(struct gw_journal *journal); /* NULL is allowed */
 
-/* What this thread puts from here on it puts for that request (struct gw_elem.serial). 0: none. */
+/* What this thread puts from here on it puts for that request (struct gw_elem.serial). 0: none. The
+ * one before is answered, or another thread's. */
 void gw_journal_for(unsigned queue, uint64_t serial);
 /* The request that was told so. */
 uint64_t gw_journal_serial(unsigned *queue);
 
-/* Any thread. Waits only if the ring is full because checkpoints are late. */
+/*
+ * Any thread. Waits only if the ring is full because checkpoints are late, and not for ever: then
+ * the record is dropped and counted, and so is what comes until there is a checkpoint. Until there
+ * is one that was begun after that, the journal is not whole, and nobody goes on with it.
+ */
 void gw_journal_put(struct gw_journal *journal, const struct gw_layout *layout, bool deleted,
 		    const void *object);
+
+/* The same, before a request does what cannot be done twice: there for as long as the request is
+ * under way (until this thread's next gw_journal_for()), however often the ring goes round. */
+void gw_journal_intend(struct gw_journal *journal, const struct gw_layout *layout,
+		       const void *object);
+/* So long a record waits for room, 10 s otherwise. */
+void gw_journal_set_patience(struct gw_journal *journal, unsigned ms);
 
 /* Numbers that outlive the process as well. */
 enum gw_journal_number {
 	GW_JOURNAL_RECOVERIES, /* how often a process has gone on where another one had died */
 	GW_JOURNAL_UNDECIDED,  /* requests of which it could not tell whether they were carried out
 				*/
+	GW_JOURNAL_DROPPED,    /* records that found no room */
 	GW_JOURNAL_NUMBERS,
 };
 /* Adds @more, and returns what it is now. Any thread. */
@@ -58,6 +71,9 @@ void gw_journal_wake(struct gw_journal *journal);
 /* One is about to be written to *@fd (borrowed, at its beginning), and is whole. One thread. */
 int gw_journal_begin(struct gw_journal *journal, int *fd);
 int gw_journal_end(struct gw_journal *journal);
+
+/* Can somebody go on with it? */
+bool gw_journal_is_whole(const struct gw_journal *journal);
 
 /* The newest checkpoint: a descriptor at its beginning (borrowed); -ENODATA if there is none. */
 int gw_journal_slot(struct gw_journal *journal, int *fd);
@@ -84,7 +100,7 @@ struct gw_journal_walk {
 	int (*fn)(void *opaque, const struct gw_journal_record *record);
 	void *opaque;
 };
-/* Each whole record, in its order. */
+/* Each whole record, in its order. -EIO: the journal itself is not whole. */
 int gw_journal_walk(struct gw_journal *journal, const struct gw_journal_walk *walk);
 
 #endif

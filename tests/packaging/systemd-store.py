@@ -22,7 +22,7 @@ SYSTEMD, MANAGER = "/lib/systemd/systemd", ["systemctl", "--user", "--no-pager"]
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 GET_FEATURES, VERSION = 1, 1
 ROOTS = [pathlib.Path("/sys/fs/cgroup") / name for name in ("", "systemd", "unified")]
-VMS, KILLS, PATIENCE_S = 2, 4, 60
+VMS, KILLS, PATIENCE_S, LATE_S = 2, 4, 60, 200
 SKIPPED = 77
 
 
@@ -128,6 +128,11 @@ def explain(log):
     subprocess.run(["ps", "-ef"], check=False)
 
 
+def late(_number, _frame):
+    """Something does not come back; who waits from outside would not know what."""
+    raise TimeoutError(f"not done within {LATE_S} s")
+
+
 def join_group():
     """Control groups of our own: another manager's unit of the same name would be in the same one."""
     for root in ROOTS:
@@ -169,9 +174,12 @@ def inside(directory):
         f"ExecStart={PROGRAM} --recover=systemd --socket-path={path} --shared-dir={directory / 'share'}\n"
         f"Restart=always\nKillMode=mixed\nStandardError=append:{log}\n", encoding="utf-8")
     manager = subprocess.Popen([SYSTEMD, "--user", "--unit=fs.service"])
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(LATE_S)
     try:
         serve(path)
     except BaseException:
+        signal.alarm(0)
         explain(log)
         raise
     finally:

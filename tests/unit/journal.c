@@ -4,12 +4,14 @@
 #include "cmocka-all.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "godwit/error.h"
 #include "state/journal.h"
 
 struct thing_v1 {
@@ -262,13 +264,212 @@ static void test_round_and_round(void **state)
 	close_all(fds);
 }
 
+#define ROUND 150000 /* records that go round the ring more than once */
+
+/* One after the other, of no request, with a checkpoint now and then. */
+static void go_round(struct gw_journal *journal)
+{
+	int fd;
+
+	for (uint64_t i = 1; i <= ROUND; i++) {
+		put(journal, 190, false); /* of four cells */
+		if (i % 10000)
+			continue;
+		assert_int_equal(gw_journal_begin(journal, &fd), 0);
+		assert_int_equal(gw_journal_end(journal), 0);
+	}
+}
+
+static void *go_round_aside(void *opaque)
+{
+	go_round(opaque);
+	return NULL;
+}
+
+static struct seen walk_two(struct gw_journal *journal)
+{
+	struct seen seen = {0};
+	const struct gw_journal_walk some = {
+		.layouts = layouts, .unanswered = is_two_of_queue_one, .fn = see, .opaque = &seen};
+
+	assert_int_equal(gw_journal_walk(journal, &some), 0);
+	return seen;
+}
+
+static void intend(struct gw_journal *journal, uint64_t id)
+{
+	const struct thing_v1 thing = {.id = id, .value = id, .name = {"", 0}};
+
+	gw_journal_intend(journal, &thing_v1, &thing);
+}
+
+/* What a request intended is there for as long as it is under way, and no longer. */
+static void test_intent_stays(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS];
+	struct gw_journal *journal;
+	pthread_t thread;
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		gw_journal_for(1, 2);
+		put(journal, 5, false); /* of the state: where it was put, or nowhere */
+		intend(journal, 200);
+		intend(journal, 400);
+		assert_int_equal(pthread_create(&thread, NULL, go_round_aside, journal), 0);
+		pthread_join(thread, NULL);
+		/* Each checkpoint carries both on. */
+		assert_true(walk_two(journal).unanswered >= 2);
+		assert_int_equal(walk_two(journal).unanswered % 2, 0);
+		assert_int_equal(walk_two(journal).sum / walk_two(journal).unanswered, 300);
+		assert_int_equal(walk_two(journal).last, 400);
+		/* It is over. */
+		gw_journal_for(0, 0);
+		go_round(journal);
+		assert_int_equal(walk_two(journal).unanswered, 0);
+	}
+	gw_journal_free(journal);
+	close_all(fds);
+}
+
+static int walk_none(struct gw_journal *journal)
+{
+	struct seen seen = {0};
+
+	return gw_journal_walk(
+		journal, &(struct gw_journal_walk){.layouts = layouts, .fn = see, .opaque = &seen});
+}
+
+static void *fill(void *opaque)
+{
+	struct gw_journal *journal = opaque;
+
+	for (uint64_t i = 1; i <= ROUND; i++)
+		put(journal, 190, false);
+	gw_journal_for(1, 2);
+	intend(journal, 200);
+	put(journal, 5, false);
+	return NULL;
+}
+
+static void checkpoint_once(struct gw_journal *journal)
+{
+	int fd;
+
+	assert_int_equal(gw_journal_begin(journal, &fd), 0);
+	assert_int_equal(gw_journal_end(journal), 0);
+}
+
+static void *try_intent(void *opaque)
+{
+	struct gw_journal *journal = opaque;
+
+	gw_journal_for(1, 2);
+	intend(journal, 200);
+	checkpoint_once(journal);
+	assert_false(gw_journal_is_whole(journal));
+	gw_journal_for(0, 0);
+	return NULL;
+}
+
+/* Nobody waits for ever, nothing that is needed is written over, and nobody goes on with what is
+ * left, until a checkpoint has what found no room. */
+static void test_checkpoint_does_not_end(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS], fd;
+	struct gw_journal *journal;
+	pthread_t thread;
+	uint64_t dropped;
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	gw_journal_set_patience(journal, 50);
+	put(journal, 1, false);
+	assert_int_equal(gw_journal_begin(journal, &fd), 0);
+	assert_int_equal(pthread_create(&thread, NULL, fill, journal), 0);
+	pthread_join(thread, NULL);
+	dropped = gw_journal_number(journal, GW_JOURNAL_DROPPED, 0);
+	assert_in_range(dropped, ROUND / 3, ROUND);
+	assert_int_equal(walk_none(journal), -EIO);
+	/* It was begun before. */
+	assert_int_equal(gw_journal_end(journal), 0);
+	assert_int_equal(walk_none(journal), -EIO);
+	checkpoint_once(journal);
+	/* That thread has ended, but not its request, and what it intended was dropped. */
+	assert_int_equal(walk_none(journal), -EIO);
+	gw_journal_free(journal);
+	assert_int_equal(gw_journal_open(&journal, fds), 0);
+	assert_int_equal(walk_none(journal), -EIO);
+	checkpoint_once(journal);
+	assert_int_equal(walk_none(journal), 0);
+	put(journal, 1, false);
+	assert_int_equal(walk(journal).last, 1);
+	assert_int_equal(gw_journal_number(journal, GW_JOURNAL_DROPPED, 0), dropped);
+	gw_journal_free(journal);
+	close_all(fds);
+}
+
+/* A request whose intent was dropped can be gone on with once it is over. */
+static void test_intent_is_dropped(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS], fd;
+	struct gw_journal *journal;
+	pthread_t thread;
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	gw_journal_set_patience(journal, 1);
+	for (uint64_t i = 1; i <= ROUND; i++)
+		put(journal, 190, false);
+	assert_int_equal(pthread_create(&thread, NULL, try_intent, journal), 0);
+	pthread_join(thread, NULL);
+	assert_int_equal(
+		poll(&(struct pollfd){.fd = gw_journal_wake_fd(journal), .events = POLLIN}, 1, 0),
+		1);
+	assert_int_equal(gw_journal_begin(journal, &fd), 0);
+	assert_int_equal(gw_journal_end(journal), 0);
+	assert_true(gw_journal_is_whole(journal));
+	gw_journal_free(journal);
+	close_all(fds);
+}
+
+/* Who writes checkpoints would wait for itself, and takes of what is left free for the others. */
+static void test_checkpoint_puts(void **state)
+{
+	int fds[1 + GW_JOURNAL_SLOTS], fd;
+	struct gw_journal *journal;
+	unsigned puts = 0;
+
+	assert_int_equal(gw_journal_new(&journal, fds), 0);
+	gw_journal_set_patience(journal, 1000);
+	assert_int_equal(gw_journal_begin(journal, &fd), 0);
+	for (; puts < GW_JOURNAL_BYTES / 16 * 15 / 256; puts++) /* four cells each */
+		put(journal, 190, false);
+	assert_int_equal(gw_journal_number(journal, GW_JOURNAL_DROPPED, 0), 0);
+	for (; puts < GW_JOURNAL_BYTES / 256; puts++)
+		put(journal, 190, false);
+	assert_true(gw_journal_number(journal, GW_JOURNAL_DROPPED, 0) > 0);
+	assert_int_equal(gw_journal_end(journal), 0);
+	checkpoint_once(journal);
+	assert_true(gw_journal_is_whole(journal));
+	gw_journal_free(journal);
+	close_all(fds);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_next_life),   cmocka_unit_test(test_unanswered),
-		cmocka_unit_test(test_checkpoints), cmocka_unit_test(test_slot_is_not_believed),
-		cmocka_unit_test(test_torn),	    cmocka_unit_test(test_round_and_round),
+		cmocka_unit_test(test_next_life),
+		cmocka_unit_test(test_unanswered),
+		cmocka_unit_test(test_checkpoints),
+		cmocka_unit_test(test_slot_is_not_believed),
+		cmocka_unit_test(test_torn),
+		cmocka_unit_test(test_round_and_round),
+		cmocka_unit_test(test_intent_stays),
+		cmocka_unit_test(test_checkpoint_does_not_end),
+		cmocka_unit_test(test_intent_is_dropped),
+		cmocka_unit_test(test_checkpoint_puts),
 	};
+
+	gw_log_set_level(GW_LOG_OFF);
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
