@@ -166,6 +166,25 @@ def judge_other(fault, check):
     assert bad == ([] if fault == "none" else [check]), (fault, check, ran)
 
 
+def judge_socket(share):
+    """One that somebody else has started serves one check after the other; what needs more is left out."""
+    with tempfile.TemporaryDirectory(prefix="gw-conform-") as directory:
+        path = f"{directory}/s"
+        daemon = subprocess.Popen([GODWIT_FS, f"--shared-dir={share}", "--tag=t", "--log-level=off", "--reconnect",
+                                   "--experimental=iterative,suspend", f"--socket-path={path}"])
+        try:
+            while socket.socket(socket.AF_UNIX).connect_ex(path):
+                assert daemon.poll() is None
+                time.sleep(0.01)
+            ran = verdicts("--type", "fs", "--timeout", "20000", "--socket", path, code=0)
+        finally:
+            daemon.terminate()
+            daemon.wait()
+    assert not [c for c in ran.values() if c["verdict"] == "fail"], ran
+    assert sum(c["verdict"] == "pass" for c in ran.values()) >= 95, ran
+    assert "--exec" in ran["move"]["reason"], ran["move"]
+
+
 OTHER = (
     ("none", "suspend-"), ("none", "iterative-"), ("none", "status-zero"), ("none", "save-"), ("none", "stop-"),
     ("none", "move"),
@@ -181,7 +200,9 @@ def test_side_by_side():
     with tempfile.TemporaryDirectory(prefix="gw-conform-") as share, \
             concurrent.futures.ThreadPoolExecutor(4) as pool:
         os.chmod(share, 0o755)
-        runs = [pool.submit(judge, *row) for row in ours(share)] + [pool.submit(judge_other, *row) for row in OTHER]
+        runs = [pool.submit(judge_socket, share)]
+        runs += [pool.submit(judge, *row) for row in ours(share)]
+        runs += [pool.submit(judge_other, *row) for row in OTHER]
         for done in runs:
             done.result()
 
