@@ -327,11 +327,11 @@ class Many(Fleet):
         """What has come is taken out of libcurl: it would wait for more, until a timer of its own
         ends that, 200 ms after it had begun to connect, for each page. Others work here, too."""
         took, enough = [], self.HOSTS / 10000
-        while (not took or min(took) > enough) and len(took) < 40:
+        while sum(one <= enough for one in took) < 5:
+            self.assertLess(len(took), 60, took)
             before = time.monotonic()
             self.assertEqual(self.find().returncode, 0)
             took.append(time.monotonic() - before)
-        self.assertLessEqual(min(took), enough, took)
 
     def test_all_different(self):
         self.check(lambda i: i * (i % 2), 1)
