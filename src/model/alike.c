@@ -17,10 +17,11 @@
 #include "godwit/error.h"
 #include "model/compat.h"
 
-#define KNOWN_MAX     64	  /* texts, for each of which an unknown one is compared */
-#define KNOWN_LEN_MAX (64 * 1024) /* of a text that is worth keeping */
-#define STRANGERS_MAX 64	  /* in a row: in this fleet hardly anything is alike */
-#define STRANGERS_ONE 16	  /* of so many is looked at then */
+#define KNOWN_MAX     64	   /* texts, for each of which an unknown one is compared */
+#define KNOWN_BYTES   (512 * 1024) /* of all of them */
+#define KNOWN_LEN_MAX (64 * 1024)  /* of one that is worth keeping */
+#define STRANGERS_MAX 64	   /* in a row: in this fleet hardly anything is alike */
+#define STRANGERS_ONE 16	   /* of so many is looked at then */
 #define MEMBER	      "\"models\""
 
 struct known {
@@ -32,7 +33,8 @@ struct known {
 struct gw_alike {
 	unsigned count;
 	struct known known[KNOWN_MAX]; /* what was met last is first */
-	unsigned strangers;	       /* in a row */
+	size_t bytes;
+	unsigned strangers; /* in a row */
 };
 
 int gw_alike_new(struct gw_alike **alike)
@@ -41,17 +43,19 @@ int gw_alike_new(struct gw_alike **alike)
 	return *alike ? 0 : gw_fail(ENOMEM, "no memory for models");
 }
 
-static void forget(struct known *known)
+static void forget_last(struct gw_alike *alike)
 {
+	struct known *known = &alike->known[--alike->count];
+
+	alike->bytes -= known->len;
 	free(known->text);
 	gw_compat_implementation_free(known->models);
-	*known = (struct known){0};
 }
 
 void gw_alike_free(struct gw_alike *alike)
 {
-	for (unsigned i = 0; alike && i < alike->count; i++)
-		forget(&alike->known[i]);
+	while (alike && alike->count)
+		forget_last(alike);
 	free(alike);
 }
 
@@ -134,7 +138,7 @@ static const struct known *recall(struct gw_alike *alike, const char *text, size
 	return NULL;
 }
 
-/* The one that was met longest ago makes room. No memory: nothing is kept. */
+/* Those that were met longest ago make room. No memory: nothing is kept. */
 static void keep(struct gw_alike *alike, struct gw_compat_implementation *models, const char *text,
 		 size_t len)
 {
@@ -147,11 +151,12 @@ static void keep(struct gw_alike *alike, struct gw_compat_implementation *models
 		return;
 	memcpy(known.text, text, len);
 	models->holders++;
-	if (alike->count == KNOWN_MAX)
-		forget(&alike->known[--alike->count]);
+	while (alike->count == KNOWN_MAX || alike->bytes + len > KNOWN_BYTES)
+		forget_last(alike);
 	memmove(alike->known + 1, alike->known, alike->count * sizeof(known));
 	alike->known[0] = known;
 	alike->count++;
+	alike->bytes += len;
 }
 
 /* What is around the models, read; true if all is well, and *@root then is to be released. */

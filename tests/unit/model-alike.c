@@ -197,6 +197,26 @@ static void test_many(void **state)
 	}
 }
 
+/* Long ones: few are kept; one that is too long is not, and read all the same. */
+static void test_long(void **state)
+{
+	static char text[80 * 1024];
+	struct gw_alike *alike;
+
+	assert_int_equal(gw_alike_new(&alike), 0);
+	for (unsigned i = 0; i < 60; i++) {
+		int len = (i % 12 + 1) * 6000;
+
+		snprintf(text, sizeof(text),
+			 "{\"format\": 1, \"models\": {\"example.org/x%u\": {\"params\": {}, "
+			 "\"x\": \"%0*d\"}}}",
+			 i % 20, len, 0);
+		expect_same(alike, text, strlen(text));
+		expect_same(alike, text, strlen(text));
+	}
+	gw_alike_free(alike);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -204,6 +224,7 @@ int main(void)
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_models_are_lent),
 		cmocka_unit_test(test_many),
+		cmocka_unit_test(test_long),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
