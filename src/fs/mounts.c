@@ -130,7 +130,7 @@ void fs_mount_expect(struct fs_inodes *inodes, unsigned mount)
 
 	if (at->used)
 		return;
-	*at = (struct fs_mount){.used = true, .inodes = 1, .fd = -1};
+	*at = (struct fs_mount){.used = true, .expected = true, .inodes = 1, .fd = -1};
 	if (atomic_load(&inodes->mounts_end) <= mount)
 		atomic_store(&inodes->mounts_end, mount + 1);
 }
@@ -143,7 +143,7 @@ void fs_mount_hold(struct fs_inodes *inodes, unsigned mount)
 		return;
 	GW_LOCK_SCOPE(&inodes->mounts_lock);
 	/* Nobody was on it any more: the source has given its number to another one, perhaps. */
-	if (at->inodes++ == 1) {
+	if (at->inodes++ == 1 && at->expected) {
 		gw_close(&at->fd);
 		at->known = false;
 		atomic_store(&at->offered, false);

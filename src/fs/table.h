@@ -103,6 +103,7 @@ struct fs_identities_shard {
 struct fs_mount {
 	bool known;	       /* which one it is; a loaded one is used before that */
 	bool used;	       /* index 0 always: the root's */
+	bool expected;	       /* a stream told of it, which counts as one of the inodes */
 	_Atomic bool portable; /* handles mean the same on other hosts */
 	_Atomic bool offered;  /* whether files on it can be opened by handle was tried */
 	uint32_t inodes;       /* slots on it; unused again at 0 */

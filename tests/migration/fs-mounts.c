@@ -5,10 +5,15 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "fs/model.h"
+#include "fs/records.h"
+#include "fs/table.h"
 #include "move.h"
 
 static struct share from, to;
@@ -119,9 +124,61 @@ static void test_mounts(void **state)
 	share_close(&from);
 }
 
+static unsigned mount_of(uint64_t id)
+{
+	FS_AUTO_INODE struct fs_inode *inode = fs_inode_get(to.fs.inodes, id);
+
+	assert_non_null(inode);
+	return inode->mount;
+}
+
+/* In a state of another make's, which says nothing of mounts: they are found with what is on them.
+ */
+static void test_taken_over(void **state)
+{
+	int stream = memfd_create("state", MFD_CLOEXEC);
+	uint64_t a, b, fa, ga, fb;
+	GW_AUTO_FREE void *bytes = NULL;
+	struct gw_params *params;
+	size_t len;
+
+	(void)state;
+	assert_int_equal(gw_params_new(&params, &fs_model), 0);
+	assert_int_equal(gw_params_set(params, "num-request-queues", 1, NULL), 0);
+	move_source(&from);
+	from.fs.policy.submounts = true;
+	from.host.state_format = FS_STATE_VIRTIOFSD_V2;
+	from.fs.params = params;
+	mount_two();
+	share_file(&from, "a/g", "also of a");
+	a = share_lookup(&from, FS_ROOT_ID, "a");
+	b = share_lookup(&from, FS_ROOT_ID, "b");
+	fa = share_lookup(&from, a, "f");
+	ga = share_lookup(&from, a, "g");
+	fb = share_lookup(&from, b, "f");
+	if (fs_save_foreign(&from.fs, &bytes, &len))
+		fail_msg("%s", gw_last_error());
+	assert_int_equal(write(stream, bytes, len), len);
+	lseek(stream, 0, SEEK_SET);
+	move_twin(&to, &from);
+	to.fs.params = params;
+	if (move_load(&to, stream))
+		fail_msg("%s", gw_last_error());
+	assert_int_equal(mount_of(fa), mount_of(a));
+	assert_int_equal(mount_of(ga), mount_of(a));
+	assert_int_equal(mount_of(fb), mount_of(b));
+	assert_int_not_equal(mount_of(a), mount_of(b));
+	assert_int_equal(share_lookup(&to, share_lookup(&to, FS_ROOT_ID, "a"), "g"), ga);
+	move_twin_close(&to);
+	unmount_two();
+	share_close(&from);
+	gw_params_free(params);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {cmocka_unit_test(test_mounts),
+					   cmocka_unit_test(test_taken_over),
 					   cmocka_unit_test(test_unnamed_are_born_on_their_own)};
 
 	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) {
