@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* relay/handover.c - the relay goes from one process of a host to the next: who has it when. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -67,6 +68,14 @@ static int hear(int socket)
 
 /* -- giving -------------------------------------------------------------------------------- */
 
+/* Who takes it back, or lets go of it, waits until the thread has given what it is giving. Requests
+ * do not: those are served without what is given. */
+static void wait_until_given(struct relay *relay)
+{
+	while (relay->giving)
+		pthread_cond_wait(&relay->given, &relay->lock);
+}
+
 /* The latest one counts, but for one that a ticket was made for. */
 static void accept_peer(struct relay *relay)
 {
@@ -76,14 +85,22 @@ static void accept_peer(struct relay *relay)
 		return;
 	gw_close(&relay->peer);
 	relay->peer = gw_take_fd(&fd);
+	relay->greeted = 0;
+}
+
+bool relay_look_for_peer(struct relay *relay)
+{
+	wait_until_given(relay);
+	if (relay->host->handover_fd > 0)
+		accept_peer(relay);
+	/* The thread may wait without it. */
+	relay_wake(relay);
+	return relay->peer >= 0;
 }
 
 int relay_offer(struct relay *relay)
 {
-	/* One may have come just now. */
-	if (relay->host->handover_fd > 0)
-		accept_peer(relay);
-	if (relay->peer < 0)
+	if (!relay_look_for_peer(relay))
 		return -ENOENT;
 	if (getrandom(relay->ticket, sizeof(relay->ticket), 0) != sizeof(relay->ticket))
 		return gw_fail(EIO, "relay: no ticket");
@@ -93,6 +110,7 @@ int relay_offer(struct relay *relay)
 
 void relay_withdraw(struct relay *relay)
 {
+	wait_until_given(relay);
 	if (relay->offered)
 		say(relay->peer, WORD_NO);
 	relay->offered = false;
@@ -101,18 +119,23 @@ void relay_withdraw(struct relay *relay)
 
 void relay_yield(struct relay *relay)
 {
-	bool offered = relay->offered;
+	bool offered;
 
+	wait_until_given(relay);
+	offered = relay->offered;
 	relay->offered = false;
 	relay_let_go(relay);
 	if (offered)
 		say(relay->peer, WORD_YIELDED);
 }
 
-static int give_all(struct relay *relay, struct gw_giving *giving)
+/* Copies: all of it is this process's, and stays so until it lets go. They are one batch at most,
+ * so that nothing is sent yet. */
+static int gather(struct relay *relay, struct gw_giving *giving)
 {
 	int err = 0;
 
+	static_assert(RELAY_CONNS_MAX + 1 < GW_HANDED_BATCH, "one batch");
 	if (relay->listener >= 0)
 		err = gw_giving_add(giving, (struct gw_handed_item){.kind = RELAY_HANDED_LISTENER},
 				    relay->listener);
@@ -125,32 +148,52 @@ static int give_all(struct relay *relay, struct gw_giving *giving)
 				(struct gw_handed_item){.kind = RELAY_HANDED_CONN, .id = conn->id},
 				conn->fd);
 	}
+	return err;
+}
+
+/* No lock is held; @token and the peer stay, since whoever would close them waits. */
+static int send_gathered(struct gw_giving *giving, int token)
+{
+	static const uint8_t word = WORD_TOKEN;
+	int err = gw_handover_send(giving->peer, &word, 1, &token, token >= 0);
+
 	return err ? err : gw_giving_end(giving);
 }
 
-/* Copies: all of it is this process's, and stays so until it lets go. */
 static int give(struct relay *relay)
 {
-	static const uint8_t word = WORD_TOKEN;
 	struct gw_giving giving = {.peer = relay->peer};
-	int err = gw_handover_send(relay->peer, &word, 1, &relay->token, relay->token >= 0);
+	int token = relay->token, err = gather(relay, &giving);
 
-	if (!err)
-		err = give_all(relay, &giving);
+	if (!err) {
+		relay->giving = true;
+		pthread_mutex_unlock(&relay->lock);
+		err = send_gathered(&giving, token);
+		pthread_mutex_lock(&relay->lock);
+		relay->giving = false;
+		pthread_cond_broadcast(&relay->given);
+	}
 	gw_giving_drop(&giving);
 	return err;
 }
 
+/* What of it has come: who connects and says half of it keeps nobody waiting. */
 static int greet(struct relay *relay)
 {
-	struct gw_handover_hello hello;
-	int err = gw_handover_recv(relay->peer, &hello, sizeof(hello), NULL, NULL);
+	const struct gw_handover_hello *hello = &relay->hello;
+	ssize_t n = recv(relay->peer, (char *)&relay->hello + relay->greeted,
+			 sizeof(*hello) - relay->greeted, MSG_DONTWAIT);
+	int err;
 
-	if (err)
-		return gw_fail(-err, "relay: hand-over: %s", strerror(-err));
-	if (memcmp(hello.magic, HELLO_MAGIC, sizeof(hello.magic)) != 0)
+	if (n <= 0)
+		return gw_fail(ECONNRESET, "relay: hand-over: %s", n ? strerror(errno) : "hung up");
+	relay->greeted += (size_t)n;
+	if (relay->greeted < sizeof(*hello))
+		return 0;
+	relay->greeted = 0;
+	if (memcmp(hello->magic, HELLO_MAGIC, sizeof(hello->magic)) != 0)
 		return gw_fail(EPROTO, "relay: hand-over: what came is no greeting");
-	if (!relay->offered || memcmp(hello.ticket, relay->ticket, sizeof(hello.ticket)) != 0)
+	if (!relay->offered || memcmp(hello->ticket, relay->ticket, sizeof(hello->ticket)) != 0)
 		return gw_fail(EACCES, "relay: hand-over: the ticket is void");
 	err = give(relay);
 	return err ? gw_fail(-err, "relay: hand-over: %s", strerror(-err)) : 0;
@@ -181,7 +224,7 @@ static int on_peer(struct relay *relay)
 		return 0;
 	if (n <= 0)
 		return gw_fail(ECONNRESET, "relay: the next process has hung up");
-	if (byte == HELLO_MAGIC[0])
+	if (relay->greeted || byte == HELLO_MAGIC[0])
 		return greet(relay);
 	return on_word(relay, hear(relay->peer));
 }

@@ -47,6 +47,10 @@ struct relay {
 
 	/* handover.c. Giving: to who connected last, or -1. */
 	int peer;
+	bool giving;	      /* the thread waits for it, without the lock */
+	pthread_cond_t given; /* no more */
+	size_t greeted;	      /* bytes that came */
+	struct gw_handover_hello hello;
 	uid_t user;
 	bool offered;
 	uint8_t ticket[GW_TICKET_LEN];
@@ -84,6 +88,8 @@ int relay_load(void *dev, struct gw_state_reader *reader);
  * and in the end it is who has the token. */
 int relay_token_make(struct relay *relay);
 bool relay_token_lock(int token);
+/* Who has connected just now counts; true: somebody has. */
+bool relay_look_for_peer(struct relay *relay);
 int relay_offer(struct relay *relay); /* -ENOENT: to nobody */
 void relay_withdraw(struct relay *relay);
 void relay_yield(struct relay *relay);

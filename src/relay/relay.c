@@ -138,6 +138,7 @@ static int relay_create(void **dev, const struct gw_params *unused, const void *
 	if (relay->host->handover_peer_fd)
 		relay->source = gw_take_fd(relay->host->handover_peer_fd);
 	pthread_mutex_init(&relay->lock, NULL);
+	pthread_cond_init(&relay->given, NULL);
 	err = begin_thread(relay);
 	if (err) {
 		gw_close(&relay->wake);
@@ -173,6 +174,7 @@ static void relay_destroy(void *dev)
 	gw_close(&relay->peer);
 	gw_close(&relay->source);
 	gw_close(&relay->wake);
+	pthread_cond_destroy(&relay->given);
 	pthread_mutex_destroy(&relay->lock);
 	free(relay);
 }
@@ -333,7 +335,8 @@ static int relay_report(void *dev, enum gw_report_kind kind, struct gw_report *r
 		count += relay->conns[i].id != 0;
 	if (kind == GW_REPORT_PREFLIGHT) {
 		gw_report_list(report, "cannot_travel");
-		if (count && relay->peer < 0 && relay->host->on_unsavable == RELAY_UNSAVABLE_FAIL) {
+		if (count && relay->host->on_unsavable == RELAY_UNSAVABLE_FAIL &&
+		    !relay_look_for_peer(relay)) {
 			gw_report_object(report, NULL);
 			gw_report_text(report, "kind", "connection");
 			gw_report_text(report, "reason",

@@ -15,6 +15,7 @@
 #include "base/socket.h"
 #include "godwit/state.h"
 #include "migration/handover.h"
+#include "operator.h"
 #include "peer.h"
 #include "relay-guest.h"
 
@@ -36,6 +37,7 @@ static int set_up(void **state)
 	ok(gw_listener_open(&listener, path));
 	host.handover_fd = listener.fd;
 	peer_start(&peer, &(struct peer_options){.ops = &relay_device_ops,
+						 .control = true,
 						 .host = &host,
 						 .on_save = GW_ON_SAVE_MOVE,
 						 .on_lost_outcome = GW_LOST_RESUME,
@@ -143,6 +145,57 @@ static void strangers(void **state)
 	assert_true(relay_ping(client, "and on", &guest, frontend));
 }
 
+/* Who says half a greeting keeps nobody waiting, and may say the other half later. */
+static void half_a_greeting(void **state)
+{
+	const struct gw_handover_hello hello = {.magic = "gw-re-1"};
+	struct pollfd poller = {.events = POLLIN};
+	uint8_t byte;
+
+	ok(gw_socket_connect(&poller.fd, listener.path, 1000));
+	for (size_t i = 0; i < sizeof(hello); i++) {
+		/* It would have hung up after the first byte before it served what comes next. */
+		assert_int_equal(poll(&poller, 1, 0), 0);
+		assert_int_equal(send(poller.fd, (const char *)&hello + i, 1, MSG_NOSIGNAL), 1);
+		assert_true(relay_ping(client, "meanwhile", &guest, frontend));
+		assert_true(relay_ping(client, "and again", &guest, frontend));
+	}
+	/* All of it is none. */
+	assert_int_equal(poll(&poller, 1, 5000), 1);
+	assert_int_equal(recv(poller.fd, &byte, 1, 0), 0);
+	close(poller.fd);
+}
+
+static size_t count_obstacles(struct operator* operator)
+{
+	json_t *answer = operator_ask(operator, "preflight");
+	const json_t *session = json_array_get(operator_at(answer, "sessions"), 0);
+	size_t count = json_array_size(operator_at(session, "cannot_travel"));
+
+	json_decref(answer);
+	return count;
+}
+
+/* Who has just connected counts for what a save would do, and for what it is said that it would. */
+static void just_connected(void **state)
+{
+	struct operator operator;
+
+	operator_open(&operator, peer.control);
+	assert_int_equal(count_obstacles(&operator), 1);
+	for (unsigned i = 0; i < 100; i++) {
+		GW_AUTO_FD int fd = -1;
+
+		ok(gw_socket_connect(&fd, listener.path, 1000));
+		assert_int_equal(count_obstacles(&operator), 0);
+		gw_close(&fd);
+		/* Until it is known that it has gone. */
+		while (!count_obstacles(&operator))
+			sleep_ms(1);
+	}
+	operator_close(&operator);
+}
+
 /* One that is connected when it is saved has to know the ticket, too. */
 static void wrong_ticket(void **state)
 {
@@ -170,6 +223,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(nonsense, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(too_much, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(strangers, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(half_a_greeting, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(just_connected, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wrong_ticket, set_up, tear_down),
 	};
 
