@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
+#include "daemon/caps.h"
 #include "daemon/daemon.h"
 #include "relay/relay.h"
 
@@ -35,20 +36,28 @@ static int check(void *opaque)
 	return relay_host_listen(&relay->host, relay->listen);
 }
 
-static int open_sockets(void *opaque, struct gw_sockets *sockets)
-{
-	struct relay_daemon *relay = opaque;
-	static int peer = -1;
-	int err;
+/* For ports below 1024, and to remove the sockets from wherever they are in the end. */
+#define CAPS (GW_CAP(CAP_NET_BIND_SERVICE) | GW_CAP(CAP_DAC_OVERRIDE))
 
-	if (!relay->handover)
-		return 0;
-	err = gw_sockets_open_handover(sockets, relay->handover, &peer);
+static int open_handover(struct relay_daemon *relay, struct gw_sockets *sockets)
+{
+	static int peer = -1;
+	int err = gw_sockets_open_handover(sockets, relay->handover, &peer);
+
 	if (err)
 		return err;
 	relay->host.handover_fd = sockets->handover.fd;
 	relay->host.handover_peer_fd = &peer;
 	return 0;
+}
+
+/* It stays in the host's network, which it is for, and has no directory to shut itself in with. */
+static int open_sockets(void *opaque, struct gw_sockets *sockets)
+{
+	struct relay_daemon *relay = opaque;
+	int err = relay->handover ? open_handover(relay, sockets) : 0;
+
+	return err ? err : gw_caps_keep(CAPS);
 }
 
 int main(int argc, char **argv)
