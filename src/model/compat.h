@@ -54,8 +54,12 @@ struct gw_compat_implementation {
 	const char *requires[GW_REQUIRES_MAX]; /* of any instance that is made here */
 	struct gw_memory *memory;	       /* all that belongs to models */
 	unsigned holders;		       /* beside its owner; of one thread (model/alike.h) */
-	struct gw_compat_implementation *lender; /* whose models these are; NULL: its own */
+	struct gw_compat_implementation *lender; /* whose parameters these are; NULL: its own */
 };
+
+/* @to, which has no models, gets those of @lender, which lives as long then. -ENOMEM. */
+int gw_compat_implementation_borrow(struct gw_compat_implementation *to,
+				    struct gw_compat_implementation *lender);
 
 /* NULL if it has none of that name. */
 const struct gw_compat_value *gw_compat_value_find(const struct gw_compat_instance *instance,

@@ -442,6 +442,21 @@ int gw_compat_implementation_from_json(struct gw_compat_implementation **out, co
 	return err;
 }
 
+int gw_compat_implementation_borrow(struct gw_compat_implementation *to,
+				    struct gw_compat_implementation *lender)
+{
+	struct reading reading = {.to = to, .place = {.document = to->name}};
+
+	to->models = take(&reading, lender->count + 1, sizeof(*to->models));
+	if (!to->models)
+		return -ENOMEM;
+	memcpy(to->models, lender->models, lender->count * sizeof(*to->models));
+	to->count = lender->count;
+	to->lender = lender;
+	lender->holders++;
+	return 0;
+}
+
 int gw_compat_implementation_parse(struct gw_compat_implementation **implementation,
 				   const char *name, const char *text, size_t len)
 {

@@ -161,13 +161,86 @@ static void test_models_are_lent(void **state)
 	assert_int_equal(gw_alike_new(&alike), 0);
 	assert_int_equal(gw_alike_parse(alike, &lender, "a", first, strlen(first)), 0);
 	assert_int_equal(gw_alike_parse(alike, &borrower, "b", second, strlen(second)), 0);
-	assert_ptr_equal(gw_compat_implementation_model(lender, 0),
-			 gw_compat_implementation_model(borrower, 0));
+	assert_ptr_equal(gw_compat_implementation_model(lender, 0)->params,
+			 gw_compat_implementation_model(borrower, 0)->params);
 	/* Both may outlive what read them, and the lender be freed first. */
 	gw_compat_implementation_free(lender);
 	gw_alike_free(alike);
 	assert_string_equal(gw_compat_implementation_model(borrower, 0)->name, "example.org/x");
 	gw_compat_implementation_free(borrower);
+}
+
+/* What differs is how much room there is: known all the same, and told right. Where a number only
+ * looks like that, or is none, it is the document that is read. */
+#define ROOM(room, more)                                                                       \
+	"{" FORMAT "\"models\": {\"example.org/x\": {\"available_instances\": " room ", " more \
+	"\"params\": {}}, \"example.org/y\": {\"params\": {}, \"available_instances\":5}}}"
+#define NOT_ROOM(room)                                                                         \
+	"{" FORMAT "\"models\": {\"example.org/x\": {\"params\": {\"q\": {\"type\": \"int\", " \
+	"\"available_instances\": " room                                                       \
+	", \"min\": 1, \"max\": 4}}, \"available_instances\": 1}}}"
+#define SAID(room)                                                                              \
+	"{" FORMAT "\"models\": {\"example.org/x\": {\"params\": {\"q\": {\"type\": \"bool\", " \
+	"\"description\": \"\\\"available_instances\\\": " room                                 \
+	"\"}}, \"available_instances\": 2}}}"
+
+static void test_room(void **state)
+{
+	static const char *const texts[] = {
+		ROOM("3", ""),
+		ROOM("0", ""),
+		ROOM("12", ""),
+		ROOM("999999999", ""),
+		ROOM("1", ""),
+		ROOM("7 ", ""),
+		ROOM("1234567890", ""),
+		ROOM("-1", ""),
+		ROOM("01", ""),
+		ROOM("1.0", ""),
+		ROOM("1e2", ""),
+		ROOM("null", ""),
+		ROOM("\"3\"", ""),
+		ROOM("", ""),
+		ROOM("99999999999999999999", ""),
+		ROOM("3", "\"x\": 1, "),
+		ROOM("4", "\"x\": 1, "),
+		ROOM("4", "\"available_instances\": 4, "),
+		NOT_ROOM("1"),
+		NOT_ROOM("2"),
+		NOT_ROOM("\"x\""),
+		SAID("1"),
+		SAID("2"),
+		SAID("x"),
+		LIKE(FORMAT, ""),
+	};
+	struct gw_alike *alike;
+
+	for (unsigned first = 0; first < sizeof(texts) / sizeof(texts[0]); first++) {
+		assert_int_equal(gw_alike_new(&alike), 0);
+		expect_same(alike, texts[first], strlen(texts[first]));
+		for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			expect_same(alike, texts[i], strlen(texts[i]));
+		gw_alike_free(alike);
+	}
+}
+
+static void test_room_is_no_difference(void **state)
+{
+	const char *first = ROOM("3", ""), *second = ROOM("40", "");
+	struct gw_compat_implementation *lender, *borrower;
+	const struct gw_model *model;
+	struct gw_alike *alike;
+
+	assert_int_equal(gw_alike_new(&alike), 0);
+	assert_int_equal(gw_alike_parse(alike, &lender, "a", first, strlen(first)), 0);
+	assert_int_equal(gw_alike_parse(alike, &borrower, "b", second, strlen(second)), 0);
+	model = gw_compat_implementation_model(lender, 0);
+	assert_int_equal(gw_compat_implementation_available(lender, model), 3);
+	assert_ptr_equal(model->params, gw_compat_implementation_model(borrower, 0)->params);
+	assert_int_equal(gw_compat_implementation_available(borrower, model), 40);
+	gw_compat_implementation_free(lender);
+	gw_compat_implementation_free(borrower);
+	gw_alike_free(alike);
 }
 
 /* More texts than are kept, twice over, while what was read of the first ones is still in use. */
@@ -223,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_same_answers),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_models_are_lent),
+		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_room_is_no_difference),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_long),
 	};
