@@ -22,6 +22,8 @@ struct gw_daemon {
 	int (*check)(void *host);
 	/* How it shuts itself in; NULL: it stays as it was started. */
 	const struct gw_sandbox *sandbox;
+	/* Or, with a port of the host's in the place of a directory: enum gw_seccomp_mode. */
+	const int *port_seccomp;
 	void (*confined)(void *host, const struct gw_inside *inside);
 	/* What is wrong on this host shows here, before a socket exists. May be NULL. */
 	int (*prepare)(void *host);

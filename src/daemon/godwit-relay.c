@@ -4,14 +4,15 @@
 #include <stddef.h>
 
 #include "base/cleanup.h"
-#include "daemon/caps.h"
 #include "daemon/daemon.h"
+#include "daemon/seccomp.h"
 #include "relay/relay.h"
 
 struct relay_daemon {
 	struct relay_host host;
 	const char *listen;
 	const char *handover; /* path */
+	int seccomp;	      /* enum gw_seccomp_mode */
 };
 static_assert(offsetof(struct relay_daemon, host) == 0, "the device is given the host");
 
@@ -26,6 +27,8 @@ static const struct gw_option options[] = {
 	 GW_OPTION_STRING},
 	{"on-unsavable", "WHAT", "fail, drop: connections that must stay [fail]",
 	 AT(host.on_unsavable), GW_OPTION_WORD, .words = on_unsavable_words},
+	{"seccomp", "ACTION", "kill, trap, log, none: for strange calls [kill]", AT(seccomp),
+	 GW_OPTION_WORD, .rare = true, .words = gw_seccomp_words},
 	{NULL},
 };
 
@@ -35,9 +38,6 @@ static int check(void *opaque)
 
 	return relay_host_listen(&relay->host, relay->listen);
 }
-
-/* For ports below 1024, and to remove the sockets from wherever they are in the end. */
-#define CAPS (GW_CAP(CAP_NET_BIND_SERVICE) | GW_CAP(CAP_DAC_OVERRIDE))
 
 static int open_handover(struct relay_daemon *relay, struct gw_sockets *sockets)
 {
@@ -51,13 +51,11 @@ static int open_handover(struct relay_daemon *relay, struct gw_sockets *sockets)
 	return 0;
 }
 
-/* It stays in the host's network, which it is for, and has no directory to shut itself in with. */
 static int open_sockets(void *opaque, struct gw_sockets *sockets)
 {
 	struct relay_daemon *relay = opaque;
-	int err = relay->handover ? open_handover(relay, sockets) : 0;
 
-	return err ? err : gw_caps_keep(CAPS);
+	return relay->handover ? open_handover(relay, sockets) : 0;
 }
 
 int main(int argc, char **argv)
@@ -72,6 +70,7 @@ int main(int argc, char **argv)
 		.host = &relay,
 		.check = check,
 		.open = open_sockets,
+		.port_seccomp = &relay.seccomp,
 	};
 
 	return gw_daemon_main(&daemon, argc, argv);

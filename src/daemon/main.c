@@ -296,11 +296,14 @@ static int shut_in(const struct gw_daemon *daemon, const struct common *common,
 	struct gw_inside inside;
 	int err;
 
-	if (!daemon->sandbox)
-		return 0;
 	/* For its hashes jansson asks for the time, a random number and the process's own number,
 	 * when it makes its first object: also where nobody has a control socket. */
 	json_object_seed(0);
+	if (daemon->port_seccomp)
+		return gw_sandbox_with_port((enum gw_seccomp_mode) * daemon->port_seccomp,
+					    common->syslog);
+	if (!daemon->sandbox)
+		return 0;
 	err = gw_sandbox_enter(daemon->sandbox, common->syslog, sockets, &inside);
 	if (!err)
 		daemon->confined(daemon->host, &inside);

@@ -143,6 +143,19 @@ static int open_root(const struct gw_sandbox *sandbox, struct gw_inside *inside)
 				   : 0;
 }
 
+int gw_sandbox_with_port(enum gw_seccomp_mode mode, bool syslog)
+{
+	/* For ports below 1024, and to remove the sockets from wherever they are in the end. */
+	const uint64_t caps = GW_CAP(CAP_NET_BIND_SERVICE) | GW_CAP(CAP_DAC_OVERRIDE);
+	int err = read_what_is_read_late();
+
+	if (!err)
+		err = gw_seccomp_prepare(mode, gw_seccomp_port_rules, syslog);
+	if (!err)
+		err = gw_caps_keep(caps);
+	return err ? err : gw_seccomp_enter();
+}
+
 int gw_sandbox_enter(const struct gw_sandbox *sandbox, bool syslog, struct gw_sockets *sockets,
 		     struct gw_inside *inside)
 {
@@ -153,7 +166,8 @@ int gw_sandbox_enter(const struct gw_sandbox *sandbox, bool syslog, struct gw_so
 	if (!err)
 		err = read_what_is_read_late();
 	if (!err)
-		err = gw_seccomp_prepare((enum gw_seccomp_mode)sandbox->seccomp, syslog);
+		err = gw_seccomp_prepare((enum gw_seccomp_mode)sandbox->seccomp, gw_seccomp_rules,
+					 syslog);
 	if (!err)
 		err = modes[sandbox->mode](&confinement);
 	if (!err)

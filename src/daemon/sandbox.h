@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "daemon/seccomp.h"
 #include "daemon/sockets.h"
 #include "daemon/users.h"
 
@@ -46,5 +47,9 @@ bool gw_sandbox_keeps(const struct gw_sandbox *sandbox, unsigned capability);
  */
 int gw_sandbox_enter(const struct gw_sandbox *sandbox, bool syslog, struct gw_sockets *sockets,
 		     struct gw_inside *inside);
+
+/* For who stays in the host's network, with a port of it, and has no directory to be shut in with:
+ * capabilities and system calls that takes. As above otherwise. */
+int gw_sandbox_with_port(enum gw_seccomp_mode mode, bool syslog);
 
 #endif

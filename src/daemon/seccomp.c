@@ -48,12 +48,12 @@ static int add_rule(scmp_filter_ctx filter, const struct gw_seccomp_rule *rule)
 		SCMP_CMP(rule->argument, SCMP_CMP_MASKED_EQ, rule->mask, rule->value));
 }
 
-static int add_rules(scmp_filter_ctx filter, unsigned kinds)
+static int add_rules(scmp_filter_ctx filter, const struct gw_seccomp_rule *rules, unsigned kinds)
 {
 	/* By number in a tree: what a worker calls most is not asked for last. */
 	int err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 
-	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; !err && rule->call; rule++) {
+	for (const struct gw_seccomp_rule *rule = rules; !err && rule->call; rule++) {
 		if (rule->kinds & kinds)
 			err = add_rule(filter, rule);
 	}
@@ -73,11 +73,12 @@ static int load(struct sock_fprog *program, int fd)
 }
 
 /* libseccomp 2.5 writes its programs to descriptors only. */
-static int make(struct sock_fprog *program, unsigned kinds, uint32_t otherwise)
+static int make(struct sock_fprog *program, const struct gw_seccomp_rule *rules, unsigned kinds,
+		uint32_t otherwise)
 {
 	__attribute__((cleanup(release))) scmp_filter_ctx filter = seccomp_init(otherwise);
 	GW_AUTO_FD int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	int err = filter && fd >= 0 ? add_rules(filter, kinds) : -ENOMEM;
+	int err = filter && fd >= 0 ? add_rules(filter, rules, kinds) : -ENOMEM;
 
 	if (!err)
 		err = seccomp_export_bpf(filter, fd);
@@ -86,7 +87,7 @@ static int make(struct sock_fprog *program, unsigned kinds, uint32_t otherwise)
 	return err ? gw_fail(-err, "seccomp: a filter cannot be made: %s", strerror(-err)) : 0;
 }
 
-int gw_seccomp_prepare(enum gw_seccomp_mode mode, bool syslog)
+int gw_seccomp_prepare(enum gw_seccomp_mode mode, const struct gw_seccomp_rule *rules, bool syslog)
 {
 	int err = 0;
 
@@ -97,7 +98,7 @@ int gw_seccomp_prepare(enum gw_seccomp_mode mode, bool syslog)
 		return 0;
 	}
 	for (int kind = 0; !err && kind < GW_THREAD_KINDS; kind++)
-		err = make(&programs[kind], GW_KIND(kind) | (syslog ? GW_KIND_SYSLOG : 0),
+		err = make(&programs[kind], rules, GW_KIND(kind) | (syslog ? GW_KIND_SYSLOG : 0),
 			   actions[mode]);
 	return err;
 }

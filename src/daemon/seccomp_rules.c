@@ -8,42 +8,17 @@
 #include <linux/kcmp.h>
 #include <linux/memfd.h>
 #include <linux/seccomp.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include "base/checked.h"
-#include "daemon/seccomp.h"
+#include "daemon/seccomp_words.h"
 
-#define ALL (GW_KIND_CONTROL | GW_KIND_WORKER | GW_KIND_TRANSFER)
 /* The thread of --watch reads events, writes to the log, and sleeps. */
 #define EACH (ALL | GW_KIND_WATCH)
-#define MOVE (GW_KIND_CONTROL | GW_KIND_TRANSFER)
-#define CTRL GW_KIND_CONTROL
-
-/* Architectures younger than these have only their successors. */
-#ifdef SYS_poll
-#define NAME_POLL "poll"
-#else
-#define NAME_POLL "ppoll"
-#endif
-#ifdef SYS_epoll_wait
-#define NAME_EPOLL_WAIT "epoll_wait"
-#else
-#define NAME_EPOLL_WAIT "epoll_pwait"
-#endif
-
-#define WHOLE	 UINT32_MAX
-#define NEGATIVE UINT32_C(0x80000000)
-/* A thread of this process and nothing new beside it. */
-#define CLONE_NEW                                                                      \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | \
-	 CLONE_NEWPID | CLONE_NEWNET)
-#define THREAD (CLONE_THREAD | CLONE_VM | CLONE_SIGHAND)
 
 const struct gw_seccomp_rule gw_seccomp_rules[] = {
 	/* Descriptors. AT_FDCWD is negative: nothing is opened by a path from the root. Libraries

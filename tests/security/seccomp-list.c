@@ -67,6 +67,24 @@ static void test_the_control_thread_has_all(void **state)
 		assert_true(kinds_of(rule->call) & GW_KIND_CONTROL);
 }
 
+/* Who holds a port has no root of his own: nothing is done by a path but that his sockets' names
+ * go. */
+static void test_a_port_needs_no_files(void **state)
+{
+	static const char *const never[] = {
+		"openat2",  "unlinkat", "renameat2", "linkat",	"mkdirat", "symlinkat", "mknodat",
+		"fchmodat", "fchownat", "utimensat", "connect", "execve",  "ptrace"};
+
+	(void)state;
+	for (const struct gw_seccomp_rule *rule = gw_seccomp_port_rules; rule->call; rule++) {
+		assert_true(rule->kinds & GW_KIND_CONTROL);
+		assert_true(strcmp(rule->call, "openat") != 0 || rule->error);
+		assert_true(strcmp(rule->call, "socket") != 0 || rule->mask);
+		for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+			assert_string_not_equal(rule->call, never[i]);
+	}
+}
+
 /* The word in backquotes at the line's beginning, and "x" where the columns say so. */
 static unsigned parse_row(char *line, char **call)
 {
@@ -134,6 +152,7 @@ int main(void)
 		cmocka_unit_test(test_the_control_thread_has_all),
 		cmocka_unit_test(test_page_and_table_agree),
 		cmocka_unit_test(test_watching_takes_few),
+		cmocka_unit_test(test_a_port_needs_no_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

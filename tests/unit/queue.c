@@ -215,6 +215,8 @@ static void test_stop_waits_for_the_device(void **state)
 	rig_start(&rig);
 	assert_int_equal(gw_queue_stop(rig.queue, NULL, NULL), -EINPROGRESS);
 	assert_int_equal(gw_queue_stop(rig.queue, NULL, NULL), -EALREADY);
+	while (!stops)
+		rig_turn(&rig, 1);
 	rig_turn(&rig, 20);
 	assert_true(gw_queue_is_started(rig.queue));
 	assert_int_equal(stops, 1);
