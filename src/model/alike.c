@@ -190,8 +190,8 @@ static void find_gap(struct known *known, const char *document, size_t len, size
 {
 	struct gw_compat_implementation *other = NULL;
 	GW_AUTO_FREE char *changed = malloc(len);
-	int64_t room;
-	size_t room_len, gap = find_room(document + at, known->len, &room, &room_len);
+	int64_t room = 0;
+	size_t room_len = 0, gap = find_room(document + at, known->len, &room, &room_len);
 	int64_t digit = room == 1 ? 2 : 1;
 	int model;
 
