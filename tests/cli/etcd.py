@@ -29,6 +29,8 @@ ETCD = os.environ.get("ETCD") or sys.argv.pop(1)
 if not os.access(ETCD, os.X_OK):
     ETCD = shutil.which("etcd")
 PATIENCE = 60
+# Ports that were free may be taken by the time that etcd asks for them.
+STARTS, ENDED = 5, "ended"
 
 
 def wait_until(condition, what, seconds=PATIENCE):
@@ -41,35 +43,46 @@ def wait_until(condition, what, seconds=PATIENCE):
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def free_ports():
+    """Two, until somebody else takes them."""
+    with socket.socket() as one, socket.socket() as other:
+        one.bind(("127.0.0.1", 0))
+        other.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], other.getsockname()[1]
 
 
 class Server:
     """An etcd of one member on loopback."""
 
-    def __init__(self, directory, tls=()):
-        self.port, peer = free_port(), free_port()
+    def __init__(self, directory, tls=(), port=None):
+        # pylint: disable=consider-using-with
+        self.log = open(os.path.join(directory, "etcd.log"), "a+b")
+        for _ in range(STARTS):
+            self.start(tempfile.mkdtemp(dir=directory), tls, port)
+            if wait_until(self.answers, "etcd answering") is not ENDED:
+                return
+        self.log.seek(0)
+        raise AssertionError("etcd ended: " + self.log.read()[-2000:].decode())
+
+    def start(self, data, tls, port):
+        self.port, peer = free_ports()
+        self.port = port or self.port
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://127.0.0.1:{self.port}"
         # pylint: disable=consider-using-with
-        self.log = open(os.path.join(directory, "etcd.log"), "ab")
         self.process = subprocess.Popen(
-            [ETCD, "--data-dir", os.path.join(directory, "data"),
+            [ETCD, "--data-dir", data,
              "--listen-client-urls", self.url, "--advertise-client-urls", self.url,
              "--listen-peer-urls", f"http://127.0.0.1:{peer}",
              "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}",
              "--initial-cluster", f"default=http://127.0.0.1:{peer}", *tls],
             stdout=self.log, stderr=self.log)
-        wait_until(self.answers, "etcd answering")
 
     def answers(self):
-        if self.process.poll() is not None:
-            raise AssertionError("etcd ended")
+        """Of somebody else who has taken a port meanwhile it is no answer."""
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            connected = probe.connect_ex(("127.0.0.1", self.port)) == 0
+        return ENDED if self.process.poll() is not None else connected
 
     def post(self, path, body, token=None):
         request = urllib.request.Request(self.url + path, json.dumps(body).encode(),
@@ -202,14 +215,8 @@ class Leases(Fleet):
         self.server.stop()
         self.assertEqual(self.find("--timeout", "2").returncode, 3)
         self.assertIsNone(process.poll())
-        shutil.rmtree(os.path.join(self.top, "data"))
         # The same port again, and nothing in it.
-        global free_port  # pylint: disable=global-statement
-        ports, free_port = [port, free_port()], lambda: ports.pop(0)
-        try:
-            self.server = self.start_server()
-        finally:
-            free_port = _free_port
+        self.server = Server(self.top, port=port)
         self.addCleanup(self.server.stop)
         wait_until(lambda: self.found() == ["one"], "found again")
 
@@ -248,7 +255,7 @@ class Keys(Fleet):
 
     def test_second_endpoint(self):
         self.server.put("/fleet/a/hosts/h/info", json.dumps(fleet.implementation()))
-        where = f"etcd://127.0.0.1:{free_port()},127.0.0.1:{self.server.port}/fleet/a/"
+        where = f"etcd://127.0.0.1:{free_ports()[0]},127.0.0.1:{self.server.port}/fleet/a/"
         self.assertEqual(self.find(where=where).returncode, 0)
 
     def test_default_prefix(self):
@@ -528,8 +535,6 @@ class Broken(Answered):
         self.assertIn("imed out", self.ask_in_vain(b"", timeout="1"))
         self.assertLess(time.monotonic() - before, 15)
 
-
-_free_port = free_port
 
 if __name__ == "__main__":
     with tempfile.NamedTemporaryFile("w") as some:
