@@ -29,6 +29,7 @@ struct kept {
 
 struct gw_fdstore {
 	int socket;
+	bool trial;
 	unsigned count;
 	struct kept *kept;
 };
@@ -130,6 +131,7 @@ int gw_fdstore_open(struct gw_fdstore **out)
 		return gw_fail(ENOMEM, "descriptor store: no memory");
 	}
 	store->socket = socket;
+	store->trial = getenv(GW_FDSTORE_TRIAL_ENV) != NULL;
 	err = take_inherited(store);
 	if (err) {
 		gw_fdstore_free(store);
@@ -255,5 +257,13 @@ int gw_fdstore_sync(struct gw_fdstore *store)
 
 int gw_fdstore_tell(struct gw_fdstore *store, const char *state)
 {
-	return say(store, state, NULL, 0);
+	int err = say(store, state, NULL, 0);
+
+	store->trial &= err || strcmp(state, "READY=1") != 0;
+	return err;
+}
+
+bool gw_fdstore_is_trial(const struct gw_fdstore *store)
+{
+	return store->trial;
 }

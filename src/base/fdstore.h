@@ -18,6 +18,9 @@ struct gw_fdstore;
 /* Set: only say, by the exit code, whether what is kept could be gone on with. The process that it
  * belongs to lives. */
 #define GW_FDSTORE_CHECK_ENV "GODWIT_FDSTORE_CHECK"
+/* Set: another process, of another build, goes on if this one ends before it says READY=1, with
+ * what was kept when this one began. */
+#define GW_FDSTORE_TRIAL_ENV "GODWIT_FDSTORE_TRIAL"
 #define GW_FDSTORE_NAME_MAX  63
 #define GW_FDSTORE_FDS_MAX   4096
 
@@ -46,5 +49,7 @@ int gw_fdstore_drop(struct gw_fdstore *store);
 int gw_fdstore_sync(struct gw_fdstore *store);
 /* "READY=1" and the like. */
 int gw_fdstore_tell(struct gw_fdstore *store, const char *state);
+/* GW_FDSTORE_TRIAL_ENV, and not ready: nothing that is kept may be given up. */
+bool gw_fdstore_is_trial(const struct gw_fdstore *store);
 
 #endif

@@ -77,6 +77,8 @@ static void execute(struct supervisor *super, bool checks)
 		unsetenv("NOTIFY_SOCKET");
 		if (checks)
 			setenv(GW_FDSTORE_CHECK_ENV, "1", 1);
+		if (super->began_upgraded)
+			setenv(GW_FDSTORE_TRIAL_ENV, "1", 1);
 		setrlimit(RLIMIT_NOFILE, &super->old_limit);
 		/* Signals to end it wait until it listens to them. */
 		sigaddset(&super->old_mask, SIGTERM);

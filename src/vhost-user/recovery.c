@@ -94,10 +94,13 @@ void gw_recovery_attach(struct gw_recovery *recovery, struct gw_dialog *dialog, 
 	gw_conn_outlive(dialog->conn, &durable, left);
 }
 
+/* Not what another process may have to go on with. */
 static void forget(struct gw_recovery *recovery)
 {
 	struct gw_edit edit = {.recovery = recovery};
 
+	if (gw_fdstore_is_trial(recovery->store))
+		return;
 	memset(recovery->left, 0, sizeof(recovery->left));
 	gw_fdstore_remove(recovery->store, CONNECTION);
 	gw_ledger_clear(recovery->ledger);
@@ -239,7 +242,7 @@ void gw_recovery_clear(struct gw_recovery *recovery)
 	static const char *const names[] = {LEDGER,    PIPE_READ, PIPE_WRITE,
 					    "journal", "state-0", "state-1"};
 
-	if (!recovery)
+	if (!recovery || gw_fdstore_is_trial(recovery->store))
 		return;
 	gw_ledger_end(recovery->ledger);
 	forget(recovery);

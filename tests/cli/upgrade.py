@@ -19,7 +19,7 @@ import time
 import unittest
 
 GODWIT, DAEMON = (os.path.abspath(path) for path in sys.argv[1:3])
-GET_FEATURES, VERSION = 1, 1
+GET_FEATURES, SET_VRING_ERR, VERSION = 1, 14, 1
 
 
 def ask(front_end):
@@ -28,6 +28,13 @@ def ask(front_end):
     answer = front_end.recv(64)
     assert len(answer) == 20 and struct.unpack("<I", answer[:4])[0] == GET_FEATURES, answer
     return answer
+
+
+def give(front_end):
+    """SET_VRING_ERR, with a descriptor."""
+    event = os.eventfd(0)
+    socket.send_fds(front_end, [struct.pack("<IIIQ", SET_VRING_ERR, VERSION, 8, 0)], [event])
+    os.close(event)
 
 
 def children(pid):
@@ -163,6 +170,27 @@ class Upgrade(unittest.TestCase):
         after, installed = self.serving()
         self.assertNotEqual(before, after)
         self.assertFalse(installed)
+
+    def test_fails_with_all_in_its_hands(self):
+        """It gets as far as reading what the one before has left, which is still there for that one."""
+        built = self.directory / "other"
+        code = pathlib.Path(DAEMON).read_bytes()
+        self.assertIn(b"\0given-\0", code)
+        built.write_bytes(code.replace(b"\0given-\0", b"\0taken-\0"))
+        self.start("--recover")
+        give(self.front_end)
+        for _ in range(2):
+            self.install(built)
+            ran = self.upgrade("--json")
+            self.assertEqual(ran.returncode, 1, ran.stdout + self.said())
+            self.assertEqual(json.loads(ran.stdout)["upgrade"]["result"], "taken-back", self.said())
+            self.assertEqual(ask(self.front_end), self.features)
+            self.assertFalse(self.serving()[1])
+        # And the same with one that can.
+        self.install(DAEMON)
+        ran = self.upgrade()
+        self.assertEqual(ran.returncode, 0, ran.stderr + self.said())
+        self.assertEqual(ask(self.front_end), self.features)
 
     def test_not_kept(self):
         """Who cannot be upgraded is left alone, and the sentence says what could be done."""
