@@ -206,7 +206,9 @@ int gw_state_memory_new(uint64_t bytes);
 /*
  * The back-end has saved into it from its beginning, and CHECK_DEVICE_STATE was answered: it ends
  * where the back-end stopped writing, and nobody can change it any more, so that a destination
- * reads it where it lies. -ENODATA: the descriptor's offset says that nothing was written.
+ * reads it where it lies. -ENODATA: the descriptor's offset says that nothing was written. -EBUSY:
+ * somebody has it mapped to write to, or one of its pages in hand, and did not let go of it within
+ * some tenths of a second; it may be loaded without the seal.
  */
 int gw_state_memory_seal(int fd);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/bigpage.h"
@@ -15,6 +16,9 @@
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25 /* Linux 6.1; before that an error, which is no matter */
 #endif
+
+#define SEAL_TRIES    100u
+#define SEAL_PAUSE_NS 2000000
 
 /*
  * Most of what a big state costs in memory of small pages is not the copying: each page has to be
@@ -49,6 +53,23 @@ int gw_state_memory_new(uint64_t bytes)
 	return gw_take_fd(&fd);
 }
 
+/*
+ * The kernel refuses for as long as anybody has a page in hand, of which not all are ours to know:
+ * who makes huge pages of small ones has, for a moment. It waits itself for some of them.
+ */
+static int add_seals(int fd, int seals)
+{
+	const struct timespec pause = {.tv_nsec = SEAL_PAUSE_NS};
+	int result;
+
+	for (unsigned i = 0; (result = fcntl(fd, F_ADD_SEALS, seals)) < 0; i++) {
+		if (errno != EBUSY || i == SEAL_TRIES)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return result;
+}
+
 int gw_state_memory_seal(int fd)
 {
 	off_t len = lseek(fd, 0, SEEK_CUR);
@@ -57,7 +78,7 @@ int gw_state_memory_seal(int fd)
 		return gw_fail(len ? errno : ENODATA, "memory for a state: %s",
 			       len ? strerror(errno) : "nothing was written at its offset");
 	if (ftruncate(fd, len) < 0 ||
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+	    add_seals(fd, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
 		return gw_fail(errno, "memory for a state: it cannot be sealed: %s",
 			       strerror(errno));
 	return 0;

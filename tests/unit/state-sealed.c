@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -264,6 +265,31 @@ static void cancelled(void **state)
 	gw_state_reader_free(reader);
 }
 
+static void *unmap_later(void *map)
+{
+	usleep(50000);
+	munmap(map, 4096);
+	return NULL;
+}
+
+/* Somebody may have a page in hand for a moment; and somebody may keep it. */
+static void sealed_when_nobody_has_a_page(void **state)
+{
+	int fd = gw_state_memory_new(4096);
+	pthread_t thread;
+	void *map;
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "state", 5), 5);
+	map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(gw_state_memory_seal(fd), -EBUSY);
+	assert_int_equal(pthread_create(&thread, NULL, unmap_later, map), 0);
+	assert_int_equal(gw_state_memory_seal(fd), 0);
+	pthread_join(thread, NULL);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -277,6 +303,7 @@ int main(void)
 		cmocka_unit_test(cannot_be_made),
 		cmocka_unit_test(grown_meanwhile),
 		cmocka_unit_test(cancelled),
+		cmocka_unit_test(sealed_when_nobody_has_a_page),
 	};
 
 	gw_log_set_level(GW_LOG_OFF);
