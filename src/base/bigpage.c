@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* base/bigpage.c - memory by the big page, some of it made ready before it is needed. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "base/bigpage.h"
+#include "base/checked.h"
 #include "base/cleanup.h"
 
 #ifndef MADV_POPULATE_WRITE
@@ -19,11 +22,10 @@ static struct {
 	unsigned releases;
 } ready = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* What is around it is given back. */
-static void *map_aligned(size_t len)
+/* Addresses, @len a multiple of the page size; what is around them is given back. */
+static char *reserve_aligned(size_t len, int prot)
 {
-	char *base = mmap(NULL, len + GW_BIG_PAGE, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *base = mmap(NULL, len + GW_BIG_PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	size_t head;
 
 	if (base == MAP_FAILED)
@@ -32,8 +34,34 @@ static void *map_aligned(size_t len)
 	if (head)
 		munmap(base, head);
 	munmap(base + head + len, GW_BIG_PAGE - head);
-	madvise(base + head, len, MADV_HUGEPAGE);
 	return base + head;
+}
+
+static void *map_aligned(size_t len)
+{
+	void *memory = reserve_aligned(len, PROT_READ | PROT_WRITE);
+
+	if (memory)
+		madvise(memory, len, MADV_HUGEPAGE);
+	return memory;
+}
+
+void *gw_big_map_file(int fd, size_t len, int prot, int flags)
+{
+	size_t whole = gw_round_up(len, (size_t)sysconf(_SC_PAGESIZE));
+	char *at = reserve_aligned(whole, PROT_NONE);
+	void *map;
+	int err;
+
+	if (!at)
+		return NULL;
+	map = mmap(at, len, prot, flags | MAP_FIXED, fd, 0);
+	if (map != MAP_FAILED)
+		return map;
+	err = errno;
+	munmap(at, whole);
+	errno = err;
+	return NULL;
 }
 
 static void *take_ready(size_t len)

@@ -14,6 +14,13 @@
 void *gw_big_map(size_t len);
 
 /*
+ * The first @len bytes of a file, as mmap() maps them, but aligned to GW_BIG_PAGE: only so are its
+ * big pages mapped as what they are, or small ones made big ones (MADV_COLLAPSE). The kernel itself
+ * looks to that only where it makes big pages of such files by itself. NULL and errno: no mapping.
+ */
+void *gw_big_map_file(int fd, size_t len, int prot, int flags);
+
+/*
  * A process that is going to need much at once, at a time when every millisecond counts, makes
  * @len bytes ready before: gw_big_map() gives them out first. What is left gw_big_release() gives
  * back. One such store a process, as large as the largest preparation since. Any thread; takes

@@ -27,9 +27,9 @@
  */
 static void make_huge(int fd, size_t len)
 {
-	void *map = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *map = gw_big_map_file(fd, len, PROT_READ | PROT_WRITE, MAP_SHARED);
 
-	if (map == MAP_FAILED)
+	if (!map)
 		return;
 	madvise(map, len, MADV_COLLAPSE);
 	munmap(map, len);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bigpage.h"
 #include "base/checked.h"
 #include "state/reader_internal.h"
 
@@ -43,8 +44,9 @@ int gw_reader_map(struct gw_state_reader *reader)
 	if (begin < 0 || st.st_size - begin < GW_WIRE_MAGIC_LEN)
 		return 0;
 	/* Private: a shared mapping of a descriptor that is open for writing is refused. */
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, reader->channel.config.fd, 0);
-	if (map == MAP_FAILED)
+	map = gw_big_map_file(reader->channel.config.fd, (size_t)st.st_size, PROT_READ,
+			      MAP_PRIVATE);
+	if (!map)
 		return 0;
 	reader->map = map;
 	reader->map_len = (size_t)st.st_size;
