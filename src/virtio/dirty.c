@@ -7,10 +7,10 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/sigbus.h"
 #include "godwit/error.h"
 #include "virtio/bell.h"
 #include "virtio/dirty.h"
-#include "virtio/sigbus.h"
 
 struct gw_dirty {
 	_Atomic unsigned refs;

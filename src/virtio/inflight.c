@@ -9,10 +9,10 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/sigbus.h"
 #include "godwit/error.h"
 #include "virtio/inflight.h"
 #include "virtio/queue.h"
-#include "virtio/sigbus.h"
 #include "virtio/track_layout.h"
 
 /* Each queue's part begins on a cache line. The specification leaves the distance open; this is

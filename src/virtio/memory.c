@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/sigbus.h"
 #include "godwit/error.h"
 #include "virtio/memory.h"
-#include "virtio/sigbus.h"
 
 struct map {
 	_Atomic unsigned refs;

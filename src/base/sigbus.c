@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/sigbus.c - mappings of a peer's files that may shrink under us. */
+/* base/sigbus.c - mappings of a peer's files that may shrink under us. */
 #include <linux/magic.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,8 +14,8 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/sigbus.h"
 #include "godwit/error.h"
-#include "virtio/sigbus.h"
 
 /*
  * Guards are read by a signal handler, so they are never freed, only used again. A guard with a

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* virtio/sigbus.h - mappings of a peer's files that may shrink under us. */
-#ifndef GW_VIRTIO_SIGBUS_H
-#define GW_VIRTIO_SIGBUS_H
+/* base/sigbus.h - mappings of a peer's files that may shrink under us. */
+#ifndef GW_BASE_SIGBUS_H
+#define GW_BASE_SIGBUS_H
 
 #include <stdbool.h>
 #include <stddef.h>
