@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* daemon/seccomp.c - filters made of the table in seccomp_rules.c, one for each kind of thread. */
+/* daemon/seccomp.c - filters made of the tables of calls, one for each kind of thread. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -50,8 +50,7 @@ static int add_rule(scmp_filter_ctx filter, const struct gw_seccomp_rule *rule)
 
 static int add_rules(scmp_filter_ctx filter, const struct gw_seccomp_rule *rules, unsigned kinds)
 {
-	/* By number in a tree: what a worker calls most is not asked for last. */
-	int err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	int err = 0;
 
 	for (const struct gw_seccomp_rule *rule = rules; !err && rule->call; rule++) {
 		if (rule->kinds & kinds)
@@ -78,8 +77,14 @@ static int make(struct sock_fprog *program, const struct gw_seccomp_rule *rules,
 {
 	__attribute__((cleanup(release))) scmp_filter_ctx filter = seccomp_init(otherwise);
 	GW_AUTO_FD int fd = memfd_create("seccomp", MFD_CLOEXEC);
-	int err = filter && fd >= 0 ? add_rules(filter, rules, kinds) : -ENOMEM;
+	/* By number in a tree: what a worker calls most is not asked for last. */
+	int err =
+		filter && fd >= 0 ? seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2) : -ENOMEM;
 
+	if (!err)
+		err = add_rules(filter, gw_seccomp_common_rules, kinds);
+	if (!err)
+		err = add_rules(filter, rules, kinds);
 	if (!err)
 		err = seccomp_export_bpf(filter, fd);
 	if (!err)

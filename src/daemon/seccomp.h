@@ -31,13 +31,15 @@ struct gw_seccomp_rule {
 	uint32_t mask, value;
 	int error; /* not 0: answered with this instead of made */
 };
-/* Ended by a NULL call. Who shares a directory; who holds a port. */
+/* Ended by a NULL call. Every daemon; beside it who shares a directory, or who holds a port. */
+extern const struct gw_seccomp_rule gw_seccomp_common_rules[];
 extern const struct gw_seccomp_rule gw_seccomp_rules[];
 extern const struct gw_seccomp_rule gw_seccomp_port_rules[];
 
 /*
  * A filter never allows what the maker of its thread was not allowed: so the control thread's list
- * has all that is in the others. The filters are made once, here, with all that takes.
+ * has all that is in the others. The filters are made once, here, with all that takes: of what is
+ * common, and of @rules.
  */
 int gw_seccomp_prepare(enum gw_seccomp_mode mode, const struct gw_seccomp_rule *rules, bool syslog);
 /* The calling thread, the only one, becomes the control thread; those that it makes get theirs by

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/security/seccomp-list.c - docs/security.md and the table of system calls say the same, and
+/* tests/security/seccomp-list.c - docs/security.md and the tables of system calls say the same, and
  * workers may make fewer than sixty. */
 #include <stdbool.h>
 #include <stdio.h>
@@ -11,12 +11,35 @@
 #include "daemon/seccomp.h"
 
 #define WORKER_CALLS_MAX 59
+#define RULES_MAX	 256
+
+/* What is common and what is added to it, as gw_seccomp_prepare() has them. */
+static struct gw_seccomp_rule share_rules[RULES_MAX], port_rules[RULES_MAX];
+
+static void join(struct gw_seccomp_rule *all, const struct gw_seccomp_rule *added)
+{
+	unsigned n = 0;
+
+	for (const struct gw_seccomp_rule *rule = gw_seccomp_common_rules; rule->call; rule++)
+		all[n++] = *rule;
+	for (const struct gw_seccomp_rule *rule = added; rule->call; rule++)
+		all[n++] = *rule;
+	assert_in_range(n, 1, RULES_MAX - 1);
+}
+
+static int join_both(void **state)
+{
+	(void)state;
+	join(share_rules, gw_seccomp_rules);
+	join(port_rules, gw_seccomp_port_rules);
+	return 0;
+}
 
 static unsigned kinds_of(const char *call)
 {
 	unsigned kinds = 0;
 
-	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; rule->call; rule++) {
+	for (const struct gw_seccomp_rule *rule = share_rules; rule->call; rule++) {
 		if (!strcmp(rule->call, call))
 			kinds |= rule->kinds & ~GW_KIND_SYSLOG;
 	}
@@ -28,7 +51,7 @@ static unsigned makers_of(const char *call)
 {
 	unsigned kinds = 0;
 
-	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; rule->call; rule++) {
+	for (const struct gw_seccomp_rule *rule = share_rules; rule->call; rule++) {
 		if (!strcmp(rule->call, call) && !rule->error)
 			kinds |= rule->kinds;
 	}
@@ -37,7 +60,7 @@ static unsigned makers_of(const char *call)
 
 static bool is_first(const struct gw_seccomp_rule *rule)
 {
-	for (const struct gw_seccomp_rule *earlier = gw_seccomp_rules; earlier < rule; earlier++) {
+	for (const struct gw_seccomp_rule *earlier = share_rules; earlier < rule; earlier++) {
 		if (!strcmp(earlier->call, rule->call))
 			return false;
 	}
@@ -48,7 +71,7 @@ static unsigned count(unsigned kinds)
 {
 	unsigned n = 0;
 
-	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; rule->call; rule++)
+	for (const struct gw_seccomp_rule *rule = share_rules; rule->call; rule++)
 		n += is_first(rule) && (makers_of(rule->call) & kinds);
 	return n;
 }
@@ -63,7 +86,7 @@ static void test_workers_have_few(void **state)
 static void test_the_control_thread_has_all(void **state)
 {
 	(void)state;
-	for (const struct gw_seccomp_rule *rule = gw_seccomp_rules; rule->call; rule++)
+	for (const struct gw_seccomp_rule *rule = share_rules; rule->call; rule++)
 		assert_true(kinds_of(rule->call) & GW_KIND_CONTROL);
 }
 
@@ -76,13 +99,36 @@ static void test_a_port_needs_no_files(void **state)
 		"fchmodat", "fchownat", "utimensat", "connect", "execve",  "ptrace"};
 
 	(void)state;
-	for (const struct gw_seccomp_rule *rule = gw_seccomp_port_rules; rule->call; rule++) {
+	for (const struct gw_seccomp_rule *rule = port_rules; rule->call; rule++) {
 		assert_true(rule->kinds & GW_KIND_CONTROL);
 		assert_true(strcmp(rule->call, "openat") != 0 || rule->error);
 		assert_true(strcmp(rule->call, "socket") != 0 || rule->mask);
 		for (unsigned i = 0; i < sizeof(never) / sizeof(never[0]); i++)
 			assert_string_not_equal(rule->call, never[i]);
 	}
+}
+
+static bool is_same(const struct gw_seccomp_rule *a, const struct gw_seccomp_rule *b)
+{
+	return !strcmp(a->call, b->call) && a->argument == b->argument && a->mask == b->mask &&
+	       a->value == b->value;
+}
+
+/* What all need is said once: nobody adds a row of it again. */
+static void assert_added(const struct gw_seccomp_rule *added)
+{
+	for (; added->call; added++)
+		for (const struct gw_seccomp_rule *rule = gw_seccomp_common_rules; rule->call;
+		     rule++)
+			if (is_same(added, rule))
+				fail_msg("%s: is among the common ones", added->call);
+}
+
+static void test_nothing_common_is_added(void **state)
+{
+	(void)state;
+	assert_added(gw_seccomp_rules);
+	assert_added(gw_seccomp_port_rules);
 }
 
 /* The word in backquotes at the line's beginning, and "x" where the columns say so. */
@@ -153,7 +199,8 @@ int main(void)
 		cmocka_unit_test(test_page_and_table_agree),
 		cmocka_unit_test(test_watching_takes_few),
 		cmocka_unit_test(test_a_port_needs_no_files),
+		cmocka_unit_test(test_nothing_common_is_added),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, join_both, NULL);
 }
