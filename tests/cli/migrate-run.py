@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import time
 import unittest
 import xml.etree.ElementTree
 
@@ -63,6 +64,25 @@ class Moved(Base):
             ran = pair.ask()
             self.assertEqual(ran.returncode, 0, ran.stdout + ran.stderr)
             self.assertEqual(len(pair.backends["destination"].asked("migration-expect")), 1)
+
+    def test_a_destination_that_is_silent_about_it(self):
+        """It is not waited for as for what a migration cannot do without: half a minute."""
+        def late(_):
+            time.sleep(2)
+            return {}
+        for name, answers, raw in (("never", {}, {"migration-expect": None}),
+                                   ("late", {"migration-expect": late}, {})):
+            with self.subTest(name):
+                pair = Pair(GODWIT)
+                self.addCleanup(pair.close)
+                pair.backends["destination"].answers.update(answers)
+                pair.backends["destination"].raw.update(raw)
+                report = pair.report()
+                self.assertEqual(report["outcome"], "moved", report)
+                self.assertEqual(report["devices"][0]["destination"]["transfer"]["bytes"], 680)
+                preparing, = [phase for phase in report["phases"] if phase["name"] == "preparing"]
+                self.assertLess(preparing["ms"], 15000)
+                self.assertEqual(len(pair.backends["destination"].asked("migration-expect")), 1)
 
     def test_json(self):
         report = self.pair.report("--svg", self.pair.dir + "/svg")

@@ -128,13 +128,14 @@ int mg_backend_preflight(struct mg_backend *backend)
 	return err;
 }
 
-void mg_backend_expect(struct mg_backend *backend, const json_t *preflight)
+void mg_backend_expect(struct mg_backend *backend, const json_t *preflight, unsigned ms)
 {
 	const json_t *bytes = json_object_get(preflight, "state_bytes");
 
 	if (backend->make == MG_GODWIT && json_is_integer(bytes))
-		gw_qmp_execute(backend->talk, "migration-expect",
-			       json_pack("{s:I}", "state-bytes", json_integer_value(bytes)), NULL);
+		gw_qmp_execute_within(backend->talk, "migration-expect",
+				      json_pack("{s:I}", "state-bytes", json_integer_value(bytes)),
+				      ms, NULL);
 }
 
 /* -- afterwards ----------------------------------------------------------------------------- */

@@ -178,8 +178,8 @@ void mg_backend_ask(struct mg_backend *backend, struct gw_qmp_group *group);
 /* -ECANCELED, or what it refused with. -EOPNOTSUPP if it knows none. */
 int mg_backend_preflight(struct mg_backend *backend);
 /* To a destination's: so much comes, as the source's @preflight (may be NULL) says. A hint, which
- * gives it time to get memory; who does not take it is none the worse. */
-void mg_backend_expect(struct mg_backend *backend, const json_t *preflight);
+ * gives it time to get memory; who does not take it, or is silent for @ms, is none the worse. */
+void mg_backend_expect(struct mg_backend *backend, const json_t *preflight, unsigned ms);
 /* What it has to say of the transfer afterwards. */
 void mg_backend_ask_transfer(struct mg_backend *backend);
 void mg_backend_close(struct mg_backend *backend);

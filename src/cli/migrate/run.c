@@ -11,6 +11,9 @@
 /* While its devices are saved a QEMU answers nobody. */
 #define FOLLOW_TIMES 10
 #define EVERY_MS     200
+/* For all devices together: who was told how much comes is faster, and that is no reason to wait
+ * for long. An answer takes no longer than a thread to start, and what was said stays said. */
+#define EXPECT_MS 1000
 
 struct run {
 	struct mg_move *move;
@@ -176,12 +179,15 @@ static int step_start(struct run *run)
 
 static int step_expect(struct run *run)
 {
+	uint64_t deadline = gw_clock_ns() + (uint64_t)EXPECT_MS * GW_NS_PER_MS;
+
 	for (unsigned i = 0; i < run->source->count; i++) {
 		const struct mg_device *device = &run->source->devices[i];
 		struct mg_device *peer = mg_device_peer(device, run->destination);
 
 		if (peer && strcmp(mg_backend_mode(&device->backend), "stateless") != 0)
-			mg_backend_expect(&peer->backend, device->backend.preflight);
+			mg_backend_expect(&peer->backend, device->backend.preflight,
+					  (unsigned)gw_qmp_ms_until(deadline));
 	}
 	return 0;
 }

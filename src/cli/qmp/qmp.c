@@ -212,9 +212,14 @@ static void listen_once(struct gw_qmp_group *group, int ms)
 	}
 }
 
-static uint64_t deadline_after(unsigned seconds)
+static uint64_t deadline_after(unsigned ms)
 {
-	return gw_clock_ns() + (uint64_t)seconds * GW_NS_PER_S;
+	return gw_clock_ns() + (uint64_t)ms * GW_NS_PER_MS;
+}
+
+static unsigned patience_ms(const struct gw_qmp_group *group, unsigned times)
+{
+	return times * group->patience * 1000;
 }
 
 void gw_qmp_group_listen(struct gw_qmp_group *group, unsigned ms)
@@ -223,7 +228,7 @@ void gw_qmp_group_listen(struct gw_qmp_group *group, unsigned ms)
 }
 
 /* Until it has greeted, or answered. */
-static int await(struct gw_qmp *qmp, bool greeting, unsigned seconds, uint64_t deadline)
+static int await(struct gw_qmp *qmp, bool greeting, unsigned within_ms, uint64_t deadline)
 {
 	while (greeting ? !qmp->greeted : !qmp->reply) {
 		int ms = gw_qmp_ms_until(deadline);
@@ -233,10 +238,10 @@ static int await(struct gw_qmp *qmp, bool greeting, unsigned seconds, uint64_t d
 		if (qmp->group->interrupts > qmp->group->tolerated)
 			return gw_fail(ECANCELED, "interrupted");
 		if (!ms)
-			return gw_fail(ETIMEDOUT, "%s: %s within %u s", qmp->where,
+			return gw_fail(ETIMEDOUT, "%s: %s within %g s", qmp->where,
 				       greeting ? "no greeting (is somebody else connected?)"
 						: "no answer",
-				       seconds);
+				       within_ms / 1e3);
 		listen_once(qmp->group, ms);
 	}
 	return 0;
@@ -316,22 +321,10 @@ static int judge(struct gw_qmp *qmp, const char *command, const json_t *reply, j
 	return over(qmp, -EPROTO);
 }
 
-int gw_qmp_execute(struct gw_qmp *qmp, const char *command, json_t *arguments, json_t **result)
+static int execute(struct gw_qmp *qmp, const char *command, json_t *arguments, int given,
+		   unsigned ms, json_t **result)
 {
-	return gw_qmp_execute_with(qmp, command, arguments, -1, 1, result);
-}
-
-int gw_qmp_execute_long(struct gw_qmp *qmp, const char *command, json_t *arguments, unsigned times,
-			json_t **result)
-{
-	return gw_qmp_execute_with(qmp, command, arguments, -1, times, result);
-}
-
-int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *arguments, int given,
-			unsigned times, json_t **result)
-{
-	unsigned seconds = times * qmp->group->patience;
-	uint64_t deadline = deadline_after(seconds);
+	uint64_t deadline = deadline_after(ms);
 	json_t *reply;
 	int err;
 
@@ -343,7 +336,7 @@ int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *argumen
 	}
 	err = ask(qmp, command, arguments, given, deadline);
 	if (!err)
-		err = await(qmp, false, seconds, deadline);
+		err = await(qmp, false, ms, deadline);
 	reply = gw_take_ptr(qmp->reply);
 	if (!err)
 		err = judge(qmp, command, reply, result);
@@ -351,11 +344,34 @@ int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *argumen
 	return err;
 }
 
+int gw_qmp_execute(struct gw_qmp *qmp, const char *command, json_t *arguments, json_t **result)
+{
+	return execute(qmp, command, arguments, -1, patience_ms(qmp->group, 1), result);
+}
+
+int gw_qmp_execute_long(struct gw_qmp *qmp, const char *command, json_t *arguments, unsigned times,
+			json_t **result)
+{
+	return execute(qmp, command, arguments, -1, patience_ms(qmp->group, times), result);
+}
+
+int gw_qmp_execute_within(struct gw_qmp *qmp, const char *command, json_t *arguments, unsigned ms,
+			  json_t **result)
+{
+	return execute(qmp, command, arguments, -1, ms, result);
+}
+
+int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *arguments, int given,
+			unsigned times, json_t **result)
+{
+	return execute(qmp, command, arguments, given, patience_ms(qmp->group, times), result);
+}
+
 int gw_qmp_open(struct gw_qmp **out, struct gw_qmp_group *group, const char *where)
 {
-	unsigned seconds = group->patience;
+	unsigned ms = patience_ms(group, 1);
 	struct gw_qmp *qmp = calloc(1, sizeof(*qmp));
-	uint64_t deadline = deadline_after(seconds);
+	uint64_t deadline = deadline_after(ms);
 	int err;
 
 	*out = NULL;
@@ -367,7 +383,7 @@ int gw_qmp_open(struct gw_qmp **out, struct gw_qmp_group *group, const char *whe
 	err = gw_qmp_connect(&qmp->fd, where, deadline);
 	qmp->is_qemu = !err && gw_qmp_peer_is_qemu(qmp->fd);
 	if (!err)
-		err = await(qmp, true, seconds, deadline);
+		err = await(qmp, true, ms, deadline);
 	if (!err)
 		err = gw_qmp_execute(qmp, "qmp_capabilities", NULL, NULL);
 	if (err)

@@ -83,7 +83,11 @@ int gw_qmp_execute(struct gw_qmp *qmp, const char *command, json_t *arguments, j
 /* With so many times the patience. */
 int gw_qmp_execute_long(struct gw_qmp *qmp, const char *command, json_t *arguments, unsigned times,
 			json_t **result);
-/* The same, and the descriptor @given (borrowed; -1: none) goes with the request. */
+/* With @ms of its own, whatever the patience is; 0: it is said, and no answer waited for. */
+int gw_qmp_execute_within(struct gw_qmp *qmp, const char *command, json_t *arguments, unsigned ms,
+			  json_t **result);
+/* As with gw_qmp_execute_long(), and the descriptor @given (borrowed; -1: none) goes with the
+ * request. */
 int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *arguments, int given,
 			unsigned times, json_t **result);
 
