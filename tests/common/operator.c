@@ -98,14 +98,19 @@ static json_t *answer_to(struct operator* operator, const char * line)
 	return operator_reply(operator);
 }
 
-char *operator_refused(struct operator* operator, const char * line)
+void operator_is_refusal(json_t *reply, const char *part)
 {
-	json_t *reply = answer_to(operator, line);
-	char *sentence = strdup(json_string_value(operator_at(reply, "error.desc")));
+	const char *sentence = json_string_value(operator_at(reply, "error.desc"));
 
-	json_decref(reply);
 	assert_non_null(sentence);
-	return sentence;
+	if (!strstr(sentence, part))
+		fail_msg("'%s' has no '%s'", sentence, part);
+	json_decref(reply);
+}
+
+void operator_refused(struct operator* operator, const char * line, const char *part)
+{
+	operator_is_refusal(answer_to(operator, line), part);
 }
 
 void operator_do(struct operator* operator, const char * line)

@@ -22,8 +22,10 @@ json_t *operator_line(struct operator* operator);
 json_t *operator_reply(struct operator* operator);
 json_t *operator_event(struct operator* operator);
 
-/* The sentence with which @line is refused; the caller's to free. */
-char *operator_refused(struct operator* operator, const char * line);
+/* @reply, which is released, is a refusal with a sentence that has @part. */
+void operator_is_refusal(json_t *reply, const char *part);
+/* @line is refused with a sentence that has @part. */
+void operator_refused(struct operator* operator, const char * line, const char *part);
 /* @line, a whole request, is done. */
 void operator_do(struct operator* operator, const char * line);
 

@@ -3,9 +3,6 @@
  * size. */
 #include "../unit/cmocka-all.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "operator.h"
 #include "peer.h"
 
@@ -51,13 +48,10 @@ static int teardown(void **state)
 	return 0;
 }
 
+/* And the device hears nothing of it. */
 static void refused(const char *line, const char *part)
 {
-	char *sentence = operator_refused(&operator, line);
-
-	if (!strstr(sentence, part))
-		fail_msg("'%s' has no '%s'", sentence, part);
-	free(sentence);
+	operator_refused(&operator, line, part);
 	assert_true(expected == UINT64_MAX);
 }
 

@@ -3,8 +3,6 @@
  * does not offer, later with a sentence. */
 #include "../unit/cmocka-all.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -77,14 +75,11 @@ static void from_the_beginning(void **state)
 static void later(void **state)
 {
 	struct gw_frontend *frontend;
-	char *sentence;
 
 	start(GW_MIGRATION_STATEFUL);
 	frontend = peer_frontend(&peer);
 	operator_do(&operator, SET("none"));
-	sentence = operator_refused(&operator, "{\"execute\":\"preflight\"}");
-	assert_non_null(strstr(sentence, "--migration=none"));
-	free(sentence);
+	operator_refused(&operator, "{\"execute\":\"preflight\"}", "--migration=none");
 	ok(gw_frontend_stop(frontend));
 	assert_true(save(frontend) < 0);
 	assert_int_equal(atomic_load(&peer.script->saves), 0);
@@ -111,13 +106,8 @@ static void nonsense(void **state)
 	};
 
 	start(GW_MIGRATION_STATEFUL);
-	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
-		char *sentence = operator_refused(&operator, rows[i].line);
-
-		if (!strstr(sentence, rows[i].part))
-			fail_msg("'%s' has no '%s'", sentence, rows[i].part);
-		free(sentence);
-	}
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		operator_refused(&operator, rows[i].line, rows[i].part);
 	expect_mode("stateful");
 }
 

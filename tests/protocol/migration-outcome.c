@@ -3,8 +3,6 @@
  * that. */
 #include "../unit/cmocka-all.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -61,15 +59,6 @@ static void assert_session(const char *path, const char *expected)
 	json_decref(session);
 }
 
-static void refused(const char *line, const char *part)
-{
-	char *sentence = operator_refused(&operator, line);
-
-	if (!strstr(sentence, part))
-		fail_msg("'%s' has no '%s'", sentence, part);
-	free(sentence);
-}
-
 /* Who asks finds what the device waits for, and with that id tells it. */
 static void told_by_its_id(void **state)
 {
@@ -96,7 +85,7 @@ static void told_by_its_id(void **state)
 	json_decref(session);
 	/* Said again it is the same; something else it can not be any more. */
 	operator_do(&operator, line);
-	refused(OUTCOME("\"outcome\":\"failed\""), "moved already");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"failed\""), "moved already");
 	assert_session("device_state", "gone");
 	assert_true(gw_frontend_start(frontend) < 0);
 }
@@ -118,16 +107,19 @@ static void the_last_one(void **state)
 
 static void nonsense(void **state)
 {
-	refused(OUTCOME("\"outcome\":\"moved\""), "not made yet");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\""), "not made yet");
 	save();
-	refused(OUTCOME(""), "'outcome' is missing");
-	refused(OUTCOME("\"outcome\":\"unknown\""), "is unknown");
-	refused(OUTCOME("\"outcome\":7"), "is no string");
-	refused(OUTCOME("\"outcome\":\"moved\",\"ID\":\"00\""), "no argument 'ID'");
-	refused(OUTCOME("\"outcome\":\"moved\",\"id\":7"), "'id' is no string");
-	refused(OUTCOME("\"outcome\":\"moved\",\"id\":\"00ff\""), "no session's last save was");
-	refused(OUTCOME("\"outcome\":\"moved\",\"session\":7"), "no session 7");
-	refused(OUTCOME("\"outcome\":\"moved\",\"session\":\"a\""), "expected a number");
+	operator_refused(&operator, OUTCOME(""), "'outcome' is missing");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"unknown\""), "is unknown");
+	operator_refused(&operator, OUTCOME("\"outcome\":7"), "is no string");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\",\"ID\":\"00\""),
+			 "no argument 'ID'");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\",\"id\":7"), "'id' is no string");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\",\"id\":\"00ff\""),
+			 "no session's last save was");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\",\"session\":7"), "no session 7");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\",\"session\":\"a\""),
+			 "expected a number");
 	assert_session("device_state", "frozen");
 }
 
@@ -136,7 +128,7 @@ static void too_late(void **state)
 {
 	save();
 	ok(gw_frontend_start(frontend));
-	refused(OUTCOME("\"outcome\":\"moved\""), "runs here");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\""), "runs here");
 	assert_session("device_state", "running");
 }
 
@@ -153,12 +145,12 @@ static void one_of_two(void **state)
 {
 	struct gw_frontend *other;
 	json_t *status, *sessions;
-	const char *states[2];
+	const char *states[2] = {"", ""};
 
 	start(2, GW_AFTER_WAIT);
 	save();
 	other = peer_connect(&peer);
-	refused(OUTCOME("\"outcome\":\"moved\""), "several sessions");
+	operator_refused(&operator, OUTCOME("\"outcome\":\"moved\""), "several sessions");
 	operator_do(&operator, OUTCOME("\"outcome\":\"moved\",\"session\":0"));
 	status = operator_ask(&operator, "query-status");
 	sessions = operator_at(status, "sessions");

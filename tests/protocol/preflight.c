@@ -47,16 +47,6 @@ static const json_t *only_session(const json_t *result)
 	return json_array_get(sessions, 0);
 }
 
-static void expect_refusal(struct operator* who, const char *part)
-{
-	json_t *reply = operator_reply(who);
-	const char *sentence = json_string_value(operator_at(reply, "error.desc"));
-
-	if (!strstr(sentence, part))
-		fail_msg("'%s' has no '%s'", sentence, part);
-	json_decref(reply);
-}
-
 static void nothing_in_the_way(void **state)
 {
 	json_t *result = operator_ask(&operator, "preflight");
@@ -101,7 +91,7 @@ static void failure_is_told(void **state)
 {
 	atomic_store(&peer.script->fail_preflight, EIO);
 	operator_say(&operator, "{\"execute\":\"preflight\"}\n");
-	expect_refusal(&operator, "no view from here");
+	operator_is_refusal(operator_reply(&operator), "no view from here");
 }
 
 static void nobody_waits(void **state)
@@ -115,7 +105,7 @@ static void nobody_waits(void **state)
 	echo_init(&echo, frontend);
 	echo_once(&echo, frontend, 0, 1);
 	operator_say(&other, "{\"execute\":\"preflight\"}\n");
-	expect_refusal(&other, "under way");
+	operator_is_refusal(operator_reply(&other), "under way");
 	atomic_store(&peer.script->hold_preflight, false);
 	json_decref(operator_reply(&operator));
 	/* And the next one is as good as the first. */
@@ -130,7 +120,7 @@ static void a_save_comes_first(void **state)
 	begin(&operator);
 	ok(gw_frontend_stop(frontend));
 	ok(gw_frontend_save(frontend, fd));
-	expect_refusal(&operator, "something else");
+	operator_is_refusal(operator_reply(&operator), "something else");
 	close(fd);
 }
 
@@ -139,7 +129,7 @@ static void so_does_a_reset(void **state)
 	begin(&operator);
 	ok(gw_frontend_stop(frontend));
 	ok(gw_frontend_reset_device(frontend));
-	expect_refusal(&operator, "something else");
+	operator_is_refusal(operator_reply(&operator), "something else");
 }
 
 /* The asker leaves: the device is asked to the end all the same, for nobody. */

@@ -30,15 +30,6 @@ static json_t *ask_with(struct operator* operator, const char * line, int fd)
 	return operator_reply(operator);
 }
 
-static void expect_error(json_t *reply, const char *part)
-{
-	const char *sentence = json_string_value(operator_at(reply, "error.desc"));
-
-	if (!strstr(sentence, part))
-		fail_msg("'%s' is not in: %s", part, sentence);
-	json_decref(reply);
-}
-
 static void expect_bytes(json_t *reply, int stream)
 {
 	assert_int_equal(json_integer_value(operator_at(reply, "return.bytes")),
@@ -74,7 +65,7 @@ static void out_and_in(void **state)
 
 	operator_open(&operator, b.control);
 	expect_bytes(ask_with(&operator, LOAD, stream), stream);
-	expect_error(ask_with(&operator, LOAD, stream), "has a state already");
+	operator_is_refusal(ask_with(&operator, LOAD, stream), "has a state already");
 	operator_close(&operator);
 	config = peer_config(&b);
 	ok(gw_frontend_new(&to, &config));
@@ -101,22 +92,23 @@ static void refusals(void **state)
 	echo_init(&echo, frontend);
 	echo_once(&echo, frontend, 0, 1);
 	operator_open(&operator, peer.control);
-	expect_error(ask_with(&operator, SAVE, stream), "runs");
-	expect_error(ask_with(&operator, LOAD, stream), "runs");
+	operator_is_refusal(ask_with(&operator, SAVE, stream), "runs");
+	operator_is_refusal(ask_with(&operator, LOAD, stream), "runs");
 	ok(gw_frontend_stop(frontend));
 	operator_say(&operator, SAVE);
-	expect_error(operator_reply(&operator), "no descriptor");
-	expect_error(ask_with(&operator,
-			      "{\"execute\":\"device-state-save\",\"arguments\":{\"session\":1}}\n",
-			      stream),
-		     "no session 1");
-	expect_error(
+	operator_is_refusal(operator_reply(&operator), "no descriptor");
+	operator_is_refusal(
+		ask_with(&operator,
+			 "{\"execute\":\"device-state-save\",\"arguments\":{\"session\":1}}\n",
+			 stream),
+		"no session 1");
+	operator_is_refusal(
 		ask_with(&operator,
 			 "{\"execute\":\"device-state-save\",\"arguments\":{\"session\":\"\"}}\n",
 			 stream),
 		"expected a number");
 	atomic_store(&peer.script->fail_save, ENOSPC);
-	expect_error(ask_with(&operator, SAVE, stream), "");
+	operator_is_refusal(ask_with(&operator, SAVE, stream), "");
 	atomic_store(&peer.script->fail_save, 0);
 	/* The verdict is the operator's, and told. */
 	assert_int_equal(gw_frontend_transfer_check(frontend), -EIO);
@@ -146,7 +138,7 @@ static void front_end_first(void **state)
 	ok(gw_frontend_stop(frontend));
 	operator_open(&operator, peer.control);
 	ok(gw_frontend_transfer_begin(frontend, false, GW_PHASE_STOPPED, &channel, &reply));
-	expect_error(ask_with(&operator, SAVE, stream), "front-end");
+	operator_is_refusal(ask_with(&operator, SAVE, stream), "front-end");
 	close(channel);
 	assert_int_equal(gw_frontend_transfer_check(frontend), -EIO);
 	json_decref(ask_with(&operator, SAVE, stream));
@@ -182,7 +174,7 @@ static void front_end_goes_on(bool leaves)
 		gw_frontend_free(frontend);
 	else
 		ok(gw_frontend_start(frontend));
-	expect_error(operator_reply(&operator), "cancelled");
+	operator_is_refusal(operator_reply(&operator), "cancelled");
 	if (!leaves) {
 		echo_once(&echo, frontend, 0, 2);
 		gw_frontend_free(frontend);
