@@ -34,6 +34,17 @@ struct gw_param {
 	const char *const *values; /* GW_PARAM_ENUM: NULL-terminated */
 };
 
+/*
+ * The parameter that every model has: the number of the layouts of its records (godwit/state.h), of
+ * which this build writes and reads 1 to @newest. A build that adds layouts raises it and adds a
+ * profile, and still writes what older builds read.
+ */
+#define GW_PARAM_STATE_UP_TO(newest)                                                         \
+	{                                                                                    \
+		.name = "state", .doc = "Number of the record layouts in the state stream.", \
+		.type = GW_PARAM_INT, .off = 1, .min = 1, .max = (newest)                    \
+	}
+
 struct gw_setting {
 	const char *name;
 	int64_t value; /* for an enum the index */

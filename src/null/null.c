@@ -26,18 +26,9 @@ struct null_device {
 	_Atomic uint64_t sent;
 };
 
-/*
- * The model: what must match for this device to move. Every model has the parameter `state`, the
- * number of the record layouts; a build that adds a layout raises `max` and adds a profile, and can
- * still write what older builds read.
- */
+/* The model: what must match for this device to move. */
 static const struct gw_param params[] = {
-	{.name = "state",
-	 .doc = "Number of the record layouts in the state stream.",
-	 .type = GW_PARAM_INT,
-	 .off = 1,
-	 .min = 1,
-	 .max = 1},
+	GW_PARAM_STATE_UP_TO(1),
 	{.name = NULL},
 };
 

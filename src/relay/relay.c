@@ -23,12 +23,7 @@
 #define WAIT_MS 20
 
 static const struct gw_param params[] = {
-	{.name = "state",
-	 .doc = "Number of the record layouts in the state stream.",
-	 .type = GW_PARAM_INT,
-	 .off = 1,
-	 .min = 1,
-	 .max = 1},
+	GW_PARAM_STATE_UP_TO(1),
 	{.name = NULL},
 };
 

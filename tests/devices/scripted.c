@@ -14,12 +14,7 @@
 #include "scripted-device.h"
 
 static const struct gw_param params[] = {
-	{.name = "state",
-	 .doc = "layout of the state",
-	 .type = GW_PARAM_INT,
-	 .off = 1,
-	 .min = 1,
-	 .max = 1},
+	GW_PARAM_STATE_UP_TO(1),
 	{.name = "colour", .doc = "means nothing", .type = GW_PARAM_INT, .min = 0, .max = 7},
 	{NULL},
 };
