@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "bench/announce.h"
 #include "bench/cached.h"
+#include "bench/figures.h"
 #include "godwit/error.h"
 
 /*
@@ -58,24 +58,9 @@ struct sample {
 	uint64_t bytes;
 };
 
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
 /*
  * Latency of single requests: GETATTR of what is cached, anywhere.
  */
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
 
 static double latency_us(struct peer *peer, const struct cached_guest *guest,
 			 const struct settings *settings)
@@ -83,16 +68,16 @@ static double latency_us(struct peer *peer, const struct cached_guest *guest,
 	static double took[LATENCIES_MAX];
 	struct fuse_getattr_in in = {0};
 	struct fuse_attr_out out;
-	double end = now_ms() + LATENCY_S * 1e3, before;
+	double end = bench_ms() + LATENCY_S * 1e3, before;
 	unsigned count = 0;
 
-	while ((before = now_ms()) < end && count < LATENCIES_MAX) {
+	while ((before = bench_ms()) < end && count < LATENCIES_MAX) {
 		peer_call(peer, FUSE_GETATTR,
 			  guest->nodes[(unsigned)rand() % settings->tree.inodes], &in, sizeof(in),
 			  &out, sizeof(out));
-		took[count++] = (now_ms() - before) * 1e3;
+		took[count++] = (bench_ms() - before) * 1e3;
 	}
-	qsort(took, count, sizeof(*took), compare);
+	bench_sort(took, count);
 	return took[count * 99ul / 100];
 }
 
@@ -128,7 +113,7 @@ static void make_pipe(int ends[2])
 /* Both at once; the source's verdict ends its phase. */
 static void transfer_stream(struct peer *from, struct peer *to, struct sample *sample)
 {
-	double start = now_ms(), saved;
+	double start = bench_ms(), saved;
 	int ends[2];
 
 	make_pipe(ends);
@@ -137,10 +122,10 @@ static void transfer_stream(struct peer *from, struct peer *to, struct sample *s
 	close(ends[0]);
 	close(ends[1]);
 	need(gw_frontend_transfer_check(from->frontend), from, "SAVE");
-	saved = now_ms();
+	saved = bench_ms();
 	need(gw_frontend_transfer_check(to->frontend), to, "LOAD");
 	sample->ms[SAVE] = saved - start;
-	sample->ms[LOAD] = now_ms() - saved;
+	sample->ms[LOAD] = bench_ms() - saved;
 }
 
 /* What a VMM has room for is no part of this: memory that was used before. */
@@ -160,7 +145,7 @@ static char *state_memory(void)
 static void save(struct peer *from, struct sample *sample)
 {
 	char *state = state_memory();
-	double start = now_ms();
+	double start = bench_ms();
 	ssize_t n;
 	int ends[2];
 
@@ -172,13 +157,13 @@ static void save(struct peer *from, struct sample *sample)
 		sample->bytes += (uint64_t)n;
 	close(ends[0]);
 	need(gw_frontend_transfer_check(from->frontend), from, "SAVE");
-	sample->ms[SAVE] = now_ms() - start;
+	sample->ms[SAVE] = bench_ms() - start;
 }
 
 static void load(struct peer *to, struct sample *sample)
 {
 	const char *state = state_memory();
-	double start = now_ms();
+	double start = bench_ms();
 	int ends[2];
 
 	make_pipe(ends);
@@ -193,7 +178,7 @@ static void load(struct peer *to, struct sample *sample)
 	}
 	close(ends[1]);
 	need(gw_frontend_transfer_check(to->frontend), to, "LOAD");
-	sample->ms[LOAD] = now_ms() - start;
+	sample->ms[LOAD] = bench_ms() - start;
 }
 
 static void drop_caches(void)
@@ -253,7 +238,7 @@ static void check_open(struct peer *to, const struct cached_guest *guest,
 
 static double lap(double *from)
 {
-	double now = now_ms(), took = now - *from;
+	double now = bench_ms(), took = now - *from;
 
 	*from = now;
 	return took;
@@ -271,7 +256,7 @@ static void migrate(struct cached_guest *guest, struct peer *to, const struct se
 		peer_await(to, from);
 		announce(from, to);
 	}
-	mark = now_ms();
+	mark = bench_ms();
 	need(gw_frontend_stop(from->frontend), from, "stop");
 	sample->ms[STOP] = lap(&mark);
 	if (settings->announced)
@@ -282,7 +267,7 @@ static void migrate(struct cached_guest *guest, struct peer *to, const struct se
 		transfer_stream(from, to, sample);
 	else
 		transfer(from, to, settings, sample);
-	mark = now_ms();
+	mark = bench_ms();
 	need(gw_frontend_start(to->frontend), to, "start");
 	sample->ms[START] = lap(&mark);
 	first_request(to, guest);
@@ -324,7 +309,7 @@ static double median_of(const struct sample *samples, unsigned runs, size_t offs
 
 	for (unsigned i = 0; i < runs; i++)
 		memcpy(&values[i], (const char *)&samples[i] + offset, sizeof(double));
-	qsort(values, runs, sizeof(*values), compare);
+	bench_sort(values, runs);
 	return values[runs / 2];
 }
 
@@ -379,7 +364,7 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct settings *settings)
 {
-	static const struct option options[] = {{"inodes", required_argument, NULL, 'i'},
+	static const struct option options[] = {CACHED_OPTIONS,
 						{"open", required_argument, NULL, 'o'},
 						{"cold", no_argument, NULL, 'c'},
 						{"stream", no_argument, NULL, 'm'},
@@ -387,16 +372,13 @@ static void parse(int argc, char **argv, struct settings *settings)
 						{"runs", required_argument, NULL, 'n'},
 						{"announced", no_argument, NULL, 'a'},
 						{"settle", required_argument, NULL, 's'},
-						{"dir", required_argument, NULL, 'd'},
-						{"tree", required_argument, NULL, 't'},
 						{0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (option == 'i')
-			settings->tree.inodes = (unsigned)atoi(optarg) / CACHED_FILES_PER_DIR *
-						CACHED_FILES_PER_DIR;
-		else if (option == 'o')
+		if (cached_option(&settings->tree, option, optarg))
+			continue;
+		if (option == 'o')
 			settings->open = (unsigned)atoi(optarg);
 		else if (option == 'c')
 			settings->cold = true;
@@ -410,11 +392,6 @@ static void parse(int argc, char **argv, struct settings *settings)
 			settings->runs = (unsigned)atoi(optarg);
 		else if (option == 's')
 			settings->settle_ms = (unsigned)atoi(optarg);
-		else if (option == 't')
-			settings->tree.keep = snprintf(settings->tree.dir,
-						       sizeof(settings->tree.dir), "%s", optarg);
-		else if (option == 'd')
-			snprintf(settings->tree.dir, sizeof(settings->tree.dir), "%s", optarg);
 		else
 			usage();
 	}

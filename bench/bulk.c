@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "bench/block.h"
+#include "bench/figures.h"
 #include "godwit/error.h"
 #include "state/stream.h"
 
@@ -194,13 +194,6 @@ static void play_round(int round)
 	time_plain(round);
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 int main(int argc, char **argv)
 {
 	unsigned mib = argc > 1 ? (unsigned)atoi(argv[1]) : 1024;
@@ -221,8 +214,8 @@ int main(int argc, char **argv)
 	printf("%u MiB, median of %d rounds\n%-30s %9s %16s\n", mib, ROUNDS, "", "GB/s",
 	       "part of memcpy");
 	for (unsigned way = 0; way < WAYS; way++) {
-		qsort(ratios[way], ROUNDS, sizeof(double), compare);
-		qsort(seconds[way], ROUNDS, sizeof(double), compare);
+		bench_sort(ratios[way], ROUNDS);
+		bench_sort(seconds[way], ROUNDS);
 		printf("%-30s %9.2f %16.2f\n", names[way],
 		       (double)bytes_in_all / 1e9 / seconds[way][ROUNDS / 2],
 		       ratios[way][ROUNDS / 2]);

@@ -14,6 +14,19 @@
 #include "bench/cached.h"
 #include "godwit/error.h"
 
+bool cached_option(struct cached_tree *tree, int option, const char *value)
+{
+	if (option != 'i' && option != 'd' && option != 't')
+		return false;
+	if (option == 'i') {
+		tree->inodes = (unsigned)atoi(value) / CACHED_FILES_PER_DIR * CACHED_FILES_PER_DIR;
+		return true;
+	}
+	snprintf(tree->dir, sizeof(tree->dir), "%s", value);
+	tree->keep = option == 't';
+	return true;
+}
+
 #ifndef XFS_SUPER_MAGIC
 #define XFS_SUPER_MAGIC 0x58465342
 #endif

@@ -28,6 +28,14 @@ struct cached_guest {
 	uint64_t *nodes, *handles;
 };
 
+/* Of a benchmark's command line: how large the tree is, and where. False if it is another option.
+ */
+#define CACHED_OPTIONS                                                                   \
+	{"inodes", required_argument, NULL, 'i'}, {"dir", required_argument, NULL, 'd'}, \
+	{                                                                                \
+		"tree", required_argument, NULL, 't'                                     \
+	}
+bool cached_option(struct cached_tree *tree, int option, const char *value);
 void cached_make(struct cached_tree *tree);
 void cached_remove(const struct cached_tree *tree);
 void cached_name_file_system(const struct cached_tree *tree);

@@ -13,6 +13,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "bench/figures.h"
 #include "bench/peer.h"
 #include "godwit/error.h"
 
@@ -247,13 +248,6 @@ static void empty_share(const char *dir)
 	rmdir(dir);
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void report(const struct bench_case *bench, double *ratios, const double *ours,
 		   const double *theirs, unsigned runs)
 {
@@ -263,7 +257,7 @@ static void report(const struct bench_case *bench, double *ratios, const double 
 		sum_ours += ours[i];
 		sum_theirs += theirs[i];
 	}
-	qsort(ratios, runs, sizeof(*ratios), compare);
+	bench_sort(ratios, runs);
 	printf("%-12s %12.0f %12.0f %8.2f   %.2f .. %.2f\n", bench->name, sum_ours / runs,
 	       sum_theirs / runs, ratios[runs / 2], ratios[0], ratios[runs - 1]);
 	fflush(stdout);

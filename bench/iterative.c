@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bench/cached.h"
+#include "bench/figures.h"
 #include "godwit/error.h"
 
 /*
@@ -47,17 +47,9 @@ struct run {
 	uint64_t sent;
 };
 
-static double now_ms(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
-}
-
 static double lap(struct run *run)
 {
-	double now = now_ms(), took = now - run->mark;
+	double now = bench_ms(), took = now - run->mark;
 
 	run->mark = now;
 	return took;
@@ -96,7 +88,7 @@ static void make_one(struct run *run, unsigned number)
 static int go_on(void *opaque, const struct gw_iterate_progress *progress)
 {
 	struct run *run = opaque;
-	double due = (now_ms() - run->began) * run->settings->rate / 1e3;
+	double due = (bench_ms() - run->began) * run->settings->rate / 1e3;
 
 	while (run->sample->made < due)
 		make_one(run, run->sample->made++);
@@ -110,7 +102,7 @@ static int stop(void *opaque)
 	struct run *run = opaque;
 	int err;
 
-	run->mark = now_ms();
+	run->mark = bench_ms();
 	run->sample->all_ms = run->mark - run->began;
 	err = gw_frontend_stop(run->guest.peer.frontend);
 	run->sample->ms[STOP] = lap(run);
@@ -152,7 +144,7 @@ static void migrate(struct run *run)
 	char data[4096];
 	int fd = begin_load(run);
 
-	run->began = now_ms();
+	run->began = bench_ms();
 	need(gw_frontend_iterate(from->frontend, fd, &config, &result), from, "SAVE");
 	close(fd);
 	run->sample->ms[REST] = lap(run);
@@ -218,20 +210,13 @@ static void run_once(const char *command, const struct settings *settings, struc
 	free(run.guest.handles);
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static double of_all(const struct sample *samples, unsigned runs, size_t offset, unsigned at)
 {
 	double values[RUNS_MAX];
 
 	for (unsigned i = 0; i < runs; i++)
 		memcpy(&values[i], (const char *)&samples[i] + offset, sizeof(double));
-	qsort(values, runs, sizeof(*values), compare);
+	bench_sort(values, runs);
 	return values[at];
 }
 
@@ -267,37 +252,28 @@ static void usage(void)
 
 static void parse(int argc, char **argv, struct settings *settings)
 {
-	static const struct option options[] = {{"inodes", required_argument, NULL, 'i'},
+	static const struct option options[] = {CACHED_OPTIONS,
 						{"open", required_argument, NULL, 'o'},
 						{"rate", required_argument, NULL, 'r'},
 						{"blackout", required_argument, NULL, 'b'},
 						{"rounds", required_argument, NULL, 'R'},
 						{"runs", required_argument, NULL, 'n'},
-						{"dir", required_argument, NULL, 'd'},
-						{"tree", required_argument, NULL, 't'},
 						{0}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		unsigned number = option == 'd' || option == 't' ? 0 : (unsigned)atoi(optarg);
-
-		if (option == 'i')
-			settings->tree.inodes =
-				number / CACHED_FILES_PER_DIR * CACHED_FILES_PER_DIR;
-		else if (option == 'o')
-			settings->open = number;
+		if (cached_option(&settings->tree, option, optarg))
+			continue;
+		if (option == 'o')
+			settings->open = (unsigned)atoi(optarg);
 		else if (option == 'r')
-			settings->rate = number;
+			settings->rate = (unsigned)atoi(optarg);
 		else if (option == 'b')
-			settings->blackout_ms = number;
+			settings->blackout_ms = (unsigned)atoi(optarg);
 		else if (option == 'R')
-			settings->rounds = number;
+			settings->rounds = (unsigned)atoi(optarg);
 		else if (option == 'n')
-			settings->runs = number;
-		else if (option == 't' || option == 'd')
-			settings->tree.keep = snprintf(settings->tree.dir,
-						       sizeof(settings->tree.dir), "%s", optarg) &&
-					      option == 't';
+			settings->runs = (unsigned)atoi(optarg);
 		else
 			usage();
 	}

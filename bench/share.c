@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -26,14 +25,6 @@ void bench_check(int err, const char *what)
 		return;
 	fprintf(stderr, "bench: %s: %s: %s\n", what, strerror(-err), gw_last_error());
 	exit(1);
-}
-
-double bench_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
 }
 
 struct fs_inode *bench_look_up(struct fs *fs, struct fs_inode *parent, const char *name)

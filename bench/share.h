@@ -3,6 +3,7 @@
 #ifndef GW_BENCH_SHARE_H
 #define GW_BENCH_SHARE_H
 
+#include "bench/figures.h"
 #include "fs/fs.h"
 #include "fs/inode.h"
 
@@ -12,7 +13,6 @@
 
 /* Ends the program if @err says that @what failed. */
 void bench_check(int err, const char *what);
-double bench_ms(void);
 
 /* Tables over @path, as a guest in the middle of its life has them; no threads but @threads of a
  * pool. */

@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "bench/block.h"
+#include "bench/figures.h"
 #include "godwit/error.h"
 #include "state/stream.h"
 
@@ -170,17 +170,10 @@ static void keep_stream(void)
 	close(fd);
 }
 
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 static void report(const char *name, double rates[ROUNDS], double ratios[ROUNDS])
 {
-	qsort(rates, ROUNDS, sizeof(*rates), compare);
-	qsort(ratios, ROUNDS, sizeof(*ratios), compare);
+	bench_sort(rates, ROUNDS);
+	bench_sort(ratios, ROUNDS);
 	printf("%-12s %8.0f MB/s %8.2f   %.2f .. %.2f\n", name, rates[ROUNDS / 2] / 1e6,
 	       ratios[ROUNDS / 2], ratios[0], ratios[ROUNDS - 1]);
 }
