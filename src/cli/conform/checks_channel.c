@@ -100,17 +100,11 @@ static void save_socket(struct cf_run *run)
 static struct gw_frontend *to_load(struct cf_run *run, struct cf_blob *blob)
 {
 	static struct cf_backend source, destination;
-	struct gw_frontend_config config;
-	struct gw_frontend *frontend;
 	struct cf_guest guest;
 
 	stopped(run, &source, &guest);
 	cf_save(run, guest.frontend, blob);
-	cf_backend_start(run, &destination);
-	config = cf_config(run, &destination);
-	cf_ok(run, gw_frontend_migrate(&frontend, guest.frontend, &config),
-	      "negotiate with the destination");
-	return frontend;
+	return cf_destination(run, guest.frontend, &destination);
 }
 
 static void load_on(struct cf_run *run, struct gw_frontend *frontend, int fd,

@@ -136,7 +136,6 @@ static void iterate(struct cf_run *run, struct cf_guest *guest, int fd)
 static void iterative_moves(struct cf_run *run)
 {
 	struct cf_backend backend = {0}, other = {0};
-	struct gw_frontend_config config;
 	struct gw_frontend *there;
 	struct cf_guest guest;
 	GW_AUTO_FD int fd = cf_memfd(run, 0);
@@ -145,9 +144,7 @@ static void iterative_moves(struct cf_run *run)
 	start(run, &backend, &guest);
 	guest.work->memo(&guest);
 	iterate(run, &guest, fd);
-	cf_backend_start(run, &other);
-	config = cf_config(run, &other);
-	cf_ok(run, gw_frontend_migrate(&there, guest.frontend, &config), "negotiate there");
+	there = cf_destination(run, guest.frontend, &other);
 	lseek(fd, 0, SEEK_SET);
 	cf_ok(run, gw_frontend_load(there, fd), "load what was saved in rounds");
 	guest.frontend = there;

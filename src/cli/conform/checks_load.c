@@ -33,14 +33,9 @@ static void saved(struct cf_run *run, struct cf_guest *guest, struct cf_blob *bl
 static bool taken(struct cf_run *run, struct cf_guest *guest, const void *bytes, size_t len)
 {
 	struct cf_backend backend;
-	struct gw_frontend_config config;
-	struct gw_frontend *frontend;
-	int err;
+	struct gw_frontend *frontend = cf_destination(run, guest->frontend, &backend);
+	int err = cf_try_load(run, frontend, bytes, len);
 
-	cf_backend_start(run, &backend);
-	config = cf_config(run, &backend);
-	cf_ok(run, gw_frontend_migrate(&frontend, guest->frontend, &config), "negotiate");
-	err = cf_try_load(run, frontend, bytes, len);
 	cf_not_crashed(run, &backend);
 	if (err)
 		cf_answers(run, frontend);
@@ -145,15 +140,12 @@ static void again(struct cf_run *run)
 	struct cf_guest guest;
 	struct cf_blob blob;
 	struct cf_backend backend;
-	struct gw_frontend_config config;
 	struct gw_frontend *frontend;
 
 	saved(run, &guest, &blob);
 	if (!blob.len)
 		cf_skip(run, "the state has no bytes");
-	cf_backend_start(run, &backend);
-	config = cf_config(run, &backend);
-	cf_ok(run, gw_frontend_migrate(&frontend, guest.frontend, &config), "negotiate");
+	frontend = cf_destination(run, guest.frontend, &backend);
 	CF_EXPECT(run, cf_try_load(run, frontend, blob.bytes, blob.len / 2),
 		  "half a state was taken");
 	cf_load(run, frontend, &blob);

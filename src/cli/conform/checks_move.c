@@ -99,7 +99,6 @@ static void cancelled(struct cf_run *run)
 static void loaded_late(struct cf_run *run)
 {
 	struct cf_backend from = {0}, to;
-	struct gw_frontend_config config;
 	struct gw_frontend *there;
 	struct cf_guest guest;
 	struct cf_blob blob;
@@ -107,9 +106,7 @@ static void loaded_late(struct cf_run *run)
 	start(run, &from, &guest);
 	cf_ok(run, gw_frontend_stop(guest.frontend), "stop");
 	cf_save(run, guest.frontend, &blob);
-	cf_backend_start(run, &to);
-	config = cf_config(run, &to);
-	cf_ok(run, gw_frontend_migrate(&there, guest.frontend, &config), "negotiate");
+	there = cf_destination(run, guest.frontend, &to);
 	cf_ok(run,
 	      gw_frontend_tell(there, GW_VU_ACKED,
 			       &(struct gw_vu_out){.request = GW_VU_RESET_DEVICE}),
@@ -124,7 +121,6 @@ static void loaded_late(struct cf_run *run)
 static void snapshot(struct cf_run *run)
 {
 	struct cf_backend from = {0}, to;
-	struct gw_frontend_config config;
 	struct gw_frontend *there;
 	struct cf_guest guest;
 	struct cf_blob blob;
@@ -135,9 +131,7 @@ static void snapshot(struct cf_run *run)
 	cf_guest_begin(&guest);
 	recalls(run, &guest, "at the source, after a snapshot");
 	cf_ok(run, gw_frontend_stop(guest.frontend), "stop");
-	cf_backend_start(run, &to);
-	config = cf_config(run, &to);
-	cf_ok(run, gw_frontend_migrate(&there, guest.frontend, &config), "negotiate");
+	there = cf_destination(run, guest.frontend, &to);
 	cf_load(run, there, &blob);
 	guest.frontend = there;
 	cf_guest_begin(&guest);

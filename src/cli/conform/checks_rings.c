@@ -161,21 +161,31 @@ static void enable_race(struct cf_run *run)
 	}
 }
 
-static void call_replaced(struct cf_run *run)
+/* The driver changes an eventfd of a ring that runs: a VMM does when it masks an interrupt. */
+static void replaced(struct cf_run *run, uint32_t request, const char *what)
 {
 	struct cf_backend backend = {0};
 	struct cf_guest guest;
 	struct gw_frontend_queue *queue;
+	int fd;
 
 	cf_guest_start(run, &backend, &guest);
 	cf_guest_works(&guest);
 	queue = &guest.frontend->queues[guest.lane];
-	queue->call = cf_eventfd(run);
-	cf_ok(run,
-	      gw_frontend_send_ring_fd(guest.frontend, GW_VU_SET_VRING_CALL, guest.lane,
-				       queue->call),
-	      "SET_VRING_CALL");
+	fd = cf_eventfd(run);
+	*(request == GW_VU_SET_VRING_CALL ? &queue->call : &queue->kick) = fd;
+	cf_ok(run, gw_frontend_send_ring_fd(guest.frontend, request, guest.lane, fd), what);
 	cf_guest_works(&guest);
+}
+
+static void call_replaced(struct cf_run *run)
+{
+	replaced(run, GW_VU_SET_VRING_CALL, "SET_VRING_CALL");
+}
+
+static void kick_replaced(struct cf_run *run)
+{
+	replaced(run, GW_VU_SET_VRING_KICK, "SET_VRING_KICK of a running ring");
 }
 
 static void call_none(struct cf_run *run)
@@ -193,23 +203,6 @@ static void call_none(struct cf_run *run)
 	}
 	CF_EXPECT(run, !guest.outstanding, "%u requests of a guest that polls were not answered",
 		  guest.outstanding);
-}
-
-static void kick_replaced(struct cf_run *run)
-{
-	struct cf_backend backend = {0};
-	struct cf_guest guest;
-	struct gw_frontend_queue *queue;
-
-	cf_guest_start(run, &backend, &guest);
-	cf_guest_works(&guest);
-	queue = &guest.frontend->queues[guest.lane];
-	queue->kick = cf_eventfd(run);
-	cf_ok(run,
-	      gw_frontend_send_ring_fd(guest.frontend, GW_VU_SET_VRING_KICK, guest.lane,
-				       queue->kick),
-	      "SET_VRING_KICK of a running ring");
-	cf_guest_works(&guest);
 }
 
 static void storm(struct cf_run *run)

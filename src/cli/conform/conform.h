@@ -219,6 +219,9 @@ void cf_load(struct cf_run *run, struct gw_frontend *frontend, const struct cf_b
 uint64_t cf_begin(struct cf_run *run, struct gw_frontend *frontend, uint32_t direction,
 		  uint32_t phase, int fd, int *own);
 uint64_t cf_verdict(struct cf_run *run, struct gw_frontend *frontend);
+/* A back-end of its own, with all that was negotiated with @from's and neither state nor rings. */
+struct gw_frontend *cf_destination(struct cf_run *run, struct gw_frontend *from,
+				   struct cf_backend *to);
 /* The guest stops, its state goes to a back-end of its own, where it starts again. */
 void cf_move(struct cf_guest *guest, struct cf_backend *to);
 /* The same without the last step: @to is loaded and not started. */

@@ -63,19 +63,27 @@ uint64_t cf_verdict(struct cf_run *run, struct gw_frontend *frontend)
 	return verdict;
 }
 
+struct gw_frontend *cf_destination(struct cf_run *run, struct gw_frontend *from,
+				   struct cf_backend *to)
+{
+	struct gw_frontend_config config;
+	struct gw_frontend *there;
+
+	cf_backend_start(run, to);
+	config = cf_config(run, to);
+	cf_ok(run, gw_frontend_migrate(&there, from, &config), "negotiate with the destination");
+	return there;
+}
+
 struct gw_frontend *cf_move_stopped(struct cf_guest *guest, struct cf_backend *to)
 {
 	struct cf_run *run = guest->run;
-	struct gw_frontend_config config;
 	struct gw_frontend *there;
 	struct cf_blob blob;
 
 	cf_ok(run, gw_frontend_stop(guest->frontend), "stop the rings");
 	cf_save(run, guest->frontend, &blob);
-	cf_backend_start(run, to);
-	config = cf_config(run, to);
-	cf_ok(run, gw_frontend_migrate(&there, guest->frontend, &config),
-	      "negotiate with the destination");
+	there = cf_destination(run, guest->frontend, to);
 	cf_load(run, there, &blob);
 	free(blob.bytes);
 	return there;
