@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/fs/notify.c - the notification queue: what others change the guest is told to forget. */
 #include "../common/fuse_client.h"
+#include "../common/watched.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 
 #include "fs/notify.h"
 #include "fs/watch.h"
 
 #define BUFFERS	  32
 #define WAIT_MS	  20000
-#define SKIPPED	  77
 #define NEW_NAME  "new"
 #define PRIMER	  "primer"
 #define PRIMER_MS 100
@@ -30,20 +28,6 @@ struct notice {
 	uint64_t node; /* inode, or parent */
 	char name[FS_NAME_MAX + 1];
 };
-
-static void others(const char *command)
-{
-	pid_t pid = fork();
-	int status;
-
-	assert_true(pid >= 0);
-	if (!pid) {
-		execl("/bin/sh", "sh", "-c", command, NULL);
-		_exit(127);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
 
 static void offer(struct fuse_client *to, char *buffer, size_t len)
 {
@@ -117,7 +101,7 @@ static bool any_came(void)
 static int set_up(void **state)
 {
 	(void)state;
-	others("mkdir $GW_SHARE/dir; echo >$GW_SHARE/dir/file");
+	watched_others("mkdir $GW_SHARE/dir; echo >$GW_SHARE/dir/file");
 	fuse_start(&client, &(struct fuse_options){
 				    .policy = {.cache = FS_CACHE_ALWAYS, .notification = true},
 				    .watch = true,
@@ -143,7 +127,7 @@ static void offer_all(void)
 		offer(&client, buffers[i], FS_NOTIFY_BUF_SIZE);
 	do {
 		assert_true(tries--);
-		others("touch $GW_SHARE/dir/" PRIMER);
+		watched_others("touch $GW_SHARE/dir/" PRIMER);
 	} while (gw_driver_wait(client.frontend, FS_NOTIFY_QUEUE, PRIMER_MS) != 0);
 	do {
 		uint32_t used;
@@ -158,7 +142,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	fuse_stop(&client);
-	others("rm -rf $GW_SHARE/*");
+	watched_others("rm -rf $GW_SHARE/*");
 	return 0;
 }
 
@@ -177,15 +161,15 @@ static void test_names(void **state)
 {
 	(void)state;
 	offer_all();
-	others("echo >$GW_SHARE/dir/" NEW_NAME);
+	watched_others("echo >$GW_SHARE/dir/" NEW_NAME);
 	await(&client, FUSE_NOTIFY_INVAL_ENTRY, dir, NEW_NAME);
 	await(&client, FUSE_NOTIFY_INVAL_INODE, dir, "");
-	others("mv $GW_SHARE/dir/" NEW_NAME " $GW_SHARE/dir/other");
+	watched_others("mv $GW_SHARE/dir/" NEW_NAME " $GW_SHARE/dir/other");
 	await(&client, FUSE_NOTIFY_INVAL_ENTRY, dir, NEW_NAME);
-	others("rm $GW_SHARE/dir/other");
+	watched_others("rm $GW_SHARE/dir/other");
 	await(&client, FUSE_NOTIFY_INVAL_ENTRY, dir, "other");
 	/* In the root, too. */
-	others("mkdir $GW_SHARE/sub");
+	watched_others("mkdir $GW_SHARE/sub");
 	await(&client, FUSE_NOTIFY_INVAL_ENTRY, 1, "sub");
 }
 
@@ -193,9 +177,9 @@ static void test_content(void **state)
 {
 	(void)state;
 	offer_all();
-	others("echo more >>$GW_SHARE/dir/file");
+	watched_others("echo more >>$GW_SHARE/dir/file");
 	await(&client, FUSE_NOTIFY_INVAL_INODE, file, "");
-	others("chmod 700 $GW_SHARE/dir");
+	watched_others("chmod 700 $GW_SHARE/dir");
 	await(&client, FUSE_NOTIFY_INVAL_INODE, dir, "");
 }
 
@@ -203,13 +187,13 @@ static void test_content(void **state)
 static void test_not_told(void **state)
 {
 	(void)state;
-	others("mkdir $GW_SHARE/dir/unknown");
+	watched_others("mkdir $GW_SHARE/dir/unknown");
 	offer_all();
 	poll(NULL, 0, 200);
 	while (any_came())
 		;
 	assert_true(fuse_mkdir(&client, dir, "own", 0755, NULL) > 0);
-	others("echo >$GW_SHARE/dir/unknown/file");
+	watched_others("echo >$GW_SHARE/dir/unknown/file");
 	poll(NULL, 0, 500);
 	assert_false(any_came());
 }
@@ -222,17 +206,17 @@ static void test_no_room(void **state)
 	void *token;
 
 	(void)state;
-	others("echo >$GW_SHARE/dir/lost");
+	watched_others("echo >$GW_SHARE/dir/lost");
 	poll(NULL, 0, 300);
 	offer(&client, buffers[0], sizeof(struct fuse_out_header));
-	others("echo >$GW_SHARE/dir/small");
+	watched_others("echo >$GW_SHARE/dir/small");
 	assert_int_equal(gw_driver_wait(client.frontend, FS_NOTIFY_QUEUE, WAIT_MS), 0);
 	assert_true(gw_driver_get(client.frontend, FS_NOTIFY_QUEUE, &token, &used));
 	assert_int_equal(used, 0);
 	assert_ptr_equal(token, buffers[0]);
 	poll(NULL, 0, 300);
 	offer_all();
-	others("echo >$GW_SHARE/dir/" NEW_NAME);
+	watched_others("echo >$GW_SHARE/dir/" NEW_NAME);
 	await(&client, FUSE_NOTIFY_INVAL_ENTRY, dir, NEW_NAME);
 }
 
@@ -252,7 +236,7 @@ static void test_moves(void **state)
 	assert_int_equal(fuse_load(&to, &client, NULL, &host, fd), 0);
 	close(fd);
 	assert_int_equal(fuse_node(&to, 1, "dir"), dir);
-	others("echo >$GW_SHARE/dir/" NEW_NAME);
+	watched_others("echo >$GW_SHARE/dir/" NEW_NAME);
 	await(&to, FUSE_NOTIFY_INVAL_ENTRY, dir, NEW_NAME);
 	fuse_stop(&to);
 	close(host.watch_fd);
@@ -267,7 +251,7 @@ static void test_resumed(void **state)
 	fuse_save(&client, fd);
 	close(fd);
 	fuse_resume(&client);
-	others("echo >$GW_SHARE/dir/" NEW_NAME);
+	watched_others("echo >$GW_SHARE/dir/" NEW_NAME);
 	await(&client, FUSE_NOTIFY_INVAL_ENTRY, dir, NEW_NAME);
 }
 
@@ -279,27 +263,9 @@ static void test_not_wanted(void **state)
 	fuse_start(&client, &(struct fuse_options){.watch = true, .share = share});
 	assert_false(gw_frontend_features(client.frontend) & FS_F_NOTIFICATION);
 	assert_true(fuse_node(&client, 1, "dir"));
-	others("echo >$GW_SHARE/dir/" NEW_NAME);
+	watched_others("echo >$GW_SHARE/dir/" NEW_NAME);
 	poll(NULL, 0, 100);
 	assert_true(fuse_node(&client, 1, "dir"));
-}
-
-static bool can_watch(void)
-{
-	int fd;
-
-	if (geteuid() != 0 || mount("gw-notify", share, "tmpfs", 0, NULL) < 0) {
-		printf("skipped: only root can mount a file system to watch\n");
-		return false;
-	}
-	fd = fs_watch_open(share, true);
-	if (fd < 0) {
-		printf("skipped: %s\n", gw_last_error());
-		umount2(share, MNT_DETACH);
-		return false;
-	}
-	close(fd);
-	return true;
 }
 
 int main(void)
@@ -314,16 +280,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_resumed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_wanted, set_up, tear_down),
 	};
-	int failed;
+	int failed = watched_make(share, true);
 
-	if (!mkdtemp(share) || setenv("GW_SHARE", share, 1) < 0)
-		return 1;
-	if (!can_watch()) {
-		rmdir(share);
-		return SKIPPED;
-	}
+	if (failed)
+		return failed;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	umount2(share, MNT_DETACH);
-	rmdir(share);
+	watched_remove(share);
 	return failed;
 }

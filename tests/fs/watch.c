@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/fs/watch.c - --watch: what others change is not believed in for a while, and only that. */
 #include "../common/fuse_client.h"
+#include "../common/watched.h"
 
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mount.h>
 #include <sys/vfs.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "fs/watch.h"
 
 #define A_DAY	    86400
 #define PATIENCE_MS 30000
-#define SKIPPED	    77
 
 static struct fuse_client client;
-/* A file system of its own: whatever else happens on this host does not happen there. */
 static char share[] = "/tmp/gw-watch.XXXXXX";
 
 static uint64_t now(void)
@@ -26,21 +23,6 @@ static uint64_t now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return (uint64_t)time.tv_sec * 1000 + (uint64_t)time.tv_nsec / 1000000;
-}
-
-/* Somebody else: a process of its own. */
-static void others(const char *command)
-{
-	pid_t pid = fork();
-	int status;
-
-	assert_true(pid >= 0);
-	if (!pid) {
-		execl("/bin/sh", "sh", "-c", command, NULL);
-		_exit(127);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
 }
 
 static uint64_t entry_valid(uint64_t parent, const char *name)
@@ -128,7 +110,7 @@ static int tear_down(void **state)
 {
 	(void)state;
 	fuse_stop(&client);
-	others("cd $GW_SHARE && rm -rf ./*");
+	watched_others("cd $GW_SHARE && rm -rf ./*");
 	return 0;
 }
 
@@ -153,7 +135,7 @@ static void test_a_new_name(void **state)
 	assert_int_equal(entry_valid(dir, "file"), A_DAY);
 	assert_true(opendir_flags(dir) & FOPEN_CACHE_DIR);
 	start = now();
-	others("echo >$GW_SHARE/dir/new");
+	watched_others("echo >$GW_SHARE/dir/new");
 	await_entry(dir, "file", 0);
 	assert_int_equal(entry_valid(dir, "new"), 0);
 	assert_int_equal(attr_valid(dir), 0);
@@ -181,7 +163,7 @@ static void test_each_kind_of_change(void **state)
 	};
 
 	(void)state;
-	others("cd $GW_SHARE/dir; echo >gone; echo >from; echo >moved");
+	watched_others("cd $GW_SHARE/dir; echo >gone; echo >from; echo >moved");
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		/* A fresh start instead of waiting until all is believed in again. */
 		fuse_stop(&client);
@@ -190,7 +172,7 @@ static void test_each_kind_of_change(void **state)
 							   .share = share});
 		dir = fuse_node(&client, 1, "dir");
 		assert_int_equal(attr_valid(dir), A_DAY);
-		others(changes[i]);
+		watched_others(changes[i]);
 		await_attr(dir, 0);
 	}
 }
@@ -203,7 +185,7 @@ static void test_a_file(void **state)
 	assert_int_equal(attr_valid(file), A_DAY);
 	assert_true(fuse_open(&client, file, O_RDONLY, &open) > 0);
 	assert_true(open.open_flags & FOPEN_KEEP_CACHE);
-	others("echo more >>$GW_SHARE/dir/file");
+	watched_others("echo more >>$GW_SHARE/dir/file");
 	await_attr(file, 0);
 	/* What the guest has of it is not kept when it opens it. */
 	assert_true(fuse_open(&client, file, O_RDONLY, &open) > 0);
@@ -217,35 +199,17 @@ static void test_mounted_inside(void **state)
 
 	(void)state;
 	fuse_stop(&client);
-	others("mkdir $GW_SHARE/mnt && mount -t tmpfs inner $GW_SHARE/mnt && echo "
-	       ">$GW_SHARE/mnt/file");
+	watched_others("mkdir $GW_SHARE/mnt && mount -t tmpfs inner $GW_SHARE/mnt && echo "
+		       ">$GW_SHARE/mnt/file");
 	fuse_start(&client, &(struct fuse_options){.policy.cache = FS_CACHE_ALWAYS,
 						   .watch = true,
 						   .share = share});
 	sub = fuse_node(&client, 1, "mnt");
 	assert_int_equal(entry_valid(sub, "file"), A_DAY);
-	others("echo >$GW_SHARE/mnt/other");
+	watched_others("echo >$GW_SHARE/mnt/other");
 	await_entry(sub, "file", 0);
 	assert_int_equal(fuse_forget(&client, sub, 1), FUSE_NO_ANSWER);
-	others("umount -l $GW_SHARE/mnt");
-}
-
-static bool can_watch(void)
-{
-	int fd;
-
-	if (geteuid() != 0 || mount("gw-watch", share, "tmpfs", 0, NULL) < 0) {
-		printf("skipped: only root can mount a file system to watch\n");
-		return false;
-	}
-	fd = fs_watch_open(share, false);
-	if (fd < 0) {
-		printf("skipped: %s\n", gw_last_error());
-		umount2(share, MNT_DETACH);
-		return false;
-	}
-	close(fd);
-	return true;
+	watched_others("umount -l $GW_SHARE/mnt");
 }
 
 int main(void)
@@ -257,16 +221,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_file, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mounted_inside, set_up, tear_down),
 	};
-	int failed;
+	int failed = watched_make(share, false);
 
-	if (!mkdtemp(share) || setenv("GW_SHARE", share, 1) < 0)
-		return 1;
-	if (!can_watch()) {
-		rmdir(share);
-		return SKIPPED;
-	}
+	if (failed)
+		return failed;
 	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	umount2(share, MNT_DETACH);
-	rmdir(share);
+	watched_remove(share);
 	return failed;
 }
