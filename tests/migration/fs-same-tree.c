@@ -13,14 +13,12 @@
 #include "base/cleanup.h"
 #include "base/socket.h"
 #include "fs/dir.h"
-#include "fs/dir_read.h"
 #include "fs/handover.h"
 #include "fs/open.h"
 #include "fs/records.h"
 #include "fs/table.h"
 #include "move.h"
-
-#define FILES 600
+#include "reader.h"
 
 static struct share from, to;
 static const char *source_dir = "/tmp", *copy_dir = "/tmp";
@@ -227,50 +225,19 @@ static void test_renamed_after(void **state)
  * Directories that are being read.
  */
 
-static unsigned seen[FILES], budget;
-static uint64_t cookie;
-
-static int take(void *opaque, const struct fs_listed *entry)
-{
-	(void)opaque;
-	if (!budget)
-		return FS_LIST_FULL;
-	budget--;
-	cookie = entry->cookie;
-	if (entry->name[0] == 'n')
-		seen[atoi(entry->name + 1)]++;
-	return FS_LIST_TAKEN;
-}
-
-static bool read_on(struct share *share, uint64_t handle, unsigned count)
-{
-	FS_AUTO_HANDLE struct fs_handle *found = fs_handle_get(share->fs.handles, handle);
-
-	budget = count;
-	assert_int_equal(fs_dir_read(found->dir, found->fd, cookie, 4096, take, NULL), 0);
-	return budget != count;
-}
-
 static void test_half_read_directory(void **state)
 {
+	struct reader reader = {0};
 	uint64_t handle;
-	char name[32];
 
 	(void)state;
-	for (unsigned i = 0; i < FILES; i++) {
-		snprintf(name, sizeof(name), "d/n%u", i);
-		share_file(&from, name, "");
-	}
-	memset(seen, 0, sizeof(seen));
-	cookie = 0;
+	reader_files(&from, "d");
 	handle = guest_opendir(&from, d_id);
 	for (int i = 0; i < 6; i++)
-		assert_true(read_on(&from, handle, 50));
+		assert_true(reader_next(&reader, &from, handle, 50));
 	move_to_copy();
-	while (read_on(&to, handle, 37))
-		;
-	for (unsigned i = 0; i < FILES; i++)
-		assert_int_equal(seen[i], 1);
+	reader_rest(&reader, &to, handle);
+	reader_has_all(&reader, 1);
 }
 
 /* Where it goes on only the source's file system knows. */
