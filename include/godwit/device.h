@@ -241,6 +241,31 @@ struct gw_device_ops {
 	 * A hint that may be wrong, or come to nothing; a load without one works as well, and may
 	 * have to get its memory while the guest stands still. */
 	void (*expect)(void *dev, uint64_t state_bytes);
+
+	/*
+	 * Precopy: an operator brings most of a state ahead of it, beside the protocol, to a device
+	 * that waits. The state itself comes as ever, whole, and counts alone: what came ahead may
+	 * be old or wrong, and spares load() the work for what is the same in both. Both or none.
+	 */
+
+	/* Control thread; the device may be running. true: save() in GW_PHASE_RUNNING follows on a
+	 * thread of its own, until it returns 0 (one round); false: that is over, whatever became
+	 * of it, and as if it had not been. Never beside a transfer, a preflight or a reset. */
+	int (*precopy)(void *dev, bool on);
+	/*
+	 * On a thread of its own while the device is fresh: read to the end and keep aside, in the
+	 * place of what was kept before; the next load() may use it. A failure keeps nothing.
+	 * Beside it a front-end may come, set the device up, and go, but nothing is transferred,
+	 * reset or run. What is kept outlasts reset() of a device that is fresh anyway (a VMM that
+	 * waits for a migration resets as well), and is the device's to let go once load() was
+	 * called.
+	 *
+	 * @reader NULL (control thread): what is kept is dropped, and a call under way ends soon,
+	 * with -ECANCELED (so does its reader; NULL comes again when it has). Called before the
+	 * device runs without having loaded, after a reset of one that was not fresh, after a
+	 * failure, and before destroy(), whether or not anything is kept.
+	 */
+	int (*precopy_load)(void *dev, struct gw_state_reader *reader);
 };
 
 /* Configuration space of the device that create made as @dev is not what it was: the driver is

@@ -54,7 +54,7 @@ int gw_session_new(struct gw_session **out, const struct gw_session_config *conf
 	*out = NULL;
 	if (!session)
 		return gw_fail(ENOMEM, "session: no memory");
-	session->wake = -1;
+	session->wake = session->ahead.made = session->ahead.written = -1;
 	session->why = GW_RUN_FRESH;
 	gw_parked_init(&session->parked);
 	copy_config(session, config);
@@ -80,7 +80,7 @@ void gw_session_free(struct gw_session *session)
 	session->yield_done = NULL;
 	session->config.transfer_failed = NULL;
 	gw_session_cancel(session);
-	gw_session_drop_preflight(session);
+	gw_session_free_ahead(session);
 	gw_session_unclaim(session);
 	gw_session_keep(session);
 	gw_journaling_stop(session->journaling);
@@ -142,6 +142,8 @@ void gw_session_disconnect(struct gw_session *session)
 	enum gw_device_state before = session->life.device;
 
 	gw_session_drop_transfer(session, GW_EVENT_DISCONNECT);
+	if (session->ahead.job && !session->ahead.job->load)
+		gw_session_end_precopy(session);
 	gw_session_waive(session);
 	suspend_device(session, before);
 }
@@ -153,6 +155,14 @@ static void note_start(struct gw_session *session)
 	session->stopping_ns = session->stopped_ns = session->loaded_ns = 0;
 }
 
+/* Nothing was loaded, and nothing will be. */
+static int begin_fresh(struct gw_session *session)
+{
+	gw_session_end_precopy(session);
+	gw_session_forget_ahead(session);
+	return gw_session_settle_params(session);
+}
+
 /* RING_ON and RESUME: from here on it acts. */
 static int commit(struct gw_session *session, enum gw_event event)
 {
@@ -160,7 +170,7 @@ static int commit(struct gw_session *session, enum gw_event event)
 	int err = gw_lifecycle_check(&session->life, event);
 
 	if (!err && !runs && session->why == GW_RUN_FRESH)
-		err = gw_session_settle_params(session);
+		err = begin_fresh(session);
 	if (err)
 		return err;
 	gw_session_drop_transfer(session, event);
@@ -170,6 +180,7 @@ static int commit(struct gw_session *session, enum gw_event event)
 		session->ops->run(session->dev, session->why);
 		session->why = GW_RUN_RESUMED;
 		session->restless = 0;
+		gw_close(&session->ahead.written);
 		note_start(session);
 	}
 	return 0;
@@ -218,16 +229,23 @@ int gw_session_suspend(struct gw_session *session)
 
 int gw_session_reset(struct gw_session *session)
 {
+	bool was_fresh = session->life.device == GW_DEVICE_FRESH;
 	int err = gw_lifecycle_check(&session->life, GW_EVENT_RESET);
 
 	if (err)
 		return err;
-	gw_session_drop_preflight(session);
+	session->makes_way = true;
+	gw_session_drop_jobs(session);
 	gw_session_drop_transfer(session, GW_EVENT_RESET);
+	session->makes_way = false;
 	gw_session_thaw(session);
 	gw_session_unclaim(session);
 	gw_session_keep(session);
 	session->ops->reset(session->dev);
+	gw_close(&session->ahead.made);
+	/* What waits for a state is reset as well while its VMM starts. */
+	if (!was_fresh)
+		gw_session_forget_ahead(session);
 	session->restless = 0;
 	gw_parked_clear(&session->parked);
 	session->why = GW_RUN_FRESH;
@@ -251,6 +269,7 @@ void gw_session_prepare(struct gw_session *session, bool on)
 
 void gw_session_device_failed(struct gw_session *session)
 {
+	gw_session_end_precopy(session);
 	gw_session_drop_transfer(session, GW_EVENT_DEVICE_FAILED);
 	gw_session_thaw(session);
 	gw_session_keep(session);
@@ -314,12 +333,10 @@ int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, vo
 	enum gw_device_state device = session->life.device;
 	int err = gw_session_may_migrate(session, "preflight");
 
+	if (!err)
+		err = gw_session_check_idle(session, "preflight");
 	if (err)
 		return err;
-	if (session->preflight)
-		return gw_fail(EBUSY, "preflight: another one is under way");
-	if (session->transfer)
-		return gw_fail(EBUSY, "preflight: a transfer is under way");
 	if (device == GW_DEVICE_GONE || device == GW_DEVICE_FAILED)
 		return gw_fail(EPERM, "preflight: the device is %s", gw_device_state_name(device));
 	return gw_preflight_start(&session->preflight, &as);

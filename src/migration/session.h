@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "godwit/device.h"
 #include "godwit/loop.h"
@@ -221,6 +222,26 @@ void gw_session_report(struct gw_session *session, enum gw_report_kind kind,
  */
 typedef void gw_preflight_done(void *opaque, int result, const struct gw_report *report);
 int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, void *opaque);
+
+/*
+ * Ahead of a state (struct gw_device_ops.precopy). At the source most of it is made while the guest
+ * runs, and read in pieces; at the destination that is written in pieces, and loaded aside. -EBUSY
+ * while a preflight, another one or a transfer is under way; a transfer, a disconnect, a reset and
+ * the session's end cancel a job. What was made stays until the next one is, a reset, or the
+ * session's end. -EOPNOTSUPP: not this device.
+ */
+#define GW_AHEAD_MAX (UINT64_C(1) << 30)
+/* On the control thread when it has ended, with its size; or with a negative errno and a sentence.
+ */
+typedef void gw_precopy_done(void *opaque, int result, uint64_t bytes);
+int gw_session_ahead_save(struct gw_session *session, gw_precopy_done *done, void *opaque);
+/* At most @len bytes from @position on, 0 at the end. */
+ssize_t gw_session_ahead_read(struct gw_session *session, uint64_t position, void *buf, size_t len);
+/* @position 0 begins anew, else it is where the last one ended. To a fresh device only. */
+int gw_session_ahead_write(struct gw_session *session, uint64_t position, const void *buf,
+			   size_t len);
+/* What was written so far; after that nothing is. */
+int gw_session_ahead_load(struct gw_session *session, gw_precopy_done *done, void *opaque);
 
 /* Requests (struct gw_elem.serial) that the process before this one may not have answered. */
 struct gw_unanswered {

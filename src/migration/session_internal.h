@@ -4,7 +4,15 @@
 #define GW_MIGRATION_SESSION_INTERNAL_H
 
 #include "migration/journaling.h"
+#include "migration/precopy.h"
 #include "migration/transfer.h"
+
+/* What goes, or came, ahead of a state (session_ahead.c). */
+struct gw_ahead {
+	struct gw_precopy *job; /* NULL: none is under way */
+	int made, written;	/* memfds, or -1: for who reads it; and not loaded yet */
+	uint64_t made_len, written_len;
+};
 
 struct gw_session {
 	struct gw_loop *loop;
@@ -41,7 +49,9 @@ struct gw_session {
 	uint64_t stopping_ns, stopped_ns, loaded_ns;
 	int restless; /* what suspend() said last, 0: nothing will happen */
 
-	struct gw_preflight *preflight; /* likewise, as is the next */
+	struct gw_preflight *preflight; /* likewise, as are the next two */
+	struct gw_ahead ahead;
+	bool makes_way; /* what is asked of the device beside its guest is given up */
 	struct gw_transfer *transfer;
 	struct gw_params *adopted; /* by a load under way */
 	struct gw_transfer_info last;
@@ -64,8 +74,11 @@ int gw_session_make_way(struct gw_session *session);
 int gw_session_begin_transfer(struct gw_session *session, enum gw_event event, bool phased,
 			      int taken, int *own_fd);
 void gw_session_note_stop(struct gw_session *session, uint64_t now);
-/* Cancels a preflight under way: what it looks at is about to change. */
-void gw_session_drop_preflight(struct gw_session *session);
+/* Cancels a preflight and a precopy under way: what they look at is about to change. */
+void gw_session_drop_jobs(struct gw_session *session);
+void gw_session_drop_preflight(struct gw_session *session); /* or takes the result of one */
+/* Is neither of them, nor a transfer, under way? -EBUSY; @what is refused. */
+int gw_session_check_idle(const struct gw_session *session, const char *what);
 /* What stands at the front of a stream of this session's. */
 int gw_session_fill_header(const struct gw_session *session, struct gw_state_header *header);
 /* Worker's news. */
@@ -75,6 +88,12 @@ void gw_session_drop_transfer(struct gw_session *session, enum gw_event event);
 /* Parameters that are unset take the default profile's values: from now on they never change. */
 int gw_session_settle_params(struct gw_session *session);
 void gw_session_thaw(struct gw_session *session);
+
+/* session_ahead.c. Ends a job that has ended, or gives it up. */
+void gw_session_end_precopy(struct gw_session *session);
+/* What was brought ahead to a device that was to be loaded is of no use any more. */
+void gw_session_forget_ahead(struct gw_session *session);
+void gw_session_free_ahead(struct gw_session *session);
 
 /* session_mode.c. Not in mode none; @what is refused. */
 int gw_session_may_migrate(const struct gw_session *session, const char *what);

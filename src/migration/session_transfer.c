@@ -130,8 +130,10 @@ static int choose_channel(const struct gw_session *session, bool load, int *fd, 
 
 int gw_session_make_way(struct gw_session *session)
 {
-	gw_session_drop_preflight(session);
+	session->makes_way = true;
+	gw_session_drop_jobs(session);
 	gw_session_drop_transfer(session, GW_EVENT_CANCEL);
+	session->makes_way = false;
 	/* Who was told that the first one was cancelled may have begun another at once. */
 	return session->transfer ? gw_fail(EBUSY, "transfer: another one was begun meanwhile") : 0;
 }
@@ -488,6 +490,8 @@ void gw_session_on_wake(void *opaque, int fd, uint32_t events)
 		abort();
 	if (session->preflight && atomic_load(&session->preflight->ended))
 		gw_session_drop_preflight(session);
+	if (session->ahead.job && atomic_load(&session->ahead.job->ended))
+		gw_session_end_precopy(session);
 	if (!session->transfer)
 		return; /* news of one that was dropped */
 	if (!session->yield_done && gw_transfer_asks(session->transfer))
