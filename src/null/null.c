@@ -24,6 +24,8 @@ struct null_device {
 	/* Of a save in phases: what the stream says of it so far. */
 	_Atomic bool is_sent;
 	_Atomic uint64_t sent;
+	/* What came ahead of a state is kept. */
+	_Atomic bool is_ahead;
 };
 
 /* The model: what must match for this device to move. */
@@ -212,7 +214,22 @@ static int null_load(void *dev, struct gw_state_reader *reader)
 		return gw_fail(EBADMSG, "null device: the stream holds no count");
 	/* Now, and only now, the device changes. */
 	atomic_store(&null->served, staged.served);
+	atomic_store(&null->is_ahead, false);
 	return 0;
+}
+
+/*
+ * A state of one number has nothing to go ahead of it: sending is as in phases, and what comes is
+ * read, so that it is known to be good, and only its being there is remembered.
+ */
+static int null_precopy_load(void *dev, struct gw_state_reader *reader)
+{
+	struct null_device *null = dev;
+	struct staged staged = {0};
+	int err = reader ? gw_state_read(reader, handlers, &staged) : 0;
+
+	atomic_store(&null->is_ahead, !err && staged.seen);
+	return err;
 }
 
 /* What the operator may know: `godwit status` and `godwit stats` show it. */
@@ -223,10 +240,12 @@ static int null_report(void *opaque, enum gw_report_kind kind, struct gw_report 
 	struct null_device *device = opaque;
 	uint64_t served = atomic_load(&device->served);
 
-	if (kind == GW_REPORT_STATUS)
+	if (kind == GW_REPORT_STATUS) {
 		gw_report_number(report, "served", served);
-	else if (kind == GW_REPORT_STATS)
+		gw_report_flag(report, "ahead", atomic_load(&device->is_ahead));
+	} else if (kind == GW_REPORT_STATS) {
 		gw_report_metric(report, &requests, NULL, served);
+	}
 	return 0;
 }
 
@@ -251,4 +270,6 @@ const struct gw_device_ops gw_null_ops = {
 	.load = null_load,
 	.report = null_report,
 	.iterate = null_iterate,
+	.precopy = null_iterate,
+	.precopy_load = null_precopy_load,
 };

@@ -244,6 +244,10 @@ static const struct {
 	{"device-state-load", gw_backend_load_state},
 	{"migration-expect", gw_backend_migration_expect},
 	{"migration-outcome", gw_backend_migration_outcome},
+	{"migration-precopy-load", gw_backend_precopy_load},
+	{"migration-precopy-read", gw_backend_precopy_read},
+	{"migration-precopy-save", gw_backend_precopy_save},
+	{"migration-precopy-write", gw_backend_precopy_write},
 	{"migration-set", gw_backend_migration_set},
 };
 

@@ -63,6 +63,9 @@ int gw_backend_control_begin(struct gw_backend *backend);
 /* The session that @arguments name by 'session', or the only one. */
 int gw_backend_find_seat(const struct gw_backend *backend, const json_t *arguments,
 			 struct gw_seat **seat);
+/* backend_migration.c: have @arguments of @command no members but @names (ended by NULL)? A
+ * misspelled one would else be taken for one that was left out. */
+int gw_backend_only_members(const char *command, const json_t *arguments, const char *const *names);
 /* backend_state.c: a stopped session's state into a descriptor, or out of one. */
 int gw_backend_save_state(void *opaque, const json_t *arguments, json_t **result);
 int gw_backend_load_state(void *opaque, const json_t *arguments, json_t **result);
@@ -75,6 +78,11 @@ int gw_backend_take_over(void *opaque);
 gw_control_fn gw_backend_migration_expect;
 gw_control_fn gw_backend_migration_outcome;
 gw_control_fn gw_backend_migration_set;
+/* backend_precopy.c: what goes ahead of a state. */
+gw_control_fn gw_backend_precopy_load;
+gw_control_fn gw_backend_precopy_read;
+gw_control_fn gw_backend_precopy_save;
+gw_control_fn gw_backend_precopy_write;
 /* Of the session whose seat is @opaque: what is told on the control socket. */
 void gw_backend_transfer_failed(void *opaque, const struct gw_transfer_info *info);
 void gw_backend_device_event(void *opaque, const char *name, const struct gw_report *data);

@@ -8,8 +8,7 @@
 
 /* -- arguments ----------------------------------------------------------------------------- */
 
-/* A misspelled member would else be taken for one that was left out. */
-static int only_members(const char *command, const json_t *arguments, const char *const *names)
+int gw_backend_only_members(const char *command, const json_t *arguments, const char *const *names)
 {
 	const char *name;
 	json_t *value;
@@ -68,7 +67,7 @@ int gw_backend_migration_outcome(void *opaque, const json_t *arguments, json_t *
 	int outcome, err;
 
 	(void)result;
-	err = only_members("migration-outcome", arguments, names);
+	err = gw_backend_only_members("migration-outcome", arguments, names);
 	if (err)
 		return err;
 	outcome = word_of("migration-outcome", arguments, "outcome", outcome_words);
@@ -95,7 +94,7 @@ int gw_backend_migration_set(void *opaque, const json_t *arguments, json_t **res
 	int migration, on_save, err;
 
 	(void)result;
-	err = only_members("migration-set", arguments, names);
+	err = gw_backend_only_members("migration-set", arguments, names);
 	if (!err)
 		err = gw_backend_find_seat(opaque, arguments, &seat);
 	if (err)
@@ -126,7 +125,7 @@ int gw_backend_migration_expect(void *opaque, const json_t *arguments, json_t **
 	static const char *const names[] = {"state-bytes", "session", NULL};
 	const json_t *bytes = json_object_get(arguments, "state-bytes");
 	struct gw_seat *seat;
-	int err = only_members("migration-expect", arguments, names);
+	int err = gw_backend_only_members("migration-expect", arguments, names);
 
 	(void)result;
 	if (!err && (!json_is_integer(bytes) || json_integer_value(bytes) < 0))

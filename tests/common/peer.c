@@ -43,6 +43,7 @@ static void make_backend(struct peer *peer, const struct peer_options *options)
 		.frozen_timeout_ms = options->frozen_timeout_ms,
 		.migration = options->migration,
 		.after_migration = options->after_migration,
+		.state_key = options->state_key,
 		.experimental = options->experimental,
 		.program = "godwit-test",
 		.version = "0",

@@ -33,6 +33,7 @@ struct peer_options {
 	unsigned frozen_timeout_ms;
 	enum gw_migration migration;
 	enum gw_after_migration after_migration;
+	const char *state_key; /* or NULL */
 	unsigned experimental; /* offered, enum gw_experimental */
 };
 
