@@ -84,6 +84,20 @@ class Moved(Base):
                 self.assertLess(preparing["ms"], 15000)
                 self.assertEqual(len(pair.backends["destination"].asked("migration-expect")), 1)
 
+    def test_an_answer_that_was_given_up_is_nobodys(self):
+        """It comes after its time, and before the next question."""
+        def late(_):
+            time.sleep(1.5)
+            return {}
+        def long():
+            self.pair.precopy()
+            time.sleep(1.5)
+            self.pair.succeed()
+        self.backends["destination"].answers["migration-expect"] = late
+        self.source.on_migrate = long
+        report = self.pair.report()
+        self.assertEqual(report["devices"][0]["destination"]["transfer"]["bytes"], 680)
+
     def test_json(self):
         report = self.pair.report("--svg", self.pair.dir + "/svg")
         self.assertEqual(report["outcome"], "moved")

@@ -18,6 +18,8 @@
 /* Two QEMUs, and the back-ends of both (MG_DEVICES_MAX each), and the signals. */
 #define POLLED_MAX 256
 #define FIRST_SIZE 4096u
+/* Who does not wait for answers does not wait for room either. */
+#define SAY_MS 100
 
 /* -- the end of a conversation -------------------------------------------------------------- */
 
@@ -288,6 +290,8 @@ static int ask(struct gw_qmp *qmp, const char *command, json_t *arguments, int g
 	size_t len;
 	int err;
 
+	/* It may have come late, after all, to what was asked before and given up. */
+	json_decref(gw_take_ptr(qmp->reply));
 	if (arguments)
 		json_object_set_new(request, "arguments", arguments);
 	text = json_dumps(request, JSON_COMPACT);
@@ -365,6 +369,28 @@ int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *argumen
 			unsigned times, json_t **result)
 {
 	return execute(qmp, command, arguments, given, patience_ms(qmp->group, times), result);
+}
+
+int gw_qmp_begin(struct gw_qmp *qmp, const char *command, json_t *arguments)
+{
+	if (qmp->fd >= 0)
+		return ask(qmp, command, arguments, -1, deadline_after(SAY_MS));
+	json_decref(arguments);
+	return is_over(qmp);
+}
+
+int gw_qmp_take(struct gw_qmp *qmp, const char *command, json_t **result)
+{
+	json_t *reply = gw_take_ptr(qmp->reply);
+	int err;
+
+	if (result)
+		*result = NULL;
+	if (!reply)
+		return qmp->fd < 0 ? is_over(qmp) : -EAGAIN;
+	err = judge(qmp, command, reply, result);
+	json_decref(reply);
+	return err;
 }
 
 int gw_qmp_open(struct gw_qmp **out, struct gw_qmp_group *group, const char *where)

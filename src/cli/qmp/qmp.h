@@ -91,6 +91,13 @@ int gw_qmp_execute_within(struct gw_qmp *qmp, const char *command, json_t *argum
 int gw_qmp_execute_with(struct gw_qmp *qmp, const char *command, json_t *arguments, int given,
 			unsigned times, json_t **result);
 
+/*
+ * The same in two parts, for who does not wait: say it (an error ends the conversation; @arguments
+ * as above), and take the answer, -EAGAIN as long as there is none. One at a time.
+ */
+int gw_qmp_begin(struct gw_qmp *qmp, const char *command, json_t *arguments);
+int gw_qmp_take(struct gw_qmp *qmp, const char *command, json_t **result);
+
 /* Hear what all of them have to say by now, or say first within @ms. */
 void gw_qmp_group_listen(struct gw_qmp_group *group, unsigned ms);
 
