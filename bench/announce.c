@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "bench/announce.h"
-#include "cli/qmp/qmp.h"
+#include "cli/qmp/ahead.h"
 #include "godwit/error.h"
 
 #define PATIENCE_S 60
@@ -45,13 +45,29 @@ static void expect(struct gw_qmp *to, json_int_t bytes)
 	usleep(SETTLE_US);
 }
 
-void announce(const struct peer *from, const struct peer *to)
+static void bring_ahead(struct gw_qmp *from, struct gw_qmp *to)
+{
+	struct gw_qmp_ahead ahead = {.from = from, .to = to, .from_session = -1, .to_session = -1};
+	int err = gw_qmp_ahead_begin(&ahead);
+
+	while (!err && (err = gw_qmp_ahead_go_on(&ahead)) == -EAGAIN) {
+		gw_qmp_group_listen(from->group, PATIENCE_S * 1000);
+		err = 0;
+	}
+	if (err && err != -EOPNOTSUPP)
+		die("what goes ahead: %s", gw_last_error());
+	gw_qmp_ahead_end(&ahead);
+}
+
+void announce(const struct peer *from, const struct peer *to, bool precopied)
 {
 	struct gw_qmp_group group = {.signals = -1, .patience = PATIENCE_S};
 	struct gw_qmp *source = call(&group, from), *destination = call(&group, to);
 
 	if (source && destination)
 		expect(destination, ask_size(source));
+	if (source && destination && precopied)
+		bring_ahead(source, destination);
 	gw_qmp_close(source);
 	gw_qmp_close(destination);
 }

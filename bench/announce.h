@@ -5,8 +5,8 @@
 
 #include "bench/peer.h"
 
-/* A preflight at @from, and what it says of the state's size to @to. Nothing where daemons have no
- * control sockets. */
-void announce(const struct peer *from, const struct peer *to);
+/* A preflight at @from, and what it says of the state's size to @to; @precopied: then most of the
+ * state itself. Nothing where daemons have no control sockets, or do not know of it. */
+void announce(const struct peer *from, const struct peer *to, bool precopied);
 
 #endif

@@ -30,7 +30,7 @@
  * loads while the first still saves; the phases then say less.
  *
  * With --announced the second is told before how large the state is (migration-expect), as by
- * `godwit migrate`.
+ * `godwit migrate`; with --precopied it is also brought most of it (migration-precopy-...).
  *
  * With --cold the source ends in between, with the descriptors that keep the host's caches, and the
  * caches are dropped; then the phases are what is added up.
@@ -45,7 +45,7 @@
 struct settings {
 	struct cached_tree tree;
 	unsigned open, runs, settle_ms;
-	bool cold, latency, stream, announced;
+	bool cold, latency, stream, announced, precopied;
 };
 
 /* LOOKUP comes when the blackout is over. */
@@ -254,7 +254,7 @@ static void migrate(struct cached_guest *guest, struct peer *to, const struct se
 	signal(SIGPIPE, SIG_IGN);
 	if (settings->announced) {
 		peer_await(to, from);
-		announce(from, to);
+		announce(from, to, settings->precopied);
 	}
 	mark = bench_ms();
 	need(gw_frontend_stop(from->frontend), from, "stop");
@@ -353,10 +353,9 @@ static void print_head(const struct settings *settings)
 static void usage(void)
 {
 	fprintf(stderr,
-		"usage: bench-blackout [--inodes N] [--open N] [--cold | --stream] [--announced]\n"
-		"                      [--latency] [--runs N] [--settle MS] [--dir DIR | --tree "
-		"DIR] OURS "
-		"[THEIRS]\n"
+		"usage: bench-blackout [--inodes N] [--open N] [--cold | --stream]\n"
+		"                      [--announced | --precopied] [--latency] [--runs N]\n"
+		"                      [--settle MS] [--dir DIR | --tree DIR] OURS [THEIRS]\n"
 		"A tree is made below DIR, or as DIR and kept for another time.\n"
 		"OURS and THEIRS are commands, options included; socket and share are added.\n");
 	exit(2);
@@ -371,6 +370,7 @@ static void parse(int argc, char **argv, struct settings *settings)
 						{"latency", no_argument, NULL, 'l'},
 						{"runs", required_argument, NULL, 'n'},
 						{"announced", no_argument, NULL, 'a'},
+						{"precopied", no_argument, NULL, 'p'},
 						{"settle", required_argument, NULL, 's'},
 						{0}};
 	int option;
@@ -386,6 +386,8 @@ static void parse(int argc, char **argv, struct settings *settings)
 			settings->stream = true;
 		else if (option == 'a')
 			settings->announced = true;
+		else if (option == 'p')
+			settings->announced = settings->precopied = true;
 		else if (option == 'l')
 			settings->latency = true;
 		else if (option == 'n')

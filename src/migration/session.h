@@ -231,6 +231,10 @@ int gw_session_preflight(struct gw_session *session, gw_preflight_done *done, vo
  * session's end. -EOPNOTSUPP: not this device.
  */
 #define GW_AHEAD_MAX (UINT64_C(1) << 30)
+static inline bool gw_device_takes_ahead(const struct gw_device_ops *ops)
+{
+	return ops->precopy && ops->precopy_load;
+}
 /* On the control thread when it has ended, with its size; or with a negative errno and a sentence.
  */
 typedef void gw_precopy_done(void *opaque, int result, uint64_t bytes);

@@ -109,7 +109,7 @@ static int check_able(const struct gw_session *session, const char *what)
 
 	if (err)
 		return err;
-	if (!session->ops->precopy || !session->ops->precopy_load)
+	if (!gw_device_takes_ahead(session->ops))
 		return gw_fail(EOPNOTSUPP, "%s: nothing goes ahead of device %s's state", what,
 			       session->ops->name);
 	if (session->config.migration != GW_MIGRATION_STATEFUL)

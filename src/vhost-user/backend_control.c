@@ -234,6 +234,7 @@ static int run_preflight(void *opaque, const json_t *arguments, json_t **result)
 static const struct {
 	const char *name;
 	gw_control_fn *fn;
+	bool ahead; /* only of a device that has a use for what goes ahead of its state */
 } commands[] = {
 	{"query-status", query_status},
 	{"query-stats", query_stats},
@@ -244,10 +245,10 @@ static const struct {
 	{"device-state-load", gw_backend_load_state},
 	{"migration-expect", gw_backend_migration_expect},
 	{"migration-outcome", gw_backend_migration_outcome},
-	{"migration-precopy-load", gw_backend_precopy_load},
-	{"migration-precopy-read", gw_backend_precopy_read},
-	{"migration-precopy-save", gw_backend_precopy_save},
-	{"migration-precopy-write", gw_backend_precopy_write},
+	{"migration-precopy-load", gw_backend_precopy_load, true},
+	{"migration-precopy-read", gw_backend_precopy_read, true},
+	{"migration-precopy-save", gw_backend_precopy_save, true},
+	{"migration-precopy-write", gw_backend_precopy_write, true},
 	{"migration-set", gw_backend_migration_set},
 };
 
@@ -266,7 +267,8 @@ int gw_backend_control_begin(struct gw_backend *backend)
 	else
 		return 0;
 	for (size_t i = 0; !err && i < GW_ARRAY_LEN(commands); i++)
-		err = gw_control_register(backend->control, commands[i].name, commands[i].fn,
-					  backend);
+		if (!commands[i].ahead || gw_device_takes_ahead(&backend->ops))
+			err = gw_control_register(backend->control, commands[i].name,
+						  commands[i].fn, backend);
 	return err;
 }

@@ -644,6 +644,8 @@ static void not_every_device(void **state)
 	struct peer peer;
 	struct operator operator;
 	struct gw_frontend *frontend;
+	json_t *commands, *one;
+	size_t i;
 
 	plain = gw_null_ops;
 	plain.precopy = NULL;
@@ -651,13 +653,15 @@ static void not_every_device(void **state)
 	peer_start(&peer, &(struct peer_options){.ops = &plain, .control = true});
 	operator_open(&operator, peer.control);
 	frontend = peer_connect(&peer);
-	operator_refused(&operator, SAVE, "nothing goes ahead of device null's state");
+	operator_refused(&operator, SAVE, "migration-precopy-save");
 	operator_refused(&operator, WRITE("\"position\":0,\"data\":\"AAAA\""),
-			 "nothing goes ahead");
-	operator_refused(&operator, LOAD, "nothing goes ahead");
-	operator_do(&operator, "{\"execute\":\"migration-set\","
-			       "\"arguments\":{\"migration\":\"none\"}}");
-	operator_refused(&operator, SAVE, "may not migrate");
+			 "migration-precopy-write");
+	commands = operator_ask(&operator, "query-commands");
+	json_array_foreach(commands, i, one)
+	{
+		assert_null(strstr(json_string_value(json_object_get(one, "name")), "precopy"));
+	}
+	json_decref(commands);
 	gw_frontend_free(frontend);
 	operator_close(&operator);
 	peer_join(&peer);
@@ -668,6 +672,9 @@ static void not_what_stays(void **state)
 	operator_do(&at_a, "{\"execute\":\"migration-set\","
 			   "\"arguments\":{\"migration\":\"stateless\"}}");
 	operator_refused(&at_a, SAVE, "stays in this process");
+	operator_do(&at_a, "{\"execute\":\"migration-set\","
+			   "\"arguments\":{\"migration\":\"none\"}}");
+	operator_refused(&at_a, SAVE, "may not migrate");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
