@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* common/die_after.c - preloaded into a program: it dies right after a system call. */
+/* common/die_after.c - preloaded into a program: it dies right after a system call, or waits in
+ * one.
+ */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "die_after.h"
@@ -113,6 +116,22 @@ OURS ssize_t pwritev2(int fd, const struct iovec *iov, int count, off_t offset, 
 	if (shared && shared->intrudes && atomic_load(&shared->left) == 1)
 		REAL(pwritev2)(fd, iov, count, offset, flags);
 	made("pwritev2");
+	return result;
+}
+
+OURS ssize_t writev(int fd, const struct iovec *iov, int count)
+{
+	while (shared && atomic_load(&shared->stuck) == getpid())
+		poll(NULL, 0, 1);
+	return REAL(writev)(fd, iov, count);
+}
+
+OURS int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int result = REAL(clock_gettime)(clock, now);
+
+	if (shared && clock == CLOCK_MONOTONIC)
+		now->tv_sec += atomic_load(&shared->ahead_s);
 	return result;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* common/die_after.h - a program that dies right after a system call that the test names. */
+/* common/die_after.h - a program that dies right after a system call that the test names, or waits
+ * in one. */
 #ifndef GW_TESTS_DIE_AFTER_H
 #define GW_TESTS_DIE_AFTER_H
 
@@ -21,6 +22,8 @@ struct die_after {
 		       * something, after so long at most */
 	int intrudes; /* before it dies, a pwritev2() is made twice, as if by somebody else as well
 		       */
+	atomic_int stuck;   /* the process that stays in there if it calls writev() */
+	atomic_int ahead_s; /* so much later it is for the program */
 };
 
 #endif
