@@ -6,6 +6,7 @@ usage: relay-caps.py GODWIT-RELAY
 """
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -34,7 +35,7 @@ def wait_for(what, process):
 def run(directory, user):
     """Its status while it waits for a front-end; it ends well, and leaves no socket behind."""
     paths = [directory / name for name in ("s", "s.control", "h")]
-    command = [PROGRAM, "--listen=127.0.0.1:0", f"--socket-path={paths[0]}", f"--handover-socket={paths[2]}"]
+    command = [directory / "program", "--listen=127.0.0.1:0", f"--socket-path={paths[0]}", f"--handover-socket={paths[2]}"]
     with subprocess.Popen(command, user=user) as process:
         wait_for(lambda: all(path.exists() for path in paths), process)
         with socket.socket(socket.AF_UNIX) as operator:  # who is greeted when all is ready
@@ -53,6 +54,8 @@ def main():
     """As root, and as somebody."""
     mine = int(status_of("self")["CapPrm"], 16) & (DAC_OVERRIDE | NET_BIND_SERVICE)
     with tempfile.TemporaryDirectory(prefix="gw-relay-") as name:
+        # Where it was built somebody may not get to.
+        shutil.copy(PROGRAM, pathlib.Path(name) / "program")
         assert run(pathlib.Path(name), None) == [mine, mine, 0, 0]
         if os.geteuid() == 0:
             os.chown(name, ORDINARY, ORDINARY)
