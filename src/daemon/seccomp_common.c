@@ -94,7 +94,7 @@ const struct gw_seccomp_rule gw_seccomp_common_rules[] = {
 	{"rt_sigaction", CTRL},
 	{"rt_sigreturn", EACH},
 	{"sigaltstack", CTRL},
-	{"getpid", CTRL},
+	{"getpid", CTRL | GW_KIND_SYSLOG},
 	{"gettid", CTRL},
 	{"tgkill", CTRL, 2, WHOLE, SIGABRT},
 	{"tgkill", CTRL, 2, WHOLE, SIGBUS},
