@@ -7,10 +7,12 @@
 #include "../unit/cmocka-all.h"
 
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -58,6 +60,8 @@ static void execute(const struct side *side, const char *option)
 		 ntohs(address->sin_port));
 	for (unsigned i = 0; i < OPTIONS_MAX && given[i]; i++)
 		argv[6 + i] = given[i];
+	/* However the test ends. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	execv(program, (char *const *)(uintptr_t)argv);
 	_exit(127);
 }
