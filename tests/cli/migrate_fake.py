@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Two QEMUs and their back-ends, as far as their sockets go, for the tests of `godwit migrate`."""
+import base64
 import copy
 import json
 import os
@@ -12,6 +13,7 @@ import time
 
 TIMEOUT_S = 60
 MODEL = "example.org/fs"
+PIECE = 45 * 1024
 PROTOCOLS = ["VHOST_USER_PROTOCOL_F_DEVICE_STATE: Backend device state transfer supported",
              "VHOST_USER_PROTOCOL_F_LOG_SHMFD: Shared log memory fd supported",
              "VHOST_USER_PROTOCOL_F_MQ: Multiqueue protocol supported"]
@@ -43,6 +45,7 @@ class Peer:
         self.answers = {}       # command: what is called with its arguments instead
         self.raw = {}           # command: bytes instead of an answer; None: nothing at all
         self.clients = []
+        self.greeting_of_others = None  # but the first; bytes, and nothing more
         self.ending = False     # it takes connections, and drops them
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(path)
@@ -69,6 +72,9 @@ class Peer:
 
     def _serve(self, client):
         try:
+            if self.greeting_of_others and client is not self.clients[0]:
+                client.sendall(self.greeting_of_others)
+                return
             if self.greeting:
                 client.sendall(json.dumps(self.greeting).encode() + b"\n")
             for line in client.makefile("rb"):
@@ -169,6 +175,29 @@ class Backend(Peer):
     def command_migration_expect(self, arguments):
         if self.session["device_state"] != "fresh":
             raise Refusal(f"{arguments}: the device is not fresh")
+        return {}
+
+    def knows_precopy(self, state=None):
+        """What goes ahead: `state` is made here; what is written comes into `written`, and what is
+        loaded into `ahead`."""
+        self.state, self.written, self.ahead = state, None, None
+        self.answers.update({
+            "migration-precopy-save": lambda _: {"bytes": len(self.state)},
+            "migration-precopy-read": lambda arguments: {"data": base64.b64encode(
+                self.state[arguments["position"]:][:PIECE]).decode()},
+            "migration-precopy-write": self._write,
+            "migration-precopy-load": self._load})
+
+    def _write(self, arguments):
+        if arguments["position"] == 0:
+            self.written = b""
+        if arguments["position"] != len(self.written):
+            raise Refusal("migration-precopy-write: another position was expected")
+        self.written += base64.b64decode(arguments["data"], validate=True)
+        return {}
+
+    def _load(self, _):
+        self.ahead, self.written = self.written, None
         return {}
 
     def command_preflight(self, _):

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/qmp/ahead.h"
 #include "cli/qmp/qmp.h"
 #include "godwit/error.h"
 
@@ -43,6 +44,15 @@ struct mg_backend {
 	json_t *transfer;	   /* the last one afterwards, if it is this migration's */
 };
 
+/* What goes ahead of a device's state. */
+struct mg_ahead {
+	struct gw_qmp_ahead way; /* its conversations are NULL where nothing goes, or no more */
+	uint64_t begun_ns, ended_ns, took_ns; /* the last one */
+	json_int_t bytes;		      /* that the destination has */
+	unsigned times;			      /* it came, as a whole */
+	char reason[MG_TEXT_MAX];	      /* why no more came; "": as it should be */
+};
+
 enum mg_kind { MG_VHOST_USER, MG_VFIO_USER };
 
 struct mg_device {
@@ -55,6 +65,7 @@ struct mg_device {
 	json_t *virtio;		  /* what QEMU and the guest agreed on; NULL: it does not say */
 	json_t *vhost;		  /* QEMU and back-end; NULL unless the guest uses the device */
 	struct mg_backend backend;
+	struct mg_ahead ahead; /* of the source's */
 };
 
 struct mg_machine {
@@ -133,6 +144,7 @@ struct mg_move {
 	enum mg_phase phase;				  /* MG_PHASES: none */
 	uint64_t dark_from, dark_to; /* the source's guest stopped, the destination's went on */
 	bool was_running;
+	bool news;	   /* a QEMU has told something */
 	json_t *progress;  /* the last query-migrate of the source */
 	uint64_t shown_ns; /* when the last line of progress was */
 	enum mg_outcome outcome;
@@ -192,6 +204,12 @@ const char *mg_backend_mode(const struct mg_backend *backend);
 void mg_gates_ask(struct mg_move *move);
 /* The worst of what was found and is not overridden. */
 enum mg_verdict mg_findings_verdict(const struct mg_move *move);
+
+/* ahead.c: ways from back-end to back-end where they are found soon (@ms for all); and no more. */
+void mg_ahead_open(struct mg_move *move, unsigned ms);
+void mg_ahead_close(struct mg_move *move);
+/* As gw_qmp_group_listen(), and what goes ahead goes on meanwhile; not @wanted: nothing new is. */
+void mg_ahead_listen(struct mg_move *move, bool wanted, unsigned ms);
 
 /* move.c: phases, notes */
 void mg_phase_enter(struct mg_move *move, enum mg_phase phase); /* MG_PHASES: the last one ends */

@@ -82,6 +82,8 @@ static void put_device(struct mg_move *move, const struct mg_device *device, FIL
 	put_transfer(&device->backend, "saved", out);
 	if (peer)
 		put_transfer(&peer->backend, "loaded", out);
+	if (device->ahead.bytes)
+		fprintf(out, ", %lld bytes went ahead", (long long)device->ahead.bytes);
 	fputc('\n', out);
 	put_failure(device, "source", out);
 	if (peer)
@@ -165,6 +167,16 @@ static json_t *json_backend(const struct mg_backend *backend)
 	return object;
 }
 
+static json_t *json_ahead(const struct mg_ahead *ahead)
+{
+	json_t *object = json_pack("{s:I, s:i, s:f}", "bytes", ahead->bytes, "times",
+				   (int)ahead->times, "ms", (double)ahead->took_ns / GW_NS_PER_MS);
+
+	if (*ahead->reason)
+		json_object_set_new(object, "reason", gw_control_text(ahead->reason));
+	return object;
+}
+
 static json_t *json_devices(struct mg_move *move)
 {
 	const struct mg_machine *source = &move->machines[MG_SOURCE];
@@ -180,6 +192,8 @@ static json_t *json_devices(struct mg_move *move)
 
 		if (peer)
 			json_object_set_new(one, "destination", json_backend(&peer->backend));
+		if (device->ahead.begun_ns && (device->ahead.times || *device->ahead.reason))
+			json_object_set_new(one, "ahead", json_ahead(&device->ahead));
 		json_array_append_new(list, one);
 	}
 	return list;

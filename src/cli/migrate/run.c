@@ -11,8 +11,9 @@
 /* While its devices are saved a QEMU answers nobody. */
 #define FOLLOW_TIMES 10
 #define EVERY_MS     200
-/* For all devices together: who was told how much comes is faster, and that is no reason to wait
- * for long. An answer takes no longer than a thread to start, and what was said stays said. */
+/* For all devices together: who was told how much comes is faster, or brought most of it, and that
+ * is no reason to wait for long. An answer takes no longer than a thread to start, and what was
+ * said stays said. */
 #define EXPECT_MS 1000
 
 struct run {
@@ -93,6 +94,8 @@ static void on_event(void *opaque, struct gw_qmp *qmp, const char *name, const j
 {
 	struct mg_move *move = opaque;
 
+	move->news |=
+		qmp == move->machines[MG_SOURCE].qmp || qmp == move->machines[MG_DESTINATION].qmp;
 	if (qmp == move->machines[MG_SOURCE].qmp)
 		source_event(move, name, data);
 	else if (qmp != move->machines[MG_DESTINATION].qmp)
@@ -192,6 +195,12 @@ static int step_expect(struct run *run)
 	return 0;
 }
 
+static int step_ahead(struct run *run)
+{
+	mg_ahead_open(run->move, EXPECT_MS);
+	return 0;
+}
+
 static const struct {
 	const char *what;
 	int (*take)(struct run *run);
@@ -199,6 +208,7 @@ static const struct {
 	{"switching the return path on", step_capabilities},
 	{"letting the destination listen", step_listen},
 	{"telling the destination's back-ends how much comes", step_expect},
+	{"finding ways for what goes ahead", step_ahead},
 	{"starting", step_start},
 };
 
@@ -294,7 +304,7 @@ static int follow(struct run *run, bool *completed)
 		if (!err)
 			err = cancel_if_wanted(run);
 		if (!err)
-			gw_qmp_group_listen(&run->move->group, EVERY_MS);
+			mg_ahead_listen(run->move, !run->cancelled, EVERY_MS);
 	}
 	mg_progress_end(run->move);
 	*completed = !err && status->course == COMPLETED;
@@ -338,6 +348,7 @@ void mg_run(struct mg_move *move)
 	listen_to_backends(run.destination);
 	if (!begin(&run))
 		follow(&run, &completed);
+	mg_ahead_close(move);
 	mg_outcome_settle(move, completed);
 	if (move->outcome == MG_FAILED && run.cancelled)
 		move->outcome = MG_CANCELLED;

@@ -15,8 +15,8 @@
 #include "cli/qmp/qmp.h"
 #include "godwit/error.h"
 
-/* Two QEMUs, and the back-ends of both (MG_DEVICES_MAX each), and the signals. */
-#define POLLED_MAX 256
+/* Two QEMUs, the back-ends of both (MG_DEVICES_MAX each, and each twice), and the signals. */
+#define POLLED_MAX 512
 #define FIRST_SIZE 4096u
 /* Who does not wait for answers does not wait for room either. */
 #define SAY_MS 100
@@ -395,7 +395,12 @@ int gw_qmp_take(struct gw_qmp *qmp, const char *command, json_t **result)
 
 int gw_qmp_open(struct gw_qmp **out, struct gw_qmp_group *group, const char *where)
 {
-	unsigned ms = patience_ms(group, 1);
+	return gw_qmp_open_within(out, group, where, patience_ms(group, 1));
+}
+
+int gw_qmp_open_within(struct gw_qmp **out, struct gw_qmp_group *group, const char *where,
+		       unsigned ms)
+{
 	struct gw_qmp *qmp = calloc(1, sizeof(*qmp));
 	uint64_t deadline = deadline_after(ms);
 	int err;
@@ -411,7 +416,7 @@ int gw_qmp_open(struct gw_qmp **out, struct gw_qmp_group *group, const char *whe
 	if (!err)
 		err = await(qmp, true, ms, deadline);
 	if (!err)
-		err = gw_qmp_execute(qmp, "qmp_capabilities", NULL, NULL);
+		err = gw_qmp_execute_within(qmp, "qmp_capabilities", NULL, ms, NULL);
 	if (err)
 		gw_qmp_close(qmp);
 	else

@@ -67,6 +67,9 @@ int gw_qmp_ms_until(uint64_t deadline);
  * is no such socket.
  */
 int gw_qmp_open(struct gw_qmp **qmp, struct gw_qmp_group *group, const char *where);
+/* With @ms for each of the three, whatever the patience is. */
+int gw_qmp_open_within(struct gw_qmp **qmp, struct gw_qmp_group *group, const char *where,
+		       unsigned ms);
 void gw_qmp_close(struct gw_qmp *qmp); /* NULL is allowed */
 static inline bool gw_qmp_is_over(const struct gw_qmp *qmp)
 {
