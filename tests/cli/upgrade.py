@@ -31,10 +31,11 @@ def ask(front_end):
 
 
 def give(front_end):
-    """SET_VRING_ERR, with a descriptor."""
+    """SET_VRING_ERR, with a descriptor. It has no answer, but what comes after it is answered later."""
     event = os.eventfd(0)
     socket.send_fds(front_end, [struct.pack("<IIIQ", SET_VRING_ERR, VERSION, 8, 0)], [event])
     os.close(event)
+    ask(front_end)
 
 
 def children(pid):
