@@ -21,8 +21,11 @@ struct gw_fdstore;
 /* Set: another process, of another build, goes on if this one ends before it says READY=1, with
  * what was kept when this one began. */
 #define GW_FDSTORE_TRIAL_ENV "GODWIT_FDSTORE_TRIAL"
-#define GW_FDSTORE_NAME_MAX  63
-#define GW_FDSTORE_FDS_MAX   4096
+/* A memfd that is kept is called so, and after that as it is in the store: who may look at a
+ * process finds it there by that (proc(5), /proc/PID/fd). */
+#define GW_FDSTORE_MEMORY   "godwit-"
+#define GW_FDSTORE_NAME_MAX 63
+#define GW_FDSTORE_FDS_MAX  4096
 
 /* GW_FDSTORE_CHECK_ENV */
 bool gw_fdstore_is_check(void);

@@ -3,6 +3,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +22,7 @@
 #include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/print.h"
+#include "cli/upgrade_try.h"
 #include "godwit/error.h"
 
 /* A keeper answers within its own bounds, which are less. */
@@ -27,6 +30,8 @@
 #define COMMAND_MAX   (64 * 1024)
 #define PROC_PATH_MAX 64
 #define OPTION	      "--recover="
+#define RETRY_MS      20
+#define HEARD_MS      100 /* until systemd knows that a command has ended */
 
 struct upgrade_options {
 	const char *socket;
@@ -99,19 +104,16 @@ static int read_how(pid_t pid, char *how, size_t size)
 	return 0;
 }
 
-static int check_how(pid_t pid)
-{
-	char how[16];
-	int err = read_how(pid, how, sizeof(how));
+enum how { BY_KEEPER, BY_SYSTEMD };
 
-	if (err || !strcmp(how, "keeper"))
+static int find_how(pid_t pid, enum how *how)
+{
+	char word[16];
+	int err = read_how(pid, word, sizeof(word));
+
+	*how = strcmp(word, "systemd") ? BY_KEEPER : BY_SYSTEMD;
+	if (err || *how == BY_SYSTEMD || !strcmp(word, "keeper"))
 		return err;
-	if (!strcmp(how, "systemd"))
-		return gw_fail(ENOTSUP,
-			       "process %d has its state kept by systemd: 'systemctl kill "
-			       "--signal=KILL' of its service lets the build that is installed go "
-			       "on",
-			       (int)pid);
 	return gw_fail(ENOTSUP,
 		       "process %d was not started with --recover: it can only be upgraded by a "
 		       "migration",
@@ -136,15 +138,8 @@ static bool waits_for_it(pid_t pid)
 }
 
 /* *@pidfd: from here on it is this process and no other that gets its number. */
-static int find_keeper(const char *path, pid_t *keeper, int *pidfd)
+static int find_keeper(pid_t listener, pid_t *keeper, int *pidfd)
 {
-	pid_t listener;
-	int err = find_listener(path, &listener);
-
-	if (!err)
-		err = check_how(listener);
-	if (err)
-		return err;
 	*keeper = parent_of(listener);
 	*pidfd = *keeper ? (int)syscall(SYS_pidfd_open, *keeper, 0) : -1;
 	if (*pidfd < 0 || parent_of(listener) != *keeper || !waits_for_it(*keeper))
@@ -154,8 +149,8 @@ static int find_keeper(const char *path, pid_t *keeper, int *pidfd)
 
 /* -- asked --------------------------------------------------------------------------------- */
 
-static const char *const results[] = {"done", "refused", "taken-back"};
-enum result { DONE, REFUSED, TAKEN_BACK };
+static const char *const results[] = {"done", "refused", "taken-back", "not-ready", "begun"};
+enum result { DONE, REFUSED, TAKEN_BACK, NOT_READY, BEGUN };
 
 static int ask_keeper(int pidfd, pid_t keeper)
 {
@@ -172,7 +167,7 @@ static int ask_keeper(int pidfd, pid_t keeper)
 static int wait_for_answer(pid_t keeper, enum result *result)
 {
 	const struct timespec patience = {.tv_sec = PATIENCE_S};
-	siginfo_t info;
+	siginfo_t info = {0};
 	sigset_t set;
 	int signo;
 
@@ -190,7 +185,7 @@ static int wait_for_answer(pid_t keeper, enum result *result)
 	return 0;
 }
 
-static int upgrade(const char *path, enum result *result)
+static int upgrade_by_keeper(pid_t listener, enum result *result)
 {
 	GW_AUTO_FD int pidfd = -1;
 	sigset_t set;
@@ -200,10 +195,114 @@ static int upgrade(const char *path, enum result *result)
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	err = find_keeper(path, &keeper, &pidfd);
+	err = find_keeper(listener, &keeper, &pidfd);
 	if (!err)
 		err = ask_keeper(pidfd, keeper);
 	return err ? err : wait_for_answer(keeper, result);
+}
+
+/* Somebody else than @before listens, and answers. */
+static bool is_another(const char *path, pid_t before)
+{
+	json_t *status = NULL;
+	pid_t now;
+	bool answers = !find_listener(path, &now) && now != before &&
+		       !gw_cli_ask(path, "query-status", &status);
+
+	json_decref(status);
+	return answers;
+}
+
+static bool read_groups(const char *path, char *text, size_t size)
+{
+	GW_AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	text[GW_MAX(len, (ssize_t)0)] = 0;
+	return len > 0;
+}
+
+/* Is this a part of the service, its ExecReload=? Then systemd starts nothing before it has ended.
+ */
+static bool is_within(pid_t pid)
+{
+	char path[PROC_PATH_MAX], own[PATH_MAX], its[PATH_MAX];
+
+	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
+	return read_groups("/proc/self/cgroup", own, sizeof(own)) &&
+	       read_groups(path, its, sizeof(its)) && !strcmp(own, its);
+}
+
+static int kill_it(int pidfd, pid_t pid)
+{
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
+		return gw_fail(errno, "process %d: %s", (int)pid, strerror(errno));
+	return 0;
+}
+
+/* Else the reload would have failed, as far as systemd knows. */
+static int kill_it_later(int pidfd, pid_t pid)
+{
+	GW_AUTO_FD int own = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	struct pollfd ended = {.fd = own, .events = POLLIN};
+	pid_t child;
+
+	fflush(NULL);
+	child = own < 0 ? -1 : fork();
+	if (child < 0)
+		return gw_fail(errno, "fork: %s", strerror(errno));
+	if (child)
+		return 0;
+	/* Whoever reads what this command says does not wait for it. */
+	close_range(STDIN_FILENO, STDERR_FILENO, 0);
+	poll(&ended, 1, -1);
+	poll(NULL, 0, HEARD_MS);
+	_exit(kill_it(pidfd, pid) ? GW_EXIT_FAILED : GW_EXIT_OK);
+}
+
+static enum result wait_for_another(const char *path, pid_t before)
+{
+	for (unsigned ms = 0; ms < PATIENCE_S * 1000; ms += RETRY_MS) {
+		if (is_another(path, before))
+			return DONE;
+		poll(NULL, 0, RETRY_MS);
+	}
+	return NOT_READY;
+}
+
+/* systemd starts what is installed when the process ends, whatever that is: it is tried out before.
+ * Nobody has the one before, should it not get ready; what is kept stays kept. */
+static int upgrade_by_systemd(const char *path, pid_t listener, enum result *result)
+{
+	GW_AUTO_FD int pidfd = (int)syscall(SYS_pidfd_open, listener, 0);
+	bool within = is_within(listener);
+	int err = pidfd < 0 ? gw_fail(errno, "process %d: %s", (int)listener, strerror(errno))
+			    : gw_upgrade_try(listener);
+
+	if (err == -ECANCELED) {
+		gw_cli_complain("upgrade", GW_EXIT_FAILED);
+		*result = REFUSED;
+		return 0;
+	}
+	if (!err)
+		err = within ? kill_it_later(pidfd, listener) : kill_it(pidfd, listener);
+	if (!err)
+		*result = within ? BEGUN : wait_for_another(path, listener);
+	return err;
+}
+
+static int upgrade(const char *path, enum result *result)
+{
+	pid_t listener;
+	enum how how;
+	int err = find_listener(path, &listener);
+
+	if (!err)
+		err = find_how(listener, &how);
+	if (err)
+		return err;
+	return how == BY_SYSTEMD ? upgrade_by_systemd(path, listener, result)
+				 : upgrade_by_keeper(listener, result);
 }
 
 /* -- told ---------------------------------------------------------------------------------- */
@@ -213,15 +312,18 @@ static int tell(const struct upgrade_options *given, enum result result)
 	static const char *const sentences[] = {
 		[DONE] = "the build that is installed goes on",
 		[REFUSED] =
-			"refused: the one that ran goes on as if nothing had been asked; its log "
-			"has the reason",
+			"refused: the one that ran goes on as if nothing had been asked; its log, "
+			"or what is said here, has the reason",
 		[TAKEN_BACK] = "it did not get ready: the one that ran goes on, after a pause; its "
 			       "log has the reason",
+		[NOT_READY] =
+			"it did not get ready, and its log has the reason: systemd keeps what "
+			"is needed to go on, for one that can",
 	};
 	json_t *status = NULL;
 	const char *version = "?";
 
-	if (!gw_cli_ask(given->socket, "query-status", &status))
+	if (result != BEGUN && !gw_cli_ask(given->socket, "query-status", &status))
 		version = gw_cli_text(status, "version");
 	if (given->json)
 		gw_cli_print_json(
@@ -230,7 +332,7 @@ static int tell(const struct upgrade_options *given, enum result result)
 	else
 		printf("%s (version %s)\n", sentences[result], version);
 	json_decref(status);
-	return result == DONE ? GW_EXIT_OK : GW_EXIT_FAILED;
+	return result == DONE || result == BEGUN ? GW_EXIT_OK : GW_EXIT_FAILED;
 }
 
 int gw_cli_upgrade(int argc, char **argv)
@@ -242,7 +344,7 @@ int gw_cli_upgrade(int argc, char **argv)
 		.summary = "Let the build that is installed now take over, under a running VM.",
 		.tables = tables,
 	};
-	enum result result;
+	enum result result = REFUSED;
 
 	if (gw_options_parse(&line, argc, argv, NULL))
 		return gw_cli_complain("upgrade", GW_EXIT_USAGE);

@@ -319,6 +319,14 @@ static int open_store(const struct common *common, struct gw_fdstore **store)
 	return err;
 }
 
+static int check_kept(const struct gw_daemon *daemon, const struct gw_params *params,
+		      const struct gw_fdstore *store)
+{
+	int err = gw_recovery_check(store);
+
+	return err ? err : gw_journaling_check(daemon->ops, params, store);
+}
+
 /* Could it go on with what another process has, which lives? */
 static int check_takeover(const struct gw_daemon *daemon, const struct gw_params *params)
 {
@@ -328,11 +336,21 @@ static int check_takeover(const struct gw_daemon *daemon, const struct gw_params
 	if (!err && !store)
 		err = gw_fail(ENOTCONN, GW_FDSTORE_CHECK_ENV ": nothing is kept by anybody");
 	if (!err)
-		err = gw_recovery_check(store);
-	if (!err)
-		err = gw_journaling_check(daemon->ops, params, store);
+		err = check_kept(daemon, params, store);
 	gw_fdstore_free(store);
 	return err;
+}
+
+/*
+ * What was left and this build cannot read is for another build: nothing of it is touched, so that
+ * it is there for who comes next. With what is not whole nobody goes on, and it is given up.
+ */
+static int check_left(const struct gw_daemon *daemon, const struct gw_params *params,
+		      const struct gw_fdstore *store)
+{
+	int err = store ? check_kept(daemon, params, store) : 0;
+
+	return err == -ENOENT || err == -ENODATA || err == -EAGAIN || err == -EBADMSG ? 0 : err;
 }
 
 /* From the first socket to the last. */
@@ -345,6 +363,8 @@ static int open_and_serve(const struct gw_daemon *daemon, const struct common *c
 
 	hold_signals();
 	err = open_store(common, &config->fdstore);
+	if (!err)
+		err = check_left(daemon, config->params, config->fdstore);
 	if (!err)
 		err = gw_sockets_open(&sockets, common->socket_path, control, config->fdstore);
 	if (err)

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,6 +15,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/fdstore.h"
 #include "godwit/error.h"
 #include "state/checksum.h"
 #include "state/codec.h"
@@ -80,9 +82,12 @@ static int map(struct gw_journal **out, const int fds[1 + GW_JOURNAL_SLOTS])
 
 static int make_memory(int fds[1 + GW_JOURNAL_SLOTS])
 {
+	static const char *const names[1 + GW_JOURNAL_SLOTS] = {"journal", "state-0", "state-1"};
+	char name[32];
+
 	for (unsigned i = 0; i < 1 + GW_JOURNAL_SLOTS; i++) {
-		fds[i] = memfd_create(i ? "godwit-state" : "godwit-journal",
-				      MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		snprintf(name, sizeof(name), GW_FDSTORE_MEMORY "%s", names[i]);
+		fds[i] = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 		if (fds[i] < 0)
 			return -errno;
 	}

@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/cleanup.h"
+#include "base/fdstore.h"
 #include "godwit/error.h"
 #include "state/checksum.h"
 #include "vhost-user/ledger.h"
@@ -70,7 +71,8 @@ static int map(struct gw_ledger **out, int fd)
 
 int gw_ledger_new(struct gw_ledger **out, int *out_fd)
 {
-	GW_AUTO_FD int fd = memfd_create("godwit-ledger", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	GW_AUTO_FD int fd =
+		memfd_create(GW_FDSTORE_MEMORY "ledger", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	int err;
 
 	if (fd < 0 || ftruncate(fd, sizeof(struct page)) < 0 ||

@@ -233,6 +233,8 @@ int gw_recovery_check(const struct gw_fdstore *store)
 	int err =
 		fd < 0 ? gw_fail(ENOENT, "recovery: nothing is kept") : gw_ledger_open(&ledger, fd);
 
+	if (!err && gw_ledger_has_ended(ledger))
+		err = -ENODATA;
 	gw_ledger_free(ledger);
 	return err == -ENODATA ? gw_fail(ENODATA, "recovery: the ledger is empty") : err;
 }

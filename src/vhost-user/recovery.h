@@ -19,7 +19,8 @@ struct gw_recovery;
 int gw_recovery_new(struct gw_recovery **recovery, struct gw_fdstore *store);
 void gw_recovery_free(struct gw_recovery *recovery); /* NULL is allowed */
 
-/* Could this build go on with what @store has? Nothing is taken or changed; its process lives. */
+/* Could this build go on with what @store has? Nothing is taken or changed; its process may live.
+ * -ENOENT or -ENODATA: there is nothing. */
 int gw_recovery_check(const struct gw_fdstore *store);
 
 /* The process is about to end, and nobody is to go on. NULL is allowed. */

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """--recover=systemd with a real systemd: as a user's service manager, in namespaces of its own. The back-end is
-killed under a front-end that stays connected.
+killed under a front-end that stays connected, and upgraded: to a build that can go on, and not to one that cannot.
 
-usage: systemd-store.py RECOVER.CONF GODWIT-FS
+usage: systemd-store.py RECOVER.CONF GODWIT-FS GODWIT
 """
 import errno
+import json
 import os
 import pathlib
 import shutil
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 
-CONF, PROGRAM = pathlib.Path(sys.argv[1]).resolve(), os.path.abspath(sys.argv[2])
+CONF, PROGRAM, GODWIT = pathlib.Path(sys.argv[1]).resolve(), os.path.abspath(sys.argv[2]), os.path.abspath(sys.argv[3])
 SYSTEMD, MANAGER = "/lib/systemd/systemd", ["systemctl", "--user", "--no-pager"]
 UNSHARE = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child"]
 GET_FEATURES, VERSION = 1, 1
@@ -92,6 +93,71 @@ def kill_and_ask(front_end, first):
     print(f"{KILLS} times killed, {show('NRestarts')} times started again, {kept} descriptors kept")
 
 
+def install(what, program):
+    """In the place of @program, as a package manager does it."""
+    new = program.with_suffix(".new")
+    if isinstance(what, bytes):
+        new.write_bytes(what)
+    else:
+        shutil.copy(what, new)
+    new.chmod(0o755)
+    os.replace(new, program)
+
+
+def upgrade(path):
+    """Exit code, result, and what it says beside."""
+    ran = subprocess.run([GODWIT, "upgrade", "--json", f"--control-socket={path}.control"], capture_output=True, text=True,
+                         timeout=120, check=False)
+    assert ran.stdout, ran.stderr
+    return ran.returncode, json.loads(ran.stdout)["upgrade"]["result"], ran.stderr
+
+
+def other_layout():
+    """A build whose journal is not this one's."""
+    code = pathlib.Path(PROGRAM).read_bytes()
+    assert b"GWJRNAL1" in code
+    return code.replace(b"GWJRNAL1", b"GWJRNAL2")
+
+
+def upgrade_and_ask(path, program, front_end, first):
+    """What could not go on is refused before anything is touched; what can does."""
+    before = main_pid()
+    for what, why in ((other_layout(), "journal: of another build"), ("/bin/false", "it cannot go on"),
+                      (os.devnull, "cannot be started")):
+        install(what, program)
+        code, result, said = upgrade(path)
+        assert (code, result) == (1, "refused") and why in said, (code, result, said)
+        assert main_pid() == before
+        assert ask(front_end) == first
+    os.remove(program)
+    assert upgrade(path)[:2] == (1, "refused")
+    install(PROGRAM, program)
+    code, result, said = upgrade(path)
+    assert (code, result) == (0, "done"), (code, result, said)
+    assert main_pid() != before and os.path.samefile(f"/proc/{main_pid()}/exe", program)
+    assert ask(front_end) == first
+    before = main_pid()
+    subprocess.run([*MANAGER, "reload", "fs.service"], check=True, timeout=PATIENCE_S)
+    assert ask(front_end) == first
+    another_than(before)
+    install(other_layout(), program)
+    before = main_pid()
+    assert subprocess.run([*MANAGER, "reload", "fs.service"], check=False, timeout=PATIENCE_S).returncode
+    assert main_pid() == before
+    assert ask(front_end) == first
+    print("upgraded, twice to what can go on")
+
+
+def killed_and_not_ready(program, front_end, first):
+    """What is installed cannot go on, and nobody has asked before: what is kept stays kept for a build that can."""
+    install(other_layout(), program)
+    os.kill(main_pid(), signal.SIGKILL)
+    until(lambda: int(show("NRestarts") or 0) > KILLS + 4, "it is not started again")
+    install(PROGRAM, program)
+    assert ask(front_end) == first
+    print(f"{show('NRestarts')} times started again, by the right build in the end")
+
+
 def next_vm(path, before):
     """It ended by itself when its front-end left, and nothing of it is kept for the one that comes after @before. Its
     process, and its front-end."""
@@ -103,10 +169,12 @@ def next_vm(path, before):
     return now, front_end
 
 
-def serve(path):
+def serve(path, program):
     """Of one VM after the other, as long as the service is started again."""
     front_end = connect(path)
     first = ask(front_end)
+    upgrade_and_ask(path, program, front_end, first)
+    killed_and_not_ready(program, front_end, first)
     for _ in range(VMS):
         kill_and_ask(front_end, first)
         before = main_pid()
@@ -168,16 +236,18 @@ def inside(directory):
         path.mkdir(parents=True)
     os.chmod(runtime, 0o700)
     os.environ.update(XDG_RUNTIME_DIR=str(runtime), XDG_CONFIG_HOME=str(configuration))
-    path, log = directory / "socket", directory / "log"
+    path, log, program = directory / "socket", directory / "log", directory / "program"
+    install(PROGRAM, program)
     (units / "fs.service").write_text(
         CONF.read_text(encoding="utf-8") +
-        f"ExecStart={PROGRAM} --recover=systemd --socket-path={path} --shared-dir={directory / 'share'}\n"
+        f"ExecStart={program} --recover=systemd --socket-path={path} --shared-dir={directory / 'share'}\n"
+        f"ExecReload={GODWIT} upgrade --control-socket={path}.control\n"
         f"Restart=always\nKillMode=mixed\nStandardError=append:{log}\n", encoding="utf-8")
     manager = subprocess.Popen([SYSTEMD, "--user", "--unit=fs.service"])
     signal.signal(signal.SIGALRM, late)
     signal.alarm(LATE_S)
     try:
-        serve(path)
+        serve(path, program)
     except BaseException:
         signal.alarm(0)
         explain(log)
