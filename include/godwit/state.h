@@ -198,7 +198,8 @@ int gw_state_read_foreign(struct gw_state_reader *reader, const struct gw_foreig
 /*
  * For a front-end that keeps a big state in memory on its own host: a memfd with room for @bytes,
  * in huge pages where the kernel makes them (Linux 6.1), so that to fill it and to read it is a
- * copy each and little else. Making that takes long (some 3 s a GiB): before the guest stops.
+ * copy each and little else: a back-end of this library maps it and writes what is long (from 4 MiB
+ * on) to where it will lie. Making that takes long (some 3 s a GiB): before the guest stops.
  * Returns the descriptor, or -errno (-EINVAL: 0 bytes, or more than there can be). A longer state
  * is no error, just slower. Any thread.
  */

@@ -62,6 +62,7 @@ const struct gw_seccomp_rule gw_seccomp_common_rules[] = {
 	{"munmap", EACH},
 	{"mremap", EACH},
 	{"madvise", EACH},
+	{"getrusage", MOVE, 0, WHOLE, RUSAGE_THREAD},
 	{"brk", EACH},
 
 	/* Waiting. */
@@ -92,6 +93,7 @@ const struct gw_seccomp_rule gw_seccomp_common_rules[] = {
 	{"seccomp", CTRL, 0, WHOLE, SECCOMP_SET_MODE_FILTER},
 	{"rt_sigprocmask", EACH},
 	{"rt_sigaction", CTRL},
+	{"rt_sigaction", MOVE, 0, WHOLE, SIGBUS},
 	{"rt_sigreturn", EACH},
 	{"sigaltstack", CTRL},
 	{"getpid", CTRL | GW_KIND_SYSLOG},

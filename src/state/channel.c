@@ -20,6 +20,9 @@
 /* A channel that is always ready is asked for a cancel at least every so many bytes. */
 #define CANCEL_EVERY (1024 * 1024)
 
+/* What has become so long is asked whether it goes into memory of big pages. */
+#define MAP_FROM (4 * 1024 * 1024)
+
 union fd_message {
 	struct cmsghdr align;
 	char bytes[CMSG_SPACE(GW_CHANNEL_FDS_MAX * sizeof(int))];
@@ -77,6 +80,7 @@ void gw_channel_close(struct gw_channel *channel)
 	if (channel->old_flags >= 0)
 		fcntl(channel->config.fd, F_SETFL, channel->old_flags);
 	channel->old_flags = -1;
+	gw_mapped_close(&channel->mapped);
 	for (unsigned i = 0; i < channel->fd_count; i++)
 		gw_close(&channel->fds[i]);
 	channel->fd_count = 0;
@@ -172,10 +176,16 @@ static ssize_t writev_guarded(int fd, const struct iovec *iov, int n)
 	return written;
 }
 
-static ssize_t write_some(const struct gw_channel *channel, struct iovec *iov, unsigned n, int fd)
+static ssize_t write_some(struct gw_channel *channel, struct iovec *iov, unsigned n, int fd)
 {
+	ssize_t mapped = 0;
+
 	if (channel->is_socket)
 		return send_some(channel, iov, n, fd);
+	if (channel->moved >= MAP_FROM)
+		mapped = gw_mapped_write(&channel->mapped, channel->config.fd, iov, n);
+	if (mapped)
+		return mapped;
 	if (channel->guard_sigpipe)
 		return writev_guarded(channel->config.fd, iov, (int)n);
 	return writev(channel->config.fd, iov, (int)n);

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
+#include "state/mapped.h"
 #include "state/stream.h"
 
 #define GW_CHANNEL_FDS_MAX 16 /* received and not taken yet */
@@ -22,6 +23,7 @@ struct gw_channel {
 	int old_flags;	    /* to be set again at close; -1: nothing was changed */
 	uint64_t moved;
 	uint64_t wait_at; /* from this many bytes on poll() is asked first */
+	struct gw_mapped mapped;
 	int fds[GW_CHANNEL_FDS_MAX];
 	unsigned fd_count;
 };

@@ -54,6 +54,8 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 	ADD("--log-level=warn");
 	if (host->orphans == FS_ORPHANS_HIDE)
 		ADD("--orphans=hide");
+	if (host->orphan_limit)
+		ADD("--migration-orphan-limit=%llu", (unsigned long long)host->orphan_limit);
 	if (host->policy.cache != FS_UNSET)
 		ADD("--cache=%s", cache[host->policy.cache]);
 	if (host->policy.posix_acl != FS_UNSET)
@@ -259,6 +261,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.preserve_noatime = options->noatime,
 		.on_error = options->on_error,
 		.orphans = options->orphans,
+		.orphan_limit = options->orphan_limit,
 	};
 	if (options->control)
 		snprintf(client->control, sizeof(client->control), "%s.control", client->share);

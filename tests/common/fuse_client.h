@@ -50,6 +50,7 @@ struct fuse_options {
 	const char *share;   /* an existing directory, NULL: a new one that goes away at the end */
 	const char *socket;  /* of a back-end in a process of its own, NULL: one in this process */
 	unsigned inode_limit, inode_memory;
+	uint64_t orphan_limit;
 };
 
 /* One request, and its answer. */

@@ -19,7 +19,7 @@
 #include "sample.h"
 #include "toy.h"
 
-#define FILLING (3 << 20) /* more than a pipe holds */
+#define FILLING (6 << 20) /* more than a pipe holds, or than is written before it is mapped */
 
 /* Where it comes out, where it goes in; the same for what has a beginning. */
 static void make_pipe(int ends[2])
@@ -48,19 +48,28 @@ static void make_memory(int ends[2])
 	ends[1] = dup(ends[0]);
 }
 
+static void make_ready(int ends[2])
+{
+	ends[0] = gw_state_memory_new(8 << 20);
+	assert_true(ends[0] >= 0);
+	ends[1] = dup(ends[0]);
+}
+
 static const struct kind {
 	const char *name;
 	void (*make)(int ends[2]);
 	bool has_end; /* of file, by which a reader knows */
 	bool own;     /* the device's own channel */
 	bool seal;
+	bool ready; /* longer than the state, before it is sealed */
 } kinds[] = {
-	{"pipe", make_pipe, true, false, false},
-	{"socketpair", make_sockets, true, false, false},
-	{"file", make_file, false, false, false},
-	{"memfd", make_memory, false, false, false},
-	{"sealed memfd", make_memory, false, false, true},
-	{"pipe of the device's own", make_pipe, true, true, false},
+	{"pipe", make_pipe, .has_end = true},
+	{"socketpair", make_sockets, .has_end = true},
+	{"file", make_file},
+	{"memfd", make_memory},
+	{"sealed memfd", make_memory, .seal = true},
+	{"memory made ready", make_ready, .ready = true},
+	{"pipe of the device's own", make_pipe, .has_end = true, .own = true},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -147,6 +156,8 @@ static uint8_t *save(const struct kind *kind, size_t *len)
 	assert_int_equal(toy_check(&rig), 0);
 	if (kind->has_end)
 		pthread_join(thread, NULL);
+	if (kind->ready)
+		assert_int_equal(gw_state_memory_seal(ends[0]), 0);
 	/* Of what has a beginning all is there when CHECK is answered. */
 	bytes = sample_bytes(ends[0], len);
 	close(ends[0]);
@@ -169,6 +180,8 @@ static void load(const struct kind *kind, const uint8_t *bytes, size_t len)
 		assert_int_equal(pthread_create(&thread, NULL, give, &feed), 0);
 	else
 		give(&feed); /* and its position is at the end from here on */
+	if (kind->ready)
+		assert_int_equal(gw_state_memory_seal(ends[0]), 0);
 	if (kind->seal)
 		assert_int_equal(
 			fcntl(ends[0], F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), 0);

@@ -1,19 +1,28 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* tests/unit/state-ready.c - memory that was made ready for a state is of big pages. */
+/* tests/unit/state-ready.c - memory that was made ready for a state is of big pages, and is written
+ * where it lies; what cannot be, is written. */
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/bigpage.h"
+#include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "godwit/state.h"
+#include "state/channel.h"
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -78,17 +87,332 @@ static void of_big_pages(void **state)
 
 		assert_true(fd >= 0);
 		big += count_big(fd);
-		mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		(void)mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	}
 	assert_true(big > BIG_PAGES);
+}
+
+/*
+ * Writing.
+ */
+
+#define MIB	  ((size_t)1 << 20)
+#define MUCH	  (12 * MIB)
+#define PIECE	  (192 * 1024 + 13) /* in step with nothing */
+#define ODD_PLACE 12345
+
+static uint8_t *much; /* bytes, no two MiB of them alike */
+
+static int make_much(void **state)
+{
+	uint32_t x = 1;
+
+	(void)state;
+	much = malloc(MUCH);
+	for (size_t i = 0; much && i < MUCH; i++) {
+		x = x * 1664525 + 1013904223;
+		much[i] = (uint8_t)(x >> 24);
+	}
+	return much ? 0 : -1;
+}
+
+static int free_much(void **state)
+{
+	(void)state;
+	free(much);
+	return 0;
+}
+
+static int ready(size_t len)
+{
+	int fd = gw_state_memory_new(len);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int small_pages(void)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	assert_int_equal(posix_fallocate(fd, 0, MUCH + MIB), 0);
+	return fd;
+}
+
+static int empty(void)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static int enough(void)
+{
+	return ready(MUCH + 4 * MIB);
+}
+
+static int too_short(void)
+{
+	return ready(MUCH / 2);
+}
+
+static int not_from_the_beginning(void)
+{
+	int fd = enough();
+
+	assert_int_equal(lseek(fd, ODD_PLACE, SEEK_SET), ODD_PLACE);
+	return fd;
+}
+
+static int appended_to(void)
+{
+	int fd = enough();
+
+	assert_int_equal(fcntl(fd, F_SETFL, O_APPEND), 0);
+	return fd;
+}
+
+static int cannot_be_cut(void)
+{
+	int fd = enough();
+
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW), 0);
+	return fd;
+}
+
+static int on_disk(void)
+{
+	char path[] = "/tmp/gw-ready.XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	assert_true(fd >= 0 && !unlink(path));
+	assert_int_equal(ftruncate(fd, MUCH + MIB), 0);
+	return fd;
+}
+
+static void channel_to(struct gw_channel *channel, int fd, int cancel)
+{
+	const struct gw_state_channel config = {.fd = fd, .cancel = cancel};
+
+	assert_int_equal(gw_channel_open(channel, &config, true), 0);
+}
+
+/* @len of the many bytes, those that come next, with a small piece before each. */
+static int write_some(struct gw_channel *channel, size_t len)
+{
+	int err = 0;
+
+	for (size_t end = channel->moved + len; channel->moved < end && !err;) {
+		uint8_t *at = much + channel->moved;
+		size_t left = end - channel->moved;
+		size_t small = GW_MIN(left, (size_t)7), large = GW_MIN(left - small, (size_t)PIECE);
+		struct iovec iov[] = {{at, small}, {at + small, large}};
+
+		err = gw_channel_write(channel, iov, 2, -1);
+	}
+	return err;
+}
+
+static bool holds_much(int fd, off_t from)
+{
+	GW_AUTO_FREE uint8_t *held = malloc(MUCH);
+
+	assert_non_null(held);
+	return pread(fd, held, MUCH, from) == (ssize_t)MUCH && !memcmp(held, much, MUCH);
+}
+
+static void the_same_wherever_it_goes(void **state)
+{
+	static const struct {
+		const char *name;
+		int (*make)(void);
+		bool mapped;
+	} rows[] = {
+		{"enough", enough, true},
+		{"from another place", not_from_the_beginning, true},
+		{"cannot be cut", cannot_be_cut, true},
+		{"too short", too_short, false},
+		{"small pages", small_pages, false},
+		{"empty", empty, false},
+		{"appended to", appended_to, false},
+		{"on disk", on_disk, false},
+	};
+	bool big = kernel_makes_big_ones();
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		GW_AUTO_FD int fd = rows[i].make();
+		off_t from = lseek(fd, 0, SEEK_CUR);
+		struct gw_channel channel;
+
+		print_message("%s\n", rows[i].name);
+		channel_to(&channel, fd, -1);
+		assert_int_equal(write_some(&channel, MUCH), 0);
+		if (big || !rows[i].mapped)
+			assert_int_equal(channel.mapped.map != NULL, rows[i].mapped);
+		gw_channel_close(&channel);
+		if (rows[i].make == appended_to)
+			from = lseek(fd, 0, SEEK_END) - (off_t)MUCH;
+		assert_int_equal(lseek(fd, 0, SEEK_CUR), from + (off_t)MUCH);
+		assert_true(holds_much(fd, from));
+	}
+}
+
+/* The offset says at any time how far it has got, and nothing is kept of it in the end. */
+static void sealed_where_it_ends(void **state)
+{
+	GW_AUTO_FD int fd = enough();
+	struct gw_channel channel;
+
+	(void)state;
+	channel_to(&channel, fd, -1);
+	for (size_t i = 1; i <= 6; i++) {
+		assert_int_equal(write_some(&channel, 2 * MIB - 1), 0);
+		assert_int_equal(lseek(fd, 0, SEEK_CUR), i * (2 * MIB - 1));
+	}
+	assert_int_equal(write_some(&channel, 6), 0);
+	gw_channel_close(&channel);
+	assert_int_equal(gw_state_memory_seal(fd), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_END), MUCH);
+	assert_true(holds_much(fd, 0));
+}
+
+/* By who gave it, in the midst of it. */
+static void cut_meanwhile(void **state)
+{
+	GW_AUTO_FD int fd = enough();
+	struct gw_channel channel;
+
+	(void)state;
+	if (!kernel_makes_big_ones())
+		skip();
+	channel_to(&channel, fd, -1);
+	assert_int_equal(write_some(&channel, 5 * MIB), 0);
+	assert_non_null(channel.mapped.map);
+	assert_int_equal(ftruncate(fd, 4096), 0);
+	assert_int_equal(write_some(&channel, MIB / 2), -EIO);
+	assert_int_equal(write_some(&channel, MIB / 2), -EIO);
+	gw_channel_close(&channel);
+	assert_null(channel.mapped.map);
+}
+
+/* Before it was asked for: write() makes it longer again, and whoever reads it finds out. */
+static void cut_before(void **state)
+{
+	GW_AUTO_FD int fd = enough();
+	struct gw_channel channel;
+
+	(void)state;
+	channel_to(&channel, fd, -1);
+	assert_int_equal(write_some(&channel, 6 * MIB), 0);
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_int_equal(write_some(&channel, MIB), 0);
+	assert_null(channel.mapped.map);
+	assert_int_equal(lseek(fd, 0, SEEK_END), 7 * MIB);
+	gw_channel_close(&channel);
+}
+
+static void sealed_before(void **state)
+{
+	GW_AUTO_FD int fd = enough();
+	struct gw_channel channel;
+
+	(void)state;
+	channel_to(&channel, fd, -1);
+	assert_int_equal(write_some(&channel, 3 * MIB), 0);
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), 0);
+	channel.moved = 5 * MIB; /* so that it is tried */
+	assert_int_equal(write_some(&channel, MIB), -EPERM);
+	gw_channel_close(&channel);
+}
+
+static void cancelled(void **state)
+{
+	GW_AUTO_FD int cancel = eventfd(0, EFD_CLOEXEC);
+	GW_AUTO_FD int fd = enough();
+	struct gw_channel channel;
+
+	(void)state;
+	channel_to(&channel, fd, cancel);
+	assert_int_equal(write_some(&channel, 8 * MIB), 0);
+	assert_int_equal(eventfd_write(cancel, 1), 0);
+	assert_int_equal(write_some(&channel, 4 * MIB), -ECANCELED);
+	assert_true(channel.moved < 10 * MIB);
+	gw_channel_close(&channel);
+}
+
+/* A file system of 6 MiB: big pages up to there, holes behind them. */
+static int on_a_full_file_system(void)
+{
+	const char *dir = "/tmp";
+	void *map;
+	int fd;
+
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("gw", dir, "tmpfs", 0, "size=6m"))
+		return -1;
+	fd = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd < 0 || posix_fallocate(fd, 0, 6 * MIB) || ftruncate(fd, 16 * MIB))
+		return -1;
+	map = gw_big_map_file(fd, 6 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED);
+	if (!map || madvise(map, 6 * MIB, MADV_COLLAPSE))
+		return -1;
+	munmap(map, 6 * MIB);
+	return fd;
+}
+
+/* In a process of its own: 77 is what could not be set up, 1 what is wrong. */
+static int fill_it(void)
+{
+	const struct gw_state_channel config = {.fd = on_a_full_file_system(), .cancel = -1};
+	struct gw_channel channel;
+	int err;
+
+	if (config.fd < 0)
+		return 77;
+	err = gw_channel_open(&channel, &config, true);
+	if (!err)
+		err = write_some(&channel, 5 * MIB);
+	if (err || !channel.mapped.map)
+		return 1;
+	err = write_some(&channel, 7 * MIB);
+	gw_channel_close(&channel);
+	return err != -ENOSPC || channel.moved != 6 * MIB;
+}
+
+static void no_memory_for_a_hole(void **state)
+{
+	pid_t pid = fork();
+	int status;
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (!pid)
+		_exit(fill_it());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 77) {
+		print_message("skipped: it takes root, for a tmpfs, and big pages of one\n");
+		skip();
+	}
+	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(of_big_pages),
+		cmocka_unit_test(the_same_wherever_it_goes),
+		cmocka_unit_test(sealed_where_it_ends),
+		cmocka_unit_test(cut_meanwhile),
+		cmocka_unit_test(cut_before),
+		cmocka_unit_test(sealed_before),
+		cmocka_unit_test(cancelled),
+		cmocka_unit_test(no_memory_for_a_hole),
 	};
 
 	gw_log_set_level(GW_LOG_OFF);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, make_much, free_much);
 }
