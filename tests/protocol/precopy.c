@@ -362,6 +362,8 @@ static void too_large_a_piece(void **state)
 	size_t most = 45 * 1024 / 3 * 4;
 	char *line = malloc(most + 128), *data = malloc(most + 5);
 
+	assert_non_null(line);
+	assert_non_null(data);
 	memset(data, 'A', most + 4);
 	data[most + 4] = 0;
 	sprintf(line, WRITE("\"position\":0,\"data\":\"%s\""), data);
