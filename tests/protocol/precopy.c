@@ -359,20 +359,15 @@ static void no_base64(void **state)
 /* A piece is bounded by itself; one that fills the line would go through otherwise. */
 static void too_large_a_piece(void **state)
 {
-	size_t most = 45 * 1024 / 3 * 4;
-	char *line = malloc(most + 128), *data = malloc(most + 5);
+	enum { MOST = 45 * 1024 / 3 * 4 };
+	static char data[MOST + 5], line[MOST + 128];
 
-	assert_non_null(line);
-	assert_non_null(data);
-	memset(data, 'A', most + 4);
-	data[most + 4] = 0;
-	sprintf(line, WRITE("\"position\":0,\"data\":\"%s\""), data);
+	memset(data, 'A', MOST + 4);
+	snprintf(line, sizeof(line), WRITE("\"position\":0,\"data\":\"%s\""), data);
 	operator_refused(&at_b, line, "more than 46080 bytes");
-	data[most] = 0;
-	sprintf(line, WRITE("\"position\":0,\"data\":\"%s\""), data);
+	data[MOST] = 0;
+	snprintf(line, sizeof(line), WRITE("\"position\":0,\"data\":\"%s\""), data);
 	operator_do(&at_b, line);
-	free(data);
-	free(line);
 }
 
 /* -- what comes in between ----------------------------------------------------------------- */
