@@ -228,6 +228,15 @@ static int take_together(struct gw_state_reader *reader, const struct gw_reader_
 	return err;
 }
 
+static int note_kind(struct gw_state_reader *reader, const struct gw_reader_row *row)
+{
+	if (!row || !reader->at_layout || row->type == reader->kind)
+		return 0;
+	reader->kind = row->type;
+	return reader->at_layout(reader->at_layout_opaque,
+				 row->handler ? row->handler->layout : NULL);
+}
+
 static int take_next(struct gw_state_reader *reader, const struct taker *device)
 {
 	const struct gw_reader_row *row;
@@ -237,6 +246,9 @@ static int take_next(struct gw_state_reader *reader, const struct taker *device)
 	if (err)
 		return err;
 	row = find_row(reader, record.type);
+	err = note_kind(reader, row);
+	if (err)
+		return err;
 	if (row && row->handler && row->handler->records)
 		return take_together(reader, row, &record, device);
 	return take(reader, &record, reader->records, device);
@@ -298,4 +310,11 @@ void gw_state_at_phase(struct gw_state_reader *reader, int (*fn)(void *opaque, e
 {
 	reader->at_phase = fn;
 	reader->at_phase_opaque = opaque;
+}
+
+void gw_state_at_layout(struct gw_state_reader *reader,
+			int (*fn)(void *opaque, const struct gw_layout *layout), void *opaque)
+{
+	reader->at_layout = fn;
+	reader->at_layout_opaque = opaque;
 }

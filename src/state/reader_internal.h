@@ -59,6 +59,9 @@ struct gw_state_reader {
 
 	int (*at_phase)(void *opaque, enum gw_phase phase);
 	void *at_phase_opaque;
+	int (*at_layout)(void *opaque, const struct gw_layout *layout);
+	void *at_layout_opaque;
+	uint16_t kind; /* of the last object */
 	const struct gw_state_handler *own;
 	void *own_opaque;
 	struct gw_reader_row table[GW_WIRE_LAYOUTS_MAX];
