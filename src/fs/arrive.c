@@ -2,6 +2,7 @@
 /* fs/arrive.c - a state that comes in rounds: each is looked for and adopted while the next is on
  * its way. */
 #include "fs/load.h"
+#include "fs/precopied.h"
 
 /*
  * What came in a round may be taken back by the next, so that nothing here is final: what is
@@ -42,6 +43,10 @@ int fs_arrived(void *opaque, enum gw_phase phase)
 	int err;
 
 	loading->marked = true;
+	/* It was begun before the precopy, or is of another source. */
+	err = phase == GW_PHASE_RUNNING ? fs_precopied_pass(loading) : 0;
+	if (err)
+		return err;
 	if (phase == GW_PHASE_RUNNING)
 		loading->phased = true;
 	if (first || !loading->has_session || !loading->has_root)

@@ -23,6 +23,7 @@
 #include "fs/notify.h"
 #include "fs/expect.h"
 #include "fs/pool.h"
+#include "fs/precopied.h"
 #include "fs/records.h"
 #include "fs/redo.h"
 #include "fs/report.h"
@@ -59,6 +60,7 @@ static void fs_destroy(void *dev)
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
 	fs_expect_end(fs);
+	fs_precopied_free(fs->precopied);
 	fs_pool_free(gw_take_ptr(fs->pool));
 	fs_redo_free(fs->redo);
 	fs_counters_free(fs->counters);

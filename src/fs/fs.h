@@ -167,6 +167,10 @@ struct fs {
 	struct fs_hidden *hidden; /* NULL: nothing ever is */
 	struct fs_pool *pool;
 	struct fs_expecting *expecting; /* expect.c; NULL: not yet */
+	struct fs_precopied *precopied; /* what came ahead of a state; NULL: nothing */
+	struct {
+		uint64_t same, different;
+	} loaded; /* records of inodes and names, of the last load, beside a precopy */
 	struct fs_collector *collector;
 	struct fs_iterating *iterating; /* NULL: no save in phases is under way */
 	bool announced;			/* a migration may be coming; the control thread's */

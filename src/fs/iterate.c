@@ -429,7 +429,7 @@ static void end(struct fs *fs)
 		fs_collector_stop(fs->collector);
 }
 
-static int begin(struct fs *fs)
+static int begin(struct fs *fs, bool copies)
 {
 	struct fs_iterating *it = calloc(1, sizeof(*it));
 	int err;
@@ -440,6 +440,8 @@ static int begin(struct fs *fs)
 	it->maker.inodes = fs->inodes;
 	fs->iterating = it;
 	err = fs_sent_init(&it->sent, fs->inodes);
+	it->sent.copies = copies;
+	it->hands_over = copies; /* what is in unnamed files comes with the state */
 	if (!err)
 		err = fs_maker_init(&it->maker);
 	if (!err)
@@ -452,7 +454,13 @@ static int begin(struct fs *fs)
 int fs_iterate(void *dev, bool on)
 {
 	end(dev);
-	return on ? begin(dev) : 0;
+	return on ? begin(dev, false) : 0;
+}
+
+int fs_precopy(void *dev, bool on)
+{
+	end(dev);
+	return on ? begin(dev, true) : 0;
 }
 
 /* Of units that are not as they were sent. */

@@ -8,6 +8,7 @@
 #include "fs/journal.h"
 #include "fs/load.h"
 #include "fs/locks.h"
+#include "fs/precopied.h"
 #include "fs/resolver.h"
 #include "godwit/error.h"
 #include "state/stream.h"
@@ -54,6 +55,7 @@ static int stage_all(struct fs_loading *loading, struct gw_state_reader *reader)
 		fs_slots_fill(&loading->inodes->slots);
 		fs_slots_fill(&loading->handles->slots);
 		gw_state_at_phase(reader, fs_arrived, loading);
+		gw_state_at_layout(reader, fs_precopied_at, loading);
 		return gw_state_read(reader, fs_load_handlers, loading);
 	}
 	/* Which has paths alone anyway: what is staged is what was found by them here. */
@@ -74,36 +76,69 @@ static bool trusts_handles(const struct fs *fs, const struct gw_state_reader *re
 	return false;
 }
 
+/* What came ahead of it, if it is a state that can be compared to that. */
+static struct fs_precopied *take_precopied(struct fs *fs, struct gw_state_reader *reader)
+{
+	struct fs_precopied *precopied = gw_take_ptr(fs->precopied);
+	const struct gw_foreign_format *format;
+	struct gw_bytes bytes;
+
+	if (precopied && (fs->recovering || !gw_state_read_foreign(reader, &format, &bytes))) {
+		fs_precopied_free(precopied);
+		return NULL;
+	}
+	return precopied;
+}
+
+static int load(struct fs_loading *loading, struct gw_state_reader *reader)
+{
+	struct fs *fs = loading->fs;
+	int err = fs->recovering ? fs_handed_take_kept(loading) : 0;
+
+	if (!err)
+		err = stage_all(loading, reader);
+	if (!err && loading->precopied)
+		err = fs_precopied_end(loading);
+	if (!err)
+		loading->inodes->trusts_handles = trusts_handles(fs, reader);
+	if (!err)
+		err = fs_adopt_all(loading);
+	if (!err)
+		err = fs_hidden_load(fs->hidden, loading);
+	if (!err) {
+		fs_collector_hold(fs->collector);
+		swap_in(loading);
+		fs_collector_release(fs->collector);
+	}
+	if (!err && loading->lost)
+		gw_warn("load: %llu inodes and handles are missing here",
+			(unsigned long long)loading->lost);
+	if (err)
+		fs_hidden_end(fs->hidden);
+	return err;
+}
+
+static int load_whole(struct fs *fs, struct gw_state_reader *reader)
+{
+	struct fs_loading loading;
+	int err = fs_loading_new(&loading, fs);
+
+	if (!err)
+		err = load(&loading, reader);
+	fs_loading_free(&loading);
+	return err;
+}
+
 int fs_load(void *dev, struct gw_state_reader *reader)
 {
 	struct fs *fs = dev;
-	struct fs_loading loading = {.fs = fs, .missed_lock = PTHREAD_MUTEX_INITIALIZER};
-	int err = fs_inodes_new(&loading.inodes, fs);
+	struct fs_precopied *precopied = take_precopied(fs, reader);
+	int err;
 
-	if (!err)
-		err = fs_handles_new(&loading.handles, fs);
-	if (!err)
-		err = fs_locks_new(&loading.locks);
-	if (!err && fs->recovering)
-		err = fs_handed_take_kept(&loading);
-	if (!err)
-		err = stage_all(&loading, reader);
-	if (!err)
-		loading.inodes->trusts_handles = trusts_handles(fs, reader);
-	if (!err)
-		err = fs_adopt_all(&loading);
-	if (!err)
-		err = fs_hidden_load(fs->hidden, &loading);
-	if (!err) {
-		fs_collector_hold(fs->collector);
-		swap_in(&loading);
-		fs_collector_release(fs->collector);
-	}
-	if (!err && loading.lost)
-		gw_warn("load: %llu inodes and handles are missing here",
-			(unsigned long long)loading.lost);
-	if (err)
-		fs_hidden_end(fs->hidden);
-	fs_loading_free(&loading);
+	fs->loaded.same = fs->loaded.different = 0;
+	if (!precopied)
+		return load_whole(fs, reader);
+	err = load(fs_precopied_begin(precopied), reader);
+	fs_precopied_free(precopied);
 	return err;
 }

@@ -66,8 +66,12 @@ struct fs_loading {
 	_Atomic bool any_lost; /* one is FS_INODE_LOST */
 	bool have_twins;       /* two may be one file */
 	struct fs_index *index;
-	uint64_t lost; /* inodes and handles that the guest will get errors for */
+	uint64_t lost;			/* inodes and handles that the guest will get errors for */
+	struct fs_precopied *precopied; /* it is this one's (precopied.h); NULL: it is none's */
 };
+
+/* Tables of its own; fs_loading_free() ends it, also where this failed. */
+int fs_loading_new(struct fs_loading *loading, struct fs *fs);
 
 /* stage.c: objects as they come. */
 extern const struct gw_state_handler fs_load_handlers[];

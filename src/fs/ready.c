@@ -197,6 +197,18 @@ struct fs_records fs_unit_take(struct fs_inodes *inodes, uint32_t unit)
 	return taken;
 }
 
+struct fs_records fs_unit_copy(const struct fs_inodes *inodes, uint32_t unit)
+{
+	struct fs_records copy = inodes->tracking.records[unit];
+	size_t len = (size_t)copy.inodes_len + copy.names_len;
+	const uint8_t *from = copy.bytes;
+
+	copy.bytes = malloc(len + 1);
+	if (copy.bytes && len)
+		memcpy(copy.bytes, from, len);
+	return copy;
+}
+
 int fs_unit_make(struct fs_maker *maker, uint32_t unit)
 {
 	struct fs_tracking *tracking = &maker->inodes->tracking;

@@ -27,6 +27,8 @@ int fs_unit_measure(struct fs_maker *maker, uint32_t unit, uint64_t *bytes);
 int fs_unit_make(struct fs_maker *maker, uint32_t unit);
 /* They become the caller's (to be freed), and the unit is taken until something of it changes. */
 struct fs_records fs_unit_take(struct fs_inodes *inodes, uint32_t unit);
+/* A copy of them, to be freed, of a unit that is made and stays so; bytes NULL: no memory. */
+struct fs_records fs_unit_copy(const struct fs_inodes *inodes, uint32_t unit);
 bool fs_unit_is_taken(const struct fs_inodes *inodes, uint32_t unit);
 
 #endif

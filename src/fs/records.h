@@ -157,6 +157,7 @@ bool fs_name_decode(struct gw_cursor *in, struct gw_fs_name_v1 *record, uint64_t
 /* struct gw_device_ops. */
 int fs_save(void *dev, struct gw_state_writer *writer, enum gw_phase phase, size_t budget);
 int fs_iterate(void *dev, bool on);
+int fs_precopy(void *dev, bool on);
 int fs_pending(void *dev, struct gw_pending *pending);
 int fs_save_foreign(void *dev, void **bytes, size_t *len);
 int fs_load(void *dev, struct gw_state_reader *reader);

@@ -81,7 +81,7 @@ void fs_sent_fini(struct fs_sent *sent)
 		free(sent->before[unit].bytes);
 		free(sent->now[unit].bytes);
 		/* Its records were taken away, so that it is not ready for others. */
-		if (sent->flags[unit])
+		if (sent->flags[unit] && !sent->copies)
 			fs_tracking_changed(&sent->inodes->tracking, unit * FS_UNIT);
 	}
 	if (sent->map)
@@ -116,7 +116,10 @@ int fs_sent_look(struct fs_sent *sent, struct fs_maker *maker, uint32_t unit)
 	if (err)
 		return err;
 	free(sent->now[unit].bytes);
-	sent->now[unit] = fs_unit_take(sent->inodes, unit);
+	sent->now[unit] =
+		sent->copies ? fs_unit_copy(sent->inodes, unit) : fs_unit_take(sent->inodes, unit);
+	if (!sent->now[unit].bytes)
+		return gw_fail(ENOMEM, "save: no memory for records");
 	if (*flags & LISTED)
 		return 0;
 	*flags |= LISTED;

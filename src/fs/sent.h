@@ -36,6 +36,7 @@ struct fs_sent {
 	struct fs_inodes *inodes;
 	struct gw_state_writer *writer; /* of the call at hand */
 	bool last;			/* the guest is at rest */
+	bool copies;			/* what is sent stays ready for a save; one round */
 	void *map;
 	struct fs_records *before;	/* of each unit, as it was sent */
 	struct fs_records *now;		/* and as this round will have sent it */

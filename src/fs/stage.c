@@ -89,6 +89,19 @@ static void drop_unhashed(struct fs_loading *loading)
 		fs_names_unadd(loading->inodes, fs_staged_at(loading, i));
 }
 
+int fs_loading_new(struct fs_loading *loading, struct fs *fs)
+{
+	int err;
+
+	*loading = (struct fs_loading){.fs = fs, .missed_lock = PTHREAD_MUTEX_INITIALIZER};
+	err = fs_inodes_new(&loading->inodes, fs);
+	if (!err)
+		err = fs_handles_new(&loading->handles, fs);
+	if (!err)
+		err = fs_locks_new(&loading->locks);
+	return err;
+}
+
 void fs_loading_free(struct fs_loading *loading)
 {
 	for (size_t i = 0; i < loading->newborn_count; i++) {

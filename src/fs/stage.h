@@ -5,6 +5,9 @@
 
 #include "fs/load.h"
 
+/* No honest guest comes near so many look-ups of an inode. */
+#define FS_LOOKUPS_MAX (UINT64_C(1) << 62)
+
 /* Is it an inode that can be? Any thread. */
 int fs_stage_check_inode(const struct fs_loading *loading, const struct gw_fs_inode_v1 *record);
 int fs_stage_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *record);

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "fs/dir.h"
+#include "fs/precopied.h"
 #include "fs/stage.h"
 #include "godwit/error.h"
 
@@ -55,7 +56,7 @@ int fs_stage_put_handle(void *opaque, const void *object)
 	if (!open)
 		return no_handle(record->id);
 	empty_handle(open);
-	open->handle.fd = -1;
+	open->handle.fd = fs_precopied_opened(loading, record, inode);
 	open->handle.flags = record->flags;
 	open->handle.inode = fs_inode_pin(inode);
 	if (!record->directory)

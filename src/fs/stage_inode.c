@@ -9,9 +9,6 @@
 #include "fs/stage.h"
 #include "godwit/error.h"
 
-/* No honest guest comes near it. */
-#define LOOKUPS_MAX (UINT64_C(1) << 62)
-
 /* A staged one holds a reference on its own slot until all are adopted. */
 
 struct fs_inode *fs_staged_inode(struct fs_loading *loading, uint64_t id)
@@ -37,7 +34,7 @@ int fs_stage_check_inode(const struct fs_loading *loading, const struct gw_fs_in
 	if (record->mount >= FS_MOUNTS_MAX || !loading->inodes->mounts[record->mount].used)
 		return gw_fail(EINVAL, "load: inode %llu is on mount %u, which is not there",
 			       (unsigned long long)record->id, record->mount);
-	if (record->lookups > LOOKUPS_MAX)
+	if (record->lookups > FS_LOOKUPS_MAX)
 		return gw_fail(EINVAL, "load: inode %llu was looked up %llu times",
 			       (unsigned long long)record->id, (unsigned long long)record->lookups);
 	return 0;

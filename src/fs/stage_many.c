@@ -10,6 +10,7 @@
 #include "fs/dispatch.h"
 #include "fs/identity.h"
 #include "fs/pool.h"
+#include "fs/precopied.h"
 #include "fs/stage.h"
 #include "state/decode.h"
 
@@ -428,6 +429,8 @@ size_t fs_stage_inodes(void *opaque, const struct gw_bytes *payloads, size_t cou
 {
 	struct fs_loading *loading = opaque;
 
+	if (loading->precopied)
+		return fs_precopied_inodes(loading, payloads, count);
 	return stage_many(loading, payloads, count, first_inode, loading->inodes_end,
 			  stage_all_inodes);
 }
@@ -436,6 +439,8 @@ size_t fs_stage_names(void *opaque, const struct gw_bytes *payloads, size_t coun
 {
 	struct fs_loading *loading = opaque;
 
+	if (loading->precopied)
+		return fs_precopied_names(loading, payloads, count);
 	if (loading->names_one_by_one || loading->phased)
 		return 0;
 	/* Inodes come before names. */
