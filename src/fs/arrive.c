@@ -22,7 +22,7 @@ static void adopt_round(struct fs_loading *loading)
 	size_t waiting = 0;
 
 	fs_adopt_judge(loading);
-	for (size_t i = 0; i < loading->staged_count; i++) {
+	for (size_t i = 0; i < loading->staged_count && !fs_is_given_up(loading); i++) {
 		struct fs_inode *inode = fs_staged_at(loading, i);
 		bool waits = has_to_wait(loading, inode);
 

@@ -60,7 +60,7 @@ static void fs_destroy(void *dev)
 	fs_collector_free(fs->collector);
 	fs_resolver_free(fs->resolver);
 	fs_expect_end(fs);
-	fs_precopied_free(fs->precopied);
+	fs_precopied_free(atomic_load(&fs->precopied));
 	fs_pool_free(gw_take_ptr(fs->pool));
 	fs_redo_free(fs->redo);
 	fs_counters_free(fs->counters);
@@ -333,4 +333,6 @@ const struct gw_device_ops fs_device_ops = {
 	.pending = fs_pending,
 	.iterate = fs_iterate,
 	.expect = fs_expect,
+	.precopy = fs_precopy,
+	.precopy_load = fs_precopy_load,
 };

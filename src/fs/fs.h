@@ -167,7 +167,8 @@ struct fs {
 	struct fs_hidden *hidden; /* NULL: nothing ever is */
 	struct fs_pool *pool;
 	struct fs_expecting *expecting; /* expect.c; NULL: not yet */
-	struct fs_precopied *precopied; /* what came ahead of a state; NULL: nothing */
+	_Atomic(struct fs_precopied *) precopied; /* what came ahead of a state; NULL: nothing */
+	_Atomic bool precopy_given_up;		  /* what is on its way ahead need not come */
 	struct {
 		uint64_t same, different;
 	} loaded; /* records of inodes and names, of the last load, beside a precopy */

@@ -79,7 +79,7 @@ static bool trusts_handles(const struct fs *fs, const struct gw_state_reader *re
 /* What came ahead of it, if it is a state that can be compared to that. */
 static struct fs_precopied *take_precopied(struct fs *fs, struct gw_state_reader *reader)
 {
-	struct fs_precopied *precopied = gw_take_ptr(fs->precopied);
+	struct fs_precopied *precopied = atomic_exchange(&fs->precopied, NULL);
 	const struct gw_foreign_format *format;
 	struct gw_bytes bytes;
 

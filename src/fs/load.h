@@ -93,6 +93,12 @@ static inline struct fs_inode *fs_staged_at(const struct fs_loading *loading, si
 	return fs_slot_at(&loading->inodes->slots, loading->staged[i]);
 }
 
+/* It is a precopy that nobody wants any more: what comes of it does not matter. */
+static inline bool fs_is_given_up(const struct fs_loading *loading)
+{
+	return loading->precopied && atomic_load(&loading->fs->precopy_given_up);
+}
+
 static inline void fs_mark_lost(struct fs_loading *loading, struct fs_inode *inode)
 {
 	atomic_fetch_or(&inode->flags, FS_INODE_LOST);

@@ -26,10 +26,12 @@ uint64_t fs_now(void)
 	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static bool is_late(struct fs_work *work)
+static bool is_late(struct fs_loading *loading, struct fs_work *work)
 {
 	uint64_t none = 0, now;
 
+	if (fs_is_given_up(loading))
+		return true;
 	if (!work->budget)
 		return false;
 	now = fs_now();
@@ -48,7 +50,7 @@ static void work_on(struct fs_loading *loading, struct fs_work *work)
 		end = GW_MIN(i + BATCH, work->count);
 		for (; i < end; i++)
 			work->fn(loading, i);
-	} while (end < work->count && !is_late(work));
+	} while (end < work->count && !is_late(loading, work));
 }
 
 /*

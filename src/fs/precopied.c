@@ -487,23 +487,29 @@ static int read_ahead(struct fs_precopied *precopied, struct gw_state_reader *re
 	return err;
 }
 
-int fs_precopy_load(void *dev, struct gw_state_reader *reader)
+static int load_ahead(struct fs *fs, struct gw_state_reader *reader)
 {
-	struct fs *fs = dev;
 	struct fs_precopied *precopied = NULL;
-	int err;
+	int err = check(fs, reader);
 
-	fs_precopied_free(gw_take_ptr(fs->precopied));
-	if (!reader)
-		return 0;
-	err = check(fs, reader);
 	if (!err)
 		err = make(&precopied, fs);
 	if (!err)
 		err = read_ahead(precopied, reader);
+	if (!err && atomic_load(&fs->precopy_given_up))
+		err = gw_fail(ECANCELED, "precopy: given up");
 	if (err)
 		fs_precopied_free(precopied);
 	else
-		fs->precopied = precopied;
+		atomic_store(&fs->precopied, precopied);
 	return err;
+}
+
+int fs_precopy_load(void *dev, struct gw_state_reader *reader)
+{
+	struct fs *fs = dev;
+
+	atomic_store(&fs->precopy_given_up, !reader);
+	fs_precopied_free(atomic_exchange(&fs->precopied, NULL));
+	return reader ? load_ahead(fs, reader) : 0;
 }

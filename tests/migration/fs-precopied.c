@@ -33,7 +33,7 @@ static int tear_down(void **state)
 
 static void leave(void)
 {
-	fs_precopied_free(gw_take_ptr(to.fs.precopied));
+	fs_precopied_free(atomic_exchange(&to.fs.precopied, NULL));
 	move_twin_close(&to);
 }
 
@@ -96,7 +96,7 @@ static void precopy_arrives(void)
 	move_twin(&to, &from);
 	if (precopy_load(&to, stream))
 		fail_msg("precopy: %s", gw_last_error());
-	assert_non_null(to.fs.precopied);
+	assert_non_null(atomic_load(&to.fs.precopied));
 }
 
 static void precopy(void)
@@ -109,7 +109,7 @@ static void arrive(void)
 {
 	if (move_load(&to, move_save(&from)))
 		fail_msg("load: %s", gw_last_error());
-	assert_null(to.fs.precopied);
+	assert_null(atomic_load(&to.fs.precopied));
 	assert_same_tables();
 }
 
@@ -289,7 +289,7 @@ static void of_another_share(void **state)
 	precopy_begin();
 	precopy_end();
 	assert_int_equal(precopy_load(&to, stream), -ENOENT);
-	assert_null(to.fs.precopied);
+	assert_null(atomic_load(&to.fs.precopied));
 	assert_int_equal(move_load(&to, move_save(&other)), 0);
 	leave();
 	share_close(&other);
@@ -311,7 +311,7 @@ static void damaged(void **state)
 	lseek(stream, 0, SEEK_SET);
 	move_twin(&to, &from);
 	assert_int_equal(precopy_load(&to, stream), -EBADMSG);
-	assert_null(to.fs.precopied);
+	assert_null(atomic_load(&to.fs.precopied));
 	arrive();
 	leave();
 }
@@ -330,7 +330,7 @@ static void state_is_damaged(void **state)
 	byte ^= 1;
 	assert_int_equal(pwrite(fd, &byte, 1, 2000), 1);
 	assert_int_equal(move_load(&to, fd), -EBADMSG);
-	assert_null(to.fs.precopied);
+	assert_null(atomic_load(&to.fs.precopied));
 	arrive();
 	leave();
 }
@@ -353,7 +353,7 @@ static void dropped(void **state)
 	guest_gather_crowd();
 	precopy();
 	assert_int_equal(fs_precopy_load(&to.fs, NULL), 0);
-	assert_null(to.fs.precopied);
+	assert_null(atomic_load(&to.fs.precopied));
 	arrive();
 	assert_int_equal(to.fs.loaded.same, 0);
 	leave();
