@@ -3,6 +3,7 @@
  * its way. */
 #include "fs/load.h"
 #include "fs/precopied.h"
+#include "fs/sync.h"
 
 /*
  * What came in a round may be taken back by the next, so that nothing here is final: what is
@@ -56,6 +57,10 @@ int fs_arrived(void *opaque, enum gw_phase phase)
 	/* A copy need not be one before the source's guest is at rest. */
 	if (err || loading->is_copy)
 		return err;
+	/* What the source has not synced yet, or has just removed, would be seen as it was, and go
+	 * on to be: nobody looks before the end. */
+	if (loading->old_looks || fs_sync_is_incoherent(loading->fs->root_fd))
+		return 0;
 	/* Directories that the guest moved while it was looked at may seem to be in each other. */
 	if (fs_adopt_check_ways(loading))
 		return 0;

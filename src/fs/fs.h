@@ -166,7 +166,7 @@ struct fs {
 	struct fs_handles *handles;
 	struct fs_hidden *hidden; /* NULL: nothing ever is */
 	struct fs_pool *pool;
-	struct fs_expecting *expecting; /* expect.c; NULL: not yet */
+	struct fs_expecting *expecting;		  /* expect.c; NULL: not yet */
 	_Atomic(struct fs_precopied *) precopied; /* what came ahead of a state; NULL: nothing */
 	_Atomic bool precopy_given_up;		  /* what is on its way ahead need not come */
 	struct {

@@ -99,6 +99,8 @@ static int load(struct fs_loading *loading, struct gw_state_reader *reader)
 		err = stage_all(loading, reader);
 	if (!err && loading->precopied)
 		err = fs_precopied_end(loading);
+	if (!err && loading->precopied)
+		err = fs_verify_again(loading);
 	if (!err)
 		loading->inodes->trusts_handles = trusts_handles(fs, reader);
 	if (!err)

@@ -52,6 +52,7 @@ struct fs_loading {
 	struct fs_names_feed feed;
 	bool is_copy;	 /* only types and paths of the state are right here (copied.c) */
 	bool has_mounts; /* one beside the share's own */
+	bool old_looks;	 /* on one of them what is seen may be old (sync.h) */
 	struct fs_newborn *newborns;
 	size_t newborn_count, newborn_room;
 	struct fs_birthplace *birthplaces; /* by mount; NULL: not needed yet */
@@ -110,6 +111,7 @@ int fs_verify_mounts(struct fs_loading *loading);
 void fs_verify_mounts_ahead(struct fs_loading *loading); /* what is not found yet may be, later */
 /* All, if that is wanted; else the sample, which is work to be done, and what comes of it. */
 int fs_verify_all(struct fs_loading *loading);
+int fs_verify_again(struct fs_loading *loading); /* a sample of what came ahead, too */
 struct fs_work fs_verify_sample(struct fs_loading *loading);
 int fs_verify_sampled(struct fs_loading *loading);
 /* The same of what may be gone because the guest goes on at the source: what is not found is marked

@@ -85,6 +85,7 @@ static int begin(struct fs_loading *loading, struct fs_precopied *precopied)
 {
 	struct gw_fs_session_v1 session = loading->session;
 	bool has_session = loading->has_session, has_mounts = loading->has_mounts;
+	bool old_looks = loading->old_looks;
 	bool expected[FS_MOUNTS_MAX];
 	int err;
 
@@ -99,6 +100,7 @@ static int begin(struct fs_loading *loading, struct fs_precopied *precopied)
 	loading->session = session;
 	loading->has_session = has_session;
 	loading->has_mounts = has_mounts;
+	loading->old_looks = old_looks;
 	for (unsigned i = 1; i < FS_MOUNTS_MAX; i++) {
 		if (expected[i])
 			fs_mount_expect(loading->inodes, i);

@@ -7,6 +7,7 @@
 #include "fs/locks.h"
 #include "fs/locks_kept.h"
 #include "fs/stage.h"
+#include "fs/sync.h"
 #include "godwit/error.h"
 
 static int put_session(void *opaque, const void *object)
@@ -28,6 +29,8 @@ static int put_mount(void *opaque, const void *object)
 			       FS_MOUNTS_MAX - 1);
 	fs_mount_expect(loading->inodes, record->index);
 	loading->has_mounts = true;
+	if (fs_sync_type_is_incoherent(record->f_type))
+		loading->old_looks = true;
 	return 0;
 }
 

@@ -25,27 +25,31 @@
 #define MAGIC_AFS  0x5346414f
 #define MAGIC_VBOX 0x786f4256
 
-static bool is_incoherent(int fd)
+bool fs_sync_type_is_incoherent(uint64_t f_type)
 {
 	static const uint32_t local_caches[] = {
 		NFS_SUPER_MAGIC, MAGIC_CIFS, MAGIC_SMB2, MAGIC_FUSE,
 		MAGIC_9P,	 MAGIC_AFS,  MAGIC_VBOX, SMB_SUPER_MAGIC,
 	};
-	struct statfs sfs;
 
-	/* Who cannot tell has to be synced. */
-	if (fstatfs(fd, &sfs) < 0)
-		return true;
 	for (size_t i = 0; i < GW_ARRAY_LEN(local_caches); i++) {
-		if (local_caches[i] == (uint32_t)sfs.f_type)
+		if (local_caches[i] == (uint32_t)f_type)
 			return true;
 	}
 	return false;
 }
 
+bool fs_sync_is_incoherent(int fd)
+{
+	struct statfs sfs;
+
+	/* Who cannot tell has to be synced. */
+	return fstatfs(fd, &sfs) < 0 || fs_sync_type_is_incoherent((uint64_t)sfs.f_type);
+}
+
 bool fs_sync_is_due(const struct fs_handle *handle)
 {
-	return handle->fd >= 0 && atomic_load(&handle->dirty) && is_incoherent(handle->fd);
+	return handle->fd >= 0 && atomic_load(&handle->dirty) && fs_sync_is_incoherent(handle->fd);
 }
 
 static int sync_handle(struct fs *fs, struct fs_handle *handle)
@@ -65,7 +69,7 @@ static int sync_handle(struct fs *fs, struct fs_handle *handle)
 static int start_writing(struct fs *fs, struct fs_handle *handle)
 {
 	(void)fs;
-	if (handle->fd >= 0 && atomic_load(&handle->dirty) && is_incoherent(handle->fd))
+	if (handle->fd >= 0 && atomic_load(&handle->dirty) && fs_sync_is_incoherent(handle->fd))
 		sync_file_range(handle->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }

@@ -4,10 +4,14 @@
 #define GW_FS_SYNC_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct fs;
 struct fs_handle;
 
+/* May what another host has done there go unseen here for a while? By what statfs() says. */
+bool fs_sync_is_incoherent(int fd);
+bool fs_sync_type_is_incoherent(uint64_t f_type);
 /* Was it written to since its last sync, where another host would not see that? */
 bool fs_sync_is_due(const struct fs_handle *handle);
 

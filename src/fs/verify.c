@@ -12,6 +12,9 @@
 
 /* The time a sample may take, which counts where caches are cold. */
 #define SAMPLE_NS 5000000u
+/* Slots that are looked at for a sample of who came ahead; of a table that is a quarter full it is
+ * whole. */
+#define AGAIN_TRIES (4 * FS_SAMPLE_INODES)
 /* Inodes by which a mount is looked for, until one is found. */
 #define MOUNT_TRIES 16u
 
@@ -190,21 +193,67 @@ static void prove_sampled(struct fs_loading *loading, size_t i)
 	prove(loading, fs_slot_at(&loading->inodes->slots, loading->sample[i]));
 }
 
+static uint64_t seed(void)
+{
+	uint64_t state = 0;
+
+	return getrandom(&state, sizeof(state), 0) < 0 || !state ? fs_now() : state;
+}
+
 /* All of them if they are few. */
 static size_t draw_sample(struct fs_loading *loading)
 {
 	size_t count = GW_MIN(loading->staged_count, (size_t)FS_SAMPLE_INODES);
-	uint64_t state = 0;
+	bool all = count == loading->staged_count;
+	uint64_t state = seed();
 
-	if (getrandom(&state, sizeof(state), 0) < 0 || !state)
-		state = fs_now();
 	for (size_t i = 0; i < count; i++) {
-		size_t at =
-			count < FS_SAMPLE_INODES ? i : next_random(&state) % loading->staged_count;
+		size_t at = all ? i : next_random(&state) % loading->staged_count;
 
 		loading->sample[i] = loading->staged[at];
 	}
 	return count;
+}
+
+/* What came ahead is proven since then, and may have been changed here. Some of it is staged once
+ * more, and so among those that a sample is drawn from. */
+static int restage(struct fs_loading *loading, uint32_t slot)
+{
+	struct fs_inode *inode = fs_slot_at(&loading->inodes->slots, slot);
+
+	if (!inode || !inode->slot.id || !fs_staged_inode(loading, inode->slot.id) ||
+	    !fs_inode_has(inode, FS_INODE_UNRESOLVED))
+		return 0;
+	return fs_restage(loading, inode);
+}
+
+static int restage_all(struct fs_loading *loading)
+{
+	struct fs_inode *inode;
+	uint32_t at = 0;
+	int err = 0;
+
+	while (!err && (inode = fs_slots_next(&loading->inodes->slots, &at)))
+		err = restage(loading, at - 1);
+	return err;
+}
+
+int fs_verify_again(struct fs_loading *loading)
+{
+	uint32_t end = fs_slots_end(&loading->inodes->slots);
+	uint64_t state = seed();
+	int err = 0;
+
+	if (loading->fs->host->verify != FS_VERIFY_OPEN)
+		return 0;
+	if (end <= AGAIN_TRIES)
+		return restage_all(loading);
+	for (unsigned i = 0; i < AGAIN_TRIES && !err; i++) {
+		if (loading->staged_count >= FS_SAMPLE_INODES)
+			break;
+		err = restage(loading, (uint32_t)(next_random(&state) % end));
+	}
+	return err;
 }
 
 struct fs_work fs_verify_sample(struct fs_loading *loading)
@@ -219,7 +268,12 @@ struct fs_work fs_verify_sample(struct fs_loading *loading)
 /* One that is stale puts all in doubt. */
 int fs_verify_sampled(struct fs_loading *loading)
 {
-	return loading->missed_count ? prove_all(loading) : 0;
+	int err;
+
+	if (!loading->missed_count)
+		return 0;
+	err = loading->precopied ? restage_all(loading) : 0;
+	return err ? err : prove_all(loading);
 }
 
 int fs_verify_all(struct fs_loading *loading)

@@ -125,7 +125,7 @@ void guest_gather(unsigned count)
 	char name[16];
 
 	for (unsigned i = 0; i < count; i++) {
-		snprintf(name, sizeof(name), "crowd-%u", i);
+		snprintf(name, sizeof(name), "crowd-%u", i % CROWD);
 		guest_crowd[i] = guest_make(FS_ROOT_ID, "", name);
 	}
 }

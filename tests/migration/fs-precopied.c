@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -14,6 +13,7 @@
 #include "fs/precopied.h"
 #include "fs/records.h"
 #include "fs/table.h"
+#include "precopy.h"
 #include "rounds.h"
 #include "state/stream.h"
 
@@ -37,71 +37,20 @@ static void leave(void)
 	move_twin_close(&to);
 }
 
-/* -- a precopy, as a session makes it ------------------------------------------------------- */
-
-static struct gw_state_writer *writer;
-static int stream;
-
-static void precopy_begin(void)
-{
-	struct gw_state_header header = {.implementation = "test", .mode = GW_MODE_STATEFUL};
-	struct gw_state_channel channel = {.cancel = -1, .key = move_key};
-
-	stream = memfd_create("precopy", MFD_CLOEXEC);
-	assert_true(stream >= 0);
-	channel.fd = stream;
-	move_model(header.model, move_number);
-	assert_int_equal(gw_state_writer_new(&writer, &channel, &header), 0);
-	assert_int_equal(fs_precopy(&from.fs, true), 0);
-	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
-}
-
-static int precopy_step(void)
-{
-	int more = fs_save(&from.fs, writer, GW_PHASE_RUNNING, 100);
-
-	if (more < 0)
-		fail_msg("precopy: %s", gw_last_error());
-	return more;
-}
-
-static void precopy_end(void)
-{
-	while (precopy_step())
-		;
-	assert_int_equal(fs_precopy(&from.fs, false), 0);
-	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_STOPPED), 0);
-	assert_int_equal(gw_state_writer_end(writer), 0);
-	gw_state_writer_free(writer);
-	lseek(stream, 0, SEEK_SET);
-}
-
-static int precopy_load(struct share *share, int fd)
-{
-	const struct gw_state_channel channel = {.fd = fd, .cancel = -1, .key = move_key};
-	struct gw_state_reader *reader;
-	int err = gw_state_reader_new(&reader, &channel);
-
-	if (!err) {
-		err = fs_precopy_load(&share->fs, reader);
-		gw_state_reader_free(reader);
-	}
-	close(fd);
-	return err;
-}
+/* -- tests ---------------------------------------------------------------------------------- */
 
 static void precopy_arrives(void)
 {
-	precopy_end();
+	precopy_end(&from);
 	move_twin(&to, &from);
-	if (precopy_load(&to, stream))
+	if (precopy_load(&to))
 		fail_msg("precopy: %s", gw_last_error());
 	assert_non_null(atomic_load(&to.fs.precopied));
 }
 
 static void precopy(void)
 {
-	precopy_begin();
+	precopy_begin(&from);
 	precopy_arrives();
 }
 
@@ -112,8 +61,6 @@ static void arrive(void)
 	assert_null(atomic_load(&to.fs.precopied));
 	assert_same_tables();
 }
-
-/* -- tests ---------------------------------------------------------------------------------- */
 
 /* Of what is as it was nothing is staged again. */
 static void little_is_done_again(void **state)
@@ -163,9 +110,9 @@ static void every_change_in_it(void **state)
 			set_up(&none);
 			guest_prepare_few();
 			guest_gather(70);
-			precopy_begin();
+			precopy_begin(&from);
 			for (unsigned n = 0; n < steps; n++)
-				precopy_step();
+				precopy_step(&from);
 			print_message("%s, after %u steps\n", guest_changes[i].name, steps);
 			guest_changes[i].happens();
 			precopy_arrives();
@@ -263,15 +210,15 @@ static void of_another_guest(void **state)
 
 	guest_gather_crowd();
 	guest_prepare_few();
-	precopy_begin();
-	precopy_end();
+	precopy_begin(&from);
+	precopy_end(&from);
 	one = from;
 	move_twin(&from, &one);
 	from.fs.session = one.fs.session;
 	share_lookup(&from, FS_ROOT_ID, "crowd-3");
 	share_lookup(&from, share_lookup(&from, FS_ROOT_ID, "dir"), "b");
 	move_twin(&to, &from);
-	assert_int_equal(precopy_load(&to, stream), 0);
+	assert_int_equal(precopy_load(&to), 0);
 	arrive();
 	assert_int_equal(count_inodes(&to), 4);
 	leave();
@@ -286,9 +233,9 @@ static void of_another_share(void **state)
 	guest_gather_crowd();
 	move_source(&other);
 	move_twin(&to, &other);
-	precopy_begin();
-	precopy_end();
-	assert_int_equal(precopy_load(&to, stream), -ENOENT);
+	precopy_begin(&from);
+	precopy_end(&from);
+	assert_int_equal(precopy_load(&to), -ENOENT);
 	assert_null(atomic_load(&to.fs.precopied));
 	assert_int_equal(move_load(&to, move_save(&other)), 0);
 	leave();
@@ -302,15 +249,15 @@ static void damaged(void **state)
 	off_t end;
 
 	guest_gather_crowd();
-	precopy_begin();
-	precopy_end();
-	end = lseek(stream, 0, SEEK_END);
-	assert_int_equal(pread(stream, &byte, 1, end / 2), 1);
+	precopy_begin(&from);
+	precopy_end(&from);
+	end = lseek(precopy_stream, 0, SEEK_END);
+	assert_int_equal(pread(precopy_stream, &byte, 1, end / 2), 1);
 	byte ^= 1;
-	assert_int_equal(pwrite(stream, &byte, 1, end / 2), 1);
-	lseek(stream, 0, SEEK_SET);
+	assert_int_equal(pwrite(precopy_stream, &byte, 1, end / 2), 1);
+	lseek(precopy_stream, 0, SEEK_SET);
 	move_twin(&to, &from);
-	assert_int_equal(precopy_load(&to, stream), -EBADMSG);
+	assert_int_equal(precopy_load(&to), -EBADMSG);
 	assert_null(atomic_load(&to.fs.precopied));
 	arrive();
 	leave();
@@ -340,9 +287,9 @@ static void replaced(void **state)
 	guest_gather_crowd();
 	precopy();
 	guest_forget(guest_crowd[3]);
-	precopy_begin();
-	precopy_end();
-	assert_int_equal(precopy_load(&to, stream), 0);
+	precopy_begin(&from);
+	precopy_end(&from);
+	assert_int_equal(precopy_load(&to), 0);
 	arrive();
 	assert_int_equal(to.fs.loaded.different, 0);
 	leave();
@@ -410,11 +357,11 @@ static void key(void **state)
 static void copies_come_whole(void **state)
 {
 	guest_gather_crowd();
-	precopy_begin();
-	precopy_end();
+	precopy_begin(&from);
+	precopy_end(&from);
 	move_twin(&to, &from);
 	to.host.same = FS_SAME_TREE;
-	assert_int_equal(precopy_load(&to, stream), -EOPNOTSUPP);
+	assert_int_equal(precopy_load(&to), -EOPNOTSUPP);
 	leave();
 }
 

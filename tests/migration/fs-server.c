@@ -18,7 +18,7 @@
 #include "fs/records.h"
 #include "fs/report.h"
 #include "migration/report.h"
-#include "move.h"
+#include "precopy.h"
 
 /* A FUSE server with one file. It has no caches to differ from another host's, but to the device it
  * is as a server somewhere else, and it counts what it is asked. */
@@ -287,6 +287,25 @@ static void test_the_first_look_is_at_the_server(void **state)
 	move_twin_close(&to);
 }
 
+/* Also where most of the state came before the source synced: what is seen until then is old. */
+static void test_nobody_looks_before_the_end(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	guest_open(&from, share_lookup(&from, FS_ROOT_ID, "f"), O_RDONLY);
+	precopy_begin(&from);
+	precopy_end(&from);
+	move_twin(&to, &from);
+	before = server.getattrs;
+	assert_int_equal(precopy_load(&to), 0);
+	assert_int_equal(server.getattrs, before);
+	assert_int_equal(move_load(&to, move_save(&from)), 0);
+	assert_true(to.fs.loaded.same > 0);
+	assert_true(server.getattrs > before);
+	move_twin_close(&to);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -297,6 +316,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_writing_starts_beside_the_guest, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_the_first_look_is_at_the_server, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_nobody_looks_before_the_end, set_up,
 						tear_down),
 	};
 

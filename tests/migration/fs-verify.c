@@ -7,8 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/load.h"
 #include "fs/table.h"
-#include "move.h"
+#include "precopy.h"
 
 /* More than a sample has; so many of them stale that the first few of any sample show it, however
  * slow the machine is (0.1 ^ 16). */
@@ -164,6 +165,54 @@ static void test_none_still_opens_what_is_open(void **state)
 	rename(share_path(&from, "there"), share_path(&from, "f0"));
 }
 
+/* All of one directory; who holds that would find them however it is called. */
+static void rename_each(const char *from_path, const char *to_path)
+{
+	char old[64], name[16];
+
+	for (unsigned i = FILES - STALE; i < FILES; i++) {
+		name_of(name, i);
+		snprintf(old, sizeof(old), "%s", share_path(&from, "%s%s", from_path, name));
+		assert_int_equal(rename(old, share_path(&from, "%s%s", to_path, name)), 0);
+	}
+}
+
+static int load_without_them(void)
+{
+	int stream = move_save(&from), err;
+
+	rename_each("q/", "q/not-");
+	err = move_load(&to, stream);
+	rename_each("q/not-", "q/");
+	return err;
+}
+
+/* A sample that was drawn when most of the state came does for none that is drawn when it comes. */
+static void test_a_sample_of_what_came_ahead(void **state)
+{
+	(void)state;
+	to.host.on_error = FS_ON_ERROR_GUEST;
+	precopy_begin(&from);
+	precopy_end(&from);
+	assert_int_equal(precopy_load(&to), 0);
+	assert_int_equal(load_without_them(), 0);
+	assert_true(to.fs.loaded.same > 0);
+	/* Who was in the first sample was looked for then. */
+	assert_int_equal(stats_of(&to).unresolved, 0);
+	assert_in_range(stats_of(&to).stale, STALE - FS_SAMPLE_INODES, STALE + 1);
+}
+
+static void test_what_came_ahead_aborts(void **state)
+{
+	(void)state;
+	precopy_begin(&from);
+	precopy_end(&from);
+	assert_int_equal(precopy_load(&to), 0);
+	assert_int_equal(load_without_them(), -ENOENT);
+	assert_non_null(strstr(gw_last_error(), "/q/f"));
+	assert_int_equal(stats_of(&to).inodes, 1);
+}
+
 /* What could not be proven in time counts as not found. A millisecond is not enough, on any
  * machine, for two thousand: a system call each. */
 static void test_budget(void **state)
@@ -214,6 +263,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_none, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_none_still_opens_what_is_open, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(test_a_sample_of_what_came_ahead, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(test_what_came_ahead_aborts, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_budget_with_guest_error, set_up, tear_down),
 	};
