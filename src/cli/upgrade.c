@@ -307,19 +307,20 @@ static int upgrade(const char *path, enum result *result)
 
 /* -- told ---------------------------------------------------------------------------------- */
 
+static const char *const sentences[] = {
+	[DONE] = "the build that is installed goes on",
+	[REFUSED] = "refused: the one that ran goes on as if nothing had been asked; its log, "
+		    "or what is said here, has the reason",
+	[TAKEN_BACK] = "it did not get ready: the one that ran goes on, after a pause; its "
+		       "log has the reason",
+	[NOT_READY] = "it did not get ready, and its log has the reason: systemd keeps what "
+		      "is needed to go on, for one that can",
+	[BEGUN] = "the build that is installed says that it can go on: systemd starts it when this "
+		  "command has ended",
+};
+
 static int tell(const struct upgrade_options *given, enum result result)
 {
-	static const char *const sentences[] = {
-		[DONE] = "the build that is installed goes on",
-		[REFUSED] =
-			"refused: the one that ran goes on as if nothing had been asked; its log, "
-			"or what is said here, has the reason",
-		[TAKEN_BACK] = "it did not get ready: the one that ran goes on, after a pause; its "
-			       "log has the reason",
-		[NOT_READY] =
-			"it did not get ready, and its log has the reason: systemd keeps what "
-			"is needed to go on, for one that can",
-	};
 	json_t *status = NULL;
 	const char *version = "?";
 
