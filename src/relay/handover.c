@@ -86,6 +86,7 @@ static void accept_peer(struct relay *relay)
 	gw_close(&relay->peer);
 	relay->peer = gw_take_fd(&fd);
 	relay->greeted = 0;
+	relay->has_given = false;
 }
 
 bool relay_look_for_peer(struct relay *relay)
@@ -105,6 +106,7 @@ int relay_offer(struct relay *relay)
 	if (getrandom(relay->ticket, sizeof(relay->ticket), 0) != sizeof(relay->ticket))
 		return gw_fail(EIO, "relay: no ticket");
 	relay->offered = true;
+	relay->has_given = false;
 	return 0;
 }
 
@@ -196,6 +198,7 @@ static int greet(struct relay *relay)
 	if (!relay->offered || memcmp(hello->ticket, relay->ticket, sizeof(hello->ticket)) != 0)
 		return gw_fail(EACCES, "relay: hand-over: the ticket is void");
 	err = give(relay);
+	relay->has_given = !err;
 	return err ? gw_fail(-err, "relay: hand-over: %s", strerror(-err)) : 0;
 }
 
@@ -206,6 +209,9 @@ static int on_word(struct relay *relay, int word)
 		gw_info("relay: the next process has everything");
 		return 0;
 	case WORD_TAKE:
+		if (!relay->has_given)
+			return gw_fail(EACCES,
+				       "relay: hand-over: who has been given nothing takes it");
 		/* The control thread decides, where a ring may just have started. */
 		if (relay->offered)
 			gw_device_outcome(relay, GW_OUTCOME_MOVED);

@@ -53,6 +53,7 @@ struct relay {
 	struct gw_handover_hello hello;
 	uid_t user;
 	bool offered;
+	bool has_given; /* what was offered, to who showed the ticket */
 	uint8_t ticket[GW_TICKET_LEN];
 	/* Taking: from the process before, or -1. */
 	int source;

@@ -280,6 +280,25 @@ static void wrong_ticket(void **state)
 	assert_true(relay_ping(client, "and on", &guest, frontend));
 }
 
+/* Nor does the source let go of anything for who has not been given it. */
+static void take_without_a_ticket(void **state)
+{
+	struct pollfd poller = {.events = POLLIN};
+	int stream = memfd_create("state", MFD_CLOEXEC);
+	uint8_t byte;
+
+	ok(gw_socket_connect(&poller.fd, listener.path, 1000));
+	ok(gw_frontend_stop(frontend));
+	ok(gw_frontend_save(frontend, stream));
+	assert_int_equal(send(poller.fd, "T", 1, MSG_NOSIGNAL), 1);
+	assert_int_equal(poll(&poller, 1, 5000), 1);
+	assert_int_equal(recv(poller.fd, &byte, 1, 0), 0);
+	close(poller.fd);
+	close(stream);
+	ok(gw_frontend_start(frontend));
+	assert_true(relay_ping(client, "and on", &guest, frontend));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +308,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(half_a_greeting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(just_connected, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(wrong_ticket, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(take_without_a_ticket, set_up, tear_down),
 	};
 
 	gw_log_set_level(getenv("LOUD") ? GW_LOG_DEBUG : GW_LOG_OFF);

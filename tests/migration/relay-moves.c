@@ -3,6 +3,7 @@
  * where they are when that fails. */
 #include "../unit/cmocka-all.h"
 
+#include <arpa/inet.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,14 +30,18 @@ struct side {
 static struct side from, to;
 static struct relay_guest guest;
 static int client;
+static uint16_t port_more; /* of who is started: as if on another host */
 
 /* @before: the one it takes over from, NULL: it does not. */
 static void start(struct side *side, const struct side *before, int on_unsavable)
 {
 	static unsigned count;
+	in_port_t *port;
 
 	*side = (struct side){.source = -1};
 	relay_address(&side->host);
+	port = &((struct sockaddr_in *)&side->host.address)->sin_port;
+	*port = htons((uint16_t)(ntohs(*port) + port_more));
 	side->host.on_unsavable = on_unsavable;
 	snprintf(side->path, sizeof(side->path), "/tmp/gw-relay.%d.%u", (int)getpid(), ++count);
 	if (before)
@@ -269,6 +274,26 @@ static void told_by_an_operator(void **state)
 	end(&from);
 }
 
+/* They do not come along, wherever the port is: where it arrives that fails, too. */
+static void lost_fails(void **state)
+{
+	int stream;
+
+	begin(RELAY_UNSAVABLE_FAIL);
+	port_more = 1;
+	start(&to, &from, RELAY_UNSAVABLE_FAIL);
+	port_more = 0;
+	ok(save(&from, &stream));
+	operator_do(&from.operator, "{\"execute\":\"migration-outcome\","
+				    "\"arguments\":{\"outcome\":\"failed\"}}");
+	assert_true(load(&to, &from, stream) < 0);
+	ok(gw_frontend_start(from.frontend));
+	assert_true(relay_ping(client, "here", &guest, from.frontend));
+	close(client);
+	end(&to);
+	end(&from);
+}
+
 /* Nobody to hand it over to. */
 static void unsavable_fails(void **state)
 {
@@ -320,10 +345,10 @@ static void unsavable_is_dropped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_goes_along),	cmocka_unit_test(taken_back),
-		cmocka_unit_test(source_dies),		cmocka_unit_test(source_hangs),
-		cmocka_unit_test(told_by_an_operator),	cmocka_unit_test(unsavable_fails),
-		cmocka_unit_test(unsavable_is_dropped),
+		cmocka_unit_test(all_goes_along),      cmocka_unit_test(taken_back),
+		cmocka_unit_test(source_dies),	       cmocka_unit_test(source_hangs),
+		cmocka_unit_test(told_by_an_operator), cmocka_unit_test(unsavable_fails),
+		cmocka_unit_test(lost_fails),	       cmocka_unit_test(unsavable_is_dropped),
 	};
 
 	gw_log_set_level(getenv("LOUD") ? GW_LOG_DEBUG : GW_LOG_OFF);
