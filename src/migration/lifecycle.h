@@ -11,8 +11,8 @@
  * are named are allowed in that state and in no other (docs/lifecycle.md has the picture).
  *
  * FRESH: as create() or reset() left it. Parameters not given are unset. adopt(), load() (staged:
- *	a load that fails leaves FRESH), save() (a valid, empty state). Left by the first ring (the
- *	commit: run(FRESH)), and by a load that came to its end.
+ *	a load that fails leaves FRESH), precopy_load() before that, save() (a valid, empty state).
+ *	Left by the first ring (the commit: run(FRESH)), and by a load that came to its end.
  * RUNNING: a ring is started and enabled. queue_*(). Left when the last ring has drained. Neither
  *	saved (but for phase RUNNING) nor loaded nor reset here.
  * SUSPENDED: it has run, or was loaded, and no ring is started. Nothing spontaneous (suspend() was
