@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* migration/session_internal.h - a session's own state: for session.c and session_transfer.c. */
+/* migration/session_internal.h - a session's own state: for session.c and session_*.c. */
 #ifndef GW_MIGRATION_SESSION_INTERNAL_H
 #define GW_MIGRATION_SESSION_INTERNAL_H
 
@@ -79,15 +79,23 @@ void gw_session_drop_jobs(struct gw_session *session);
 void gw_session_drop_preflight(struct gw_session *session); /* or takes the result of one */
 /* Is neither of them, nor a transfer, under way? -EBUSY; @what is refused. */
 int gw_session_check_idle(const struct gw_session *session, const char *what);
-/* What stands at the front of a stream of this session's. */
-int gw_session_fill_header(const struct gw_session *session, struct gw_state_header *header);
 /* Worker's news. */
 void gw_session_on_wake(void *opaque, int fd, uint32_t events);
 /* Ends a transfer under way as if @event had cancelled it, and tells who waits. */
 void gw_session_drop_transfer(struct gw_session *session, enum gw_event event);
+void gw_session_thaw(struct gw_session *session);
+
+/* session_header.c. What stands at the front of a stream of this session's. */
+int gw_session_fill_header(const struct gw_session *session, struct gw_state_header *header);
+/* May the transfer, which has read such a header, go on? The device takes the parameters. */
+int gw_session_adopt(struct gw_session *session);
+/* They stay, or the device takes its own back. */
+void gw_session_settle_adoption(struct gw_session *session, bool good);
+/* Which session of this process a stateless stream's ticket names; NULL: none. */
+struct gw_session *gw_session_find_offer(const struct gw_session *session,
+					 const struct gw_state_header *header);
 /* Parameters that are unset take the default profile's values: from now on they never change. */
 int gw_session_settle_params(struct gw_session *session);
-void gw_session_thaw(struct gw_session *session);
 
 /* session_ahead.c. Ends a job that has ended, or gives it up. */
 void gw_session_end_precopy(struct gw_session *session);
