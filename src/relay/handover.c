@@ -279,6 +279,18 @@ static void tell_of_waiting(struct relay *relay)
 		(unsigned long long)((now - relay->waiting_ns) / GW_NS_PER_S));
 }
 
+/* A port that was not among what came was only bound. */
+static void begin_at_last(struct relay *relay)
+{
+	if (!relay_listen(relay)) {
+		relay_begin(relay);
+		return;
+	}
+	gw_error("%s", gw_last_error());
+	relay_let_go(relay);
+	gw_device_failed(relay);
+}
+
 static void take(struct relay *relay)
 {
 	bool refused = false;
@@ -292,7 +304,7 @@ static void take(struct relay *relay)
 	}
 	if (relay_token_lock(relay->token)) {
 		gw_info("relay: taken over");
-		relay_begin(relay);
+		begin_at_last(relay);
 	} else if (!refused) {
 		tell_of_waiting(relay);
 	} else {
