@@ -89,35 +89,29 @@ static int get_position(const char *command_name, const json_t *arguments, uint6
 	return 0;
 }
 
-/* The session and the position; @names are the arguments that there may be. */
+/* Which seat's, and where; @names are the arguments that there may be. */
 static int find_place(void *opaque, const char *command_name, const json_t *arguments,
-		      const char *const *names, struct gw_session **session, uint64_t *position)
+		      const char *const *names, struct gw_seat **seat, uint64_t *position)
 {
-	struct gw_seat *seat;
 	int err = gw_backend_only_members(command_name, arguments, names);
 
 	if (!err)
 		err = get_position(command_name, arguments, position);
-	if (!err)
-		err = gw_backend_find_seat(opaque, arguments, &seat);
-	if (!err)
-		*session = seat->session;
-	return err;
+	return err ? err : gw_backend_find_seat(opaque, arguments, seat);
 }
 
 int gw_backend_precopy_read(void *opaque, const json_t *arguments, json_t **result)
 {
 	static const char *const names[] = {"position", "session", NULL};
 	GW_AUTO_FREE void *piece = malloc(PIECE);
-	struct gw_session *session;
+	struct gw_seat *seat;
 	uint64_t position;
 	ssize_t n;
-	int err =
-		find_place(opaque, "migration-precopy-read", arguments, names, &session, &position);
+	int err = find_place(opaque, "migration-precopy-read", arguments, names, &seat, &position);
 
 	if (err)
 		return err;
-	n = piece ? gw_session_ahead_read(session, position, piece, PIECE) : -ENOMEM;
+	n = piece ? gw_session_ahead_read(seat->session, position, piece, PIECE) : -ENOMEM;
 	if (n >= 0)
 		*result = json_pack("{s:o}", "data", gw_base64_json(piece, (size_t)n));
 	if (!piece || (n >= 0 && !*result))
@@ -129,16 +123,15 @@ int gw_backend_precopy_write(void *opaque, const json_t *arguments, json_t **res
 {
 	static const char *const names[] = {"position", "data", "session", NULL};
 	GW_AUTO_FREE void *piece = NULL;
-	struct gw_session *session;
+	struct gw_seat *seat;
 	uint64_t position;
 	size_t len;
-	int err = find_place(opaque, "migration-precopy-write", arguments, names, &session,
-			     &position);
+	int err = find_place(opaque, "migration-precopy-write", arguments, names, &seat, &position);
 
 	if (err)
 		return err;
 	err = gw_base64_bytes(json_object_get(arguments, "data"), PIECE, &piece, &len);
 	if (err)
 		return gw_fail_in(err, "migration-precopy-write: 'data'");
-	return gw_session_ahead_write(session, position, piece, len);
+	return gw_session_ahead_write(seat->session, position, piece, len);
 }
