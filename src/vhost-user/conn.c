@@ -8,44 +8,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "base/checked.h"
 #include "base/cleanup.h"
 #include "godwit/error.h"
-#include "vhost-user/conn.h"
+#include "vhost-user/conn_internal.h"
 
 /* So many messages in a row, then other sources of the loop have their turn. */
 #define MESSAGES_AT_ONCE 16
 
-/* The longest reply is GET_SHMEM_CONFIG's. */
-#define REPLY_MAX (sizeof(struct gw_vu_header) + sizeof(struct gw_vu_shmem_config))
-
-struct gw_conn {
-	struct gw_loop *loop;
-	struct gw_source *source;
-	int fd;
-	const struct gw_conn_events *events;
-	void *opaque;
-
-	struct gw_message in;
-	size_t have; /* bytes of `in`, header and payload counted together */
-	bool busy;   /* a message is being dealt with */
-	bool reading;
-
-	uint8_t out[REPLY_MAX];
-	size_t out_len, out_sent;
-	int out_fd;
-
-	struct gw_conn_durable durable; /* commit NULL: it ends with the process */
-	size_t peeked;			/* bytes of the message that are still in the socket */
-	bool held;			/* nothing is read yet */
-	bool answering;			/* the answer is made, and may not go out yet */
-	bool in_pipe;			/* it is there, and leaves it into the socket */
-
-	bool closed;
-	struct gw_post post;
-};
-
-static void update_events(struct gw_conn *conn)
+void gw_conn_update_events(struct gw_conn *conn)
 {
 	uint32_t events = 0;
 
@@ -283,53 +253,6 @@ static void read_messages(struct gw_conn *conn)
 	conn->reading = false;
 }
 
-/*
- * Of a connection that outlives the process.
- */
-
-/* Behind any message: where nobody looks. What is taken out of the socket moves it down. */
-#define MARK (1 << 20)
-
-static void set_mark(struct gw_conn *conn, int mark)
-{
-	if (setsockopt(conn->fd, SOL_SOCKET, SO_PEEK_OFF, &mark, sizeof(mark)) < 0)
-		gw_warn("vhost-user: SO_PEEK_OFF: %s", strerror(errno));
-}
-
-static int get_mark(const struct gw_conn *conn)
-{
-	int mark = -1;
-	socklen_t len = sizeof(mark);
-
-	getsockopt(conn->fd, SOL_SOCKET, SO_PEEK_OFF, &mark, &len);
-	return mark;
-}
-
-static void all_done(struct gw_conn *conn)
-{
-	conn->durable.done(conn->durable.opaque);
-	if (!conn->closed)
-		set_mark(conn, -1);
-}
-
-/* Descriptors that come once more find no room, and are closed by the kernel. */
-static void take_out(struct gw_conn *conn, size_t len)
-{
-	uint8_t nowhere[sizeof(struct gw_vu_header) + GW_VU_PAYLOAD_MAX];
-	ssize_t n = recv(conn->fd, nowhere, GW_MIN(len, sizeof(nowhere)), MSG_DONTWAIT);
-
-	if (n != (ssize_t)len)
-		gw_warn("vhost-user: a message of %zu bytes ends after %zd", len, n);
-}
-
-static void put_in_pipe(struct gw_conn *conn)
-{
-	ssize_t n = write(conn->durable.pipe[1], conn->out, conn->out_len);
-
-	if (n != (ssize_t)conn->out_len)
-		gw_warn("vhost-user: an answer of %zu bytes: %zd into the pipe", conn->out_len, n);
-}
-
 static ssize_t send_some(struct gw_conn *conn)
 {
 	union {
@@ -353,12 +276,12 @@ static ssize_t send_some(struct gw_conn *conn)
 	return sendmsg(conn->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-static void all_sent(struct gw_conn *conn)
+void gw_conn_all_sent(struct gw_conn *conn)
 {
 	conn->out_len = conn->out_sent = 0;
 	conn->in_pipe = false;
 	if (conn->durable.commit)
-		all_done(conn);
+		gw_conn_all_done(conn);
 }
 
 static ssize_t write_some(struct gw_conn *conn)
@@ -369,7 +292,7 @@ static ssize_t write_some(struct gw_conn *conn)
 	return send_some(conn);
 }
 
-static void write_out(struct gw_conn *conn)
+void gw_conn_write_out(struct gw_conn *conn)
 {
 	while (!conn->closed && conn->out_len) {
 		ssize_t n = write_some(conn);
@@ -387,7 +310,7 @@ static void write_out(struct gw_conn *conn)
 		gw_close(&conn->out_fd);
 		conn->out_sent += (size_t)n;
 		if (conn->out_sent == conn->out_len)
-			all_sent(conn);
+			gw_conn_all_sent(conn);
 	}
 }
 
@@ -396,14 +319,14 @@ static void on_events(void *opaque, int fd, uint32_t events)
 	struct gw_conn *conn = opaque;
 
 	if (events & EPOLLOUT)
-		write_out(conn);
+		gw_conn_write_out(conn);
 	if (may_read(conn) && (events & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
 		read_messages(conn);
 	} else if (events & (EPOLLHUP | EPOLLERR) && !conn->closed) {
 		gw_warn("vhost-user: the front-end closed before its last message was answered");
 		gw_conn_close(conn);
 	}
-	update_events(conn);
+	gw_conn_update_events(conn);
 }
 
 int gw_conn_new(struct gw_conn **out, struct gw_loop *loop, int fd,
@@ -437,75 +360,6 @@ void gw_conn_free(struct gw_conn *conn)
 	free(conn);
 }
 
-/* The message is dealt with, and its answer, if one is due, is in conn->out. */
-static void settle(struct gw_conn *conn)
-{
-	conn->answering = false;
-	conn->in_pipe = conn->out_len && conn->out_fd < 0;
-	conn->durable.commit(conn->durable.opaque, conn->out, conn->out_len, conn->out_fd >= 0,
-			     conn->peeked);
-	if (conn->peeked)
-		set_mark(conn, MARK + (int)conn->peeked);
-	if (conn->in_pipe)
-		put_in_pipe(conn);
-	if (conn->peeked)
-		take_out(conn, conn->peeked);
-	conn->peeked = 0;
-	if (conn->out_len)
-		write_out(conn);
-	else
-		all_done(conn);
-}
-
-void gw_conn_outlive(struct gw_conn *conn, const struct gw_conn_durable *durable, bool hold)
-{
-	conn->durable = *durable;
-	conn->held = hold;
-	update_events(conn);
-}
-
-static bool pipe_holds(const struct gw_conn *conn)
-{
-	struct pollfd poller = {.fd = conn->durable.pipe[0], .events = POLLIN};
-
-	return poll(&poller, 1, 0) > 0 && poller.revents & POLLIN;
-}
-
-/* How far the other process came; the answer's bytes were copied to conn->out. */
-static void take_up(struct gw_conn *conn, bool with_fd, size_t message_len)
-{
-	int mark = get_mark(conn);
-	bool taken_out = !message_len || mark == MARK;
-
-	if (!taken_out && mark < MARK)
-		set_mark(conn, MARK + (int)message_len);
-	if (!taken_out && conn->out_len && !with_fd && !pipe_holds(conn))
-		put_in_pipe(conn);
-	if (!taken_out)
-		take_out(conn, message_len);
-	if (conn->out_len && with_fd)
-		gw_error("vhost-user: an answer with a descriptor may be lost");
-	conn->in_pipe = conn->out_len && !with_fd && pipe_holds(conn);
-	if (!conn->in_pipe)
-		all_sent(conn);
-	else
-		write_out(conn);
-}
-
-void gw_conn_take_up(struct gw_conn *conn, const void *reply, size_t len, bool with_fd,
-		     size_t message_len)
-{
-	conn->held = false;
-	if (reply) {
-		conn->out_len = GW_MIN(len, sizeof(conn->out));
-		memcpy(conn->out, reply, conn->out_len);
-		take_up(conn, with_fd, message_len);
-	} else {
-		set_mark(conn, -1);
-	}
-	update_events(conn);
-}
-
 struct gw_message *gw_conn_waiting(struct gw_conn *conn)
 {
 	return conn->busy ? &conn->in : NULL;
@@ -514,13 +368,13 @@ struct gw_message *gw_conn_waiting(struct gw_conn *conn)
 void gw_conn_next(struct gw_conn *conn)
 {
 	if (conn->durable.commit && !conn->closed)
-		settle(conn);
+		gw_conn_settle(conn);
 	close_fds(&conn->in);
 	memset(&conn->in, 0, sizeof(conn->in));
 	conn->have = 0;
 	conn->busy = false;
 	if (!conn->reading)
-		update_events(conn);
+		gw_conn_update_events(conn);
 }
 
 void gw_conn_reply(struct gw_conn *conn, uint32_t request, const void *payload, uint32_t size,
@@ -540,7 +394,7 @@ void gw_conn_reply(struct gw_conn *conn, uint32_t request, const void *payload, 
 	conn->answering = conn->durable.commit;
 	if (conn->answering)
 		return;
-	write_out(conn);
+	gw_conn_write_out(conn);
 	if (!conn->reading)
-		update_events(conn);
+		gw_conn_update_events(conn);
 }
