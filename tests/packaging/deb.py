@@ -24,8 +24,10 @@ CONTENTS = {
     "libgodwit0": ["usr/lib/*/libgodwit.so.0", "usr/lib/*/libgodwit.so.0.*"],
     "libgodwit-dev": ["usr/include/godwit/*.h", "usr/lib/*/libgodwit.so",
                       "usr/lib/*/pkgconfig/godwit.pc"],
+    # Of the pages all but godwit-fs.1.
     "godwit": ["usr/bin/godwit", "usr/share/bash-completion/completions/godwit",
-               "usr/share/man/man1/godwit.1.gz", "usr/share/man/man1/godwit-[!f]*.1.gz"],
+               "usr/libexec/godwit-relay", "usr/share/man/man1/godwit.1.gz",
+               "usr/share/man/man1/godwit-find.1.gz", "usr/share/man/man1/godwit-[!f]*.1.gz"],
     "godwit-fs": ["usr/libexec/godwit-fs", "usr/share/man/man1/godwit-fs.1.gz",
                   "usr/lib/systemd/system/godwit-fs@.service",
                   "usr/share/godwit/apparmor/godwit-fs", "usr/share/godwit/apparmor/libvirt",
