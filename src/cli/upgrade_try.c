@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -179,7 +180,7 @@ static int become_its_user(pid_t pid)
 		return -errno;
 	if (st.st_uid == geteuid())
 		return 0;
-	return setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
+	return setgroups(1, &st.st_gid) < 0 || setresgid(st.st_gid, st.st_gid, st.st_gid) < 0 ||
 			       setresuid(st.st_uid, st.st_uid, st.st_uid) < 0
 		       ? -errno
 		       : 0;
