@@ -31,6 +31,8 @@
 
 #define STEP	   GW_BIG_PAGE
 #define FAULTS_MAX 8 /* in a step of big pages; of pages of 4 KiB it has 512 */
+/* Of so many big ones one may be of small pages. */
+#define SMALL_SHARE 16
 
 void gw_mapped_close(struct gw_mapped *mapped)
 {
@@ -86,14 +88,19 @@ static long count_faults(void)
 	return usage.ru_minflt;
 }
 
-/* A step that is all there and not of small pages. */
+/* One more step that is all there. A few big pages could not be made where all others were. */
 static bool make_ready(struct gw_mapped *mapped)
 {
 	long before = count_faults();
 
 	if (mapped->len - mapped->ready < STEP ||
-	    madvise(mapped->map + mapped->ready, STEP, MADV_POPULATE_WRITE) ||
-	    count_faults() - before > FAULTS_MAX)
+	    madvise(mapped->map + mapped->ready, STEP, MADV_POPULATE_WRITE))
+		return false;
+	if (count_faults() - before > FAULTS_MAX)
+		mapped->small++;
+	else
+		mapped->big++;
+	if (mapped->small > mapped->big / SMALL_SHARE)
 		return false;
 	mapped->ready += STEP;
 	return true;

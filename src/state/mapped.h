@@ -15,9 +15,10 @@ struct gw_guard;
 struct gw_mapped {
 	bool over; /* it is for write() */
 	uint8_t *map;
-	size_t len;   /* of the mapping, which begins where the file does */
-	size_t at;    /* where the next byte goes: the descriptor's own offset */
-	size_t ready; /* the pages before it are there */
+	size_t len;	     /* of the mapping, which begins where the file does */
+	size_t at;	     /* where the next byte goes: the descriptor's own offset */
+	size_t ready;	     /* the pages before it are there */
+	unsigned big, small; /* steps so far, by the pages that they are of */
 	struct gw_guard *guard;
 };
 

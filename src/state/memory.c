@@ -17,8 +17,17 @@
 #define MADV_COLLAPSE 25 /* Linux 6.1; before that an error, which is no matter */
 #endif
 
-#define SEAL_TRIES    100u
-#define SEAL_PAUSE_NS 2000000
+/* Somebody else has a page in hand, who as a rule lets go of it soon. */
+#define SEAL_TRIES 100u
+#define HUGE_TRIES 20u
+#define PAUSE_NS   2000000
+
+static void pause_shortly(void)
+{
+	const struct timespec pause = {.tv_nsec = PAUSE_NS};
+
+	nanosleep(&pause, NULL);
+}
 
 /*
  * Most of what a big state costs in memory of small pages is not the copying: each page has to be
@@ -31,7 +40,11 @@ static void make_huge(int fd, size_t len)
 
 	if (!map)
 		return;
-	madvise(map, len, MADV_COLLAPSE);
+	for (unsigned i = 0; madvise(map, len, MADV_COLLAPSE) < 0; i++) {
+		if (errno != EAGAIN || i == HUGE_TRIES)
+			break;
+		pause_shortly();
+	}
 	munmap(map, len);
 }
 
@@ -59,13 +72,12 @@ int gw_state_memory_new(uint64_t bytes)
  */
 static int add_seals(int fd, int seals)
 {
-	const struct timespec pause = {.tv_nsec = SEAL_PAUSE_NS};
 	int result;
 
 	for (unsigned i = 0; (result = fcntl(fd, F_ADD_SEALS, seals)) < 0; i++) {
 		if (errno != EBUSY || i == SEAL_TRIES)
 			break;
-		nanosleep(&pause, NULL);
+		pause_shortly();
 	}
 	return result;
 }
