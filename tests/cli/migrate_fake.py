@@ -193,7 +193,10 @@ class Backend(Peer):
             self.written = b""
         if arguments["position"] != len(self.written):
             raise Refusal("migration-precopy-write: another position was expected")
-        self.written += base64.b64decode(arguments["data"], validate=True)
+        try:
+            self.written += base64.b64decode(arguments["data"], validate=True)
+        except ValueError as error:
+            raise Refusal(f"migration-precopy-write: no base64: {error}") from error
         return {}
 
     def _load(self, _):

@@ -178,12 +178,15 @@ void mg_ahead_close(struct mg_move *move)
 	for (unsigned i = 0; i < source->count; i++) {
 		struct mg_ahead *ahead = &source->devices[i].ahead;
 
-		if (go_on_device(ahead, false) || ahead->way.step != GW_AHEAD_IDLE)
-			snprintf(ahead->reason, sizeof(ahead->reason),
-				 "there was no time for all of it");
-		close_way(ahead);
+		bool late = go_on_device(ahead, false) || ahead->way.step != GW_AHEAD_IDLE;
+
 		if (*ahead->reason && !ahead->times)
 			mg_note(move, "%s: nothing went ahead of its state: %.512s",
 				source->devices[i].label, ahead->reason);
+		/* Which is nobody's fault, and not to be noted. */
+		if (late)
+			snprintf(ahead->reason, sizeof(ahead->reason),
+				 "there was no time for all of it");
+		close_way(ahead);
 	}
 }
