@@ -14,6 +14,7 @@
 #include "fs/load.h"
 #include "fs/locks.h"
 #include "fs/open.h"
+#include "fs/precopied.h"
 #include "fs/redo.h"
 #include "fs/session.h"
 #include "fs/stage.h"
@@ -126,7 +127,8 @@ static int check_session(struct fs_loading *loading)
 		return gw_fail(EINVAL, "load: generations %u and %u are too high",
 			       session->inode_generation, session->handle_generation);
 	loading->inodes->numbers.next = session->next_number;
-	if (!session->initialised)
+	/* Parameters are adopted with the state, not with what came ahead of it. */
+	if (!session->initialised || fs_precopied_is_kept(loading))
 		return 0;
 	err = fs_session_check(loading->fs, session);
 	return err ? gw_fail_in(err, "load") : 0;

@@ -393,6 +393,11 @@ int fs_precopied_at(void *opaque, const struct gw_layout *layout)
 	return settle(loading->precopied);
 }
 
+bool fs_precopied_is_kept(const struct fs_loading *loading)
+{
+	return loading->precopied && loading->precopied->step == FS_PRECOPIED_KEEPING;
+}
+
 int fs_precopied_end(struct fs_loading *loading)
 {
 	return settle(loading->precopied);
@@ -411,7 +416,7 @@ int fs_precopied_pass(struct fs_loading *loading)
 	struct fs *fs = loading->fs;
 	int err;
 
-	if (!loading->precopied || loading->precopied->step == FS_PRECOPIED_KEEPING)
+	if (!loading->precopied || fs_precopied_is_kept(loading))
 		return 0;
 	fs_loading_free(loading);
 	err = fs_loading_new(loading, fs);

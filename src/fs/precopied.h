@@ -44,6 +44,8 @@ int fs_precopied_at(void *loading, const struct gw_layout *layout);
 /* The state comes in phases, which is another way to have most of it come ahead: what came by this
  * one is given up. Before anything else has come. */
 int fs_precopied_pass(struct fs_loading *loading);
+/* What comes goes ahead of the state, and is not it. */
+bool fs_precopied_is_kept(const struct fs_loading *loading);
 /* All has come. */
 int fs_precopied_end(struct fs_loading *loading);
 

@@ -9,9 +9,11 @@
 
 #include "base/cleanup.h"
 #include "changes.h"
+#include "fs/fuse_wire.h"
 #include "fs/handles.h"
 #include "fs/precopied.h"
 #include "fs/records.h"
+#include "fs/session.h"
 #include "fs/table.h"
 #include "precopy.h"
 #include "rounds.h"
@@ -365,6 +367,42 @@ static void copies_come_whole(void **state)
 	leave();
 }
 
+/* A destination takes parameters that it was not told from the state, and before that has those of
+ * its defaults: what the guest was offered is compared then, and not earlier. */
+static void parameters_come_with_the_state(void **state)
+{
+	struct fs_policy told;
+
+	from.fs.session.flags = FUSE_SUBMOUNTS;
+	from.fs.policy.submounts = true;
+	guest_gather_crowd();
+	precopy_begin(&from);
+	precopy_end(&from);
+	move_twin(&to, &from);
+	told = to.fs.policy;
+	to.fs.policy.submounts = false;
+	to.fs.policy.fuse_minor = FS_MINOR_MIN;
+	if (precopy_load(&to))
+		fail_msg("precopy: %s", gw_last_error());
+	to.fs.policy = told; /* adopt() */
+	arrive();
+	assert_int_equal(to.fs.loaded.different, 0);
+	leave();
+}
+
+/* And then it is. */
+static void parameters_of_the_state_are_compared(void **state)
+{
+	from.fs.session.flags = FUSE_SUBMOUNTS;
+	from.fs.policy.submounts = true;
+	guest_gather_crowd();
+	precopy();
+	to.fs.policy.submounts = false;
+	assert_int_equal(move_load(&to, move_save(&from)), -EINVAL);
+	assert_non_null(strstr(gw_last_error(), "parameter submounts"));
+	leave();
+}
+
 int main(void)
 {
 #define WITH_SHARE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -387,6 +425,8 @@ int main(void)
 		WITH_SHARE(nothing_is_lent),
 		WITH_SHARE(key),
 		WITH_SHARE(copies_come_whole),
+		WITH_SHARE(parameters_come_with_the_state),
+		WITH_SHARE(parameters_of_the_state_are_compared),
 	};
 
 	gw_log_set_level(GW_LOG_ERROR);

@@ -84,6 +84,10 @@ def ordered(lab: Lab, checks: str = "") -> Outcome:
     picture = lab.dir / "migration.svg"
     report = _ask(story.here, target, 0, "--svg", str(picture))
     _expect("findings and notes", (report["findings"], report["notes"]), ([], []))
+    ahead = report["devices"][0].get("ahead", {})
+    story.say(f"went ahead of the state: {ahead}")
+    if not ahead.get("bytes") and "no time" not in ahead.get("reason", ""):
+        raise Lost(f"nothing went ahead of the state: {ahead}")
     phases = [phase["name"] for phase in report["phases"]]
     for phase in ("asking", "preflight", "pre-copy", "switchover", "verification", "outcome"):
         if phase not in phases:
