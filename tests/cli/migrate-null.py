@@ -19,12 +19,25 @@ from migrate_fake import Pair, until
 GODWIT, NULL = (os.path.abspath(sys.argv.pop(1)) for _ in range(2))
 
 
+def connected(path):
+    """A daemon's socket has its name before it listens."""
+    one = socket.socket(socket.AF_UNIX)
+
+    def connect():
+        try:
+            one.connect(path)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        return True
+    until(connect)
+    return one
+
+
 class Control:
     """A control socket of a back-end's."""
 
     def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(path)
+        self.socket = connected(path)
         self.lines = self.socket.makefile("rb")
         self.lines.readline()
 
@@ -47,20 +60,19 @@ class Control:
 class Real:
     """A back-end in the place of a scripted one, and the connection that makes it its QEMU's."""
 
-    def __init__(self, fake, *options):
+    def __init__(self, test, fake, *options):
         path = fake.path.removesuffix(".control")
         fake.die()
         self.process = subprocess.Popen([NULL, f"--socket-path={path}", *options],
                                         stderr=subprocess.DEVNULL)
-        until(lambda: os.path.exists(path) and os.path.exists(path + ".control"))
-        self.front_end = socket.socket(socket.AF_UNIX)
-        self.front_end.connect(path)
+        test.addCleanup(self.end)
+        self.front_end = connected(path)
+        test.addCleanup(self.front_end.close)
         self.control = Control(path + ".control")
+        test.addCleanup(self.control.close)
         until(lambda: self.control.ask("query-status")["sessions"])
 
-    def close(self):
-        self.control.close()
-        self.front_end.close()
+    def end(self):
         self.process.terminate()
         self.process.wait(30)
 
@@ -69,10 +81,8 @@ class Null(unittest.TestCase):
     def begin(self, a=(), b=()):
         self.pair = Pair(GODWIT)
         self.addCleanup(self.pair.close)
-        self.ends = [Real(self.pair.backends[side], *options)
+        self.ends = [Real(self, self.pair.backends[side], *options)
                      for side, options in (("source", a), ("destination", b))]
-        for end in self.ends:
-            self.addCleanup(end.close)
         self.pair.source.on_migrate = self.migrate
         self.seen = None
 
