@@ -14,6 +14,8 @@ int fs_stage_root(struct fs_loading *loading, const struct gw_fs_inode_v1 *recor
 /* What it says of a staged @inode; any thread that alone has it. */
 int fs_stage_fill_inode(struct fs_loading *loading, struct fs_inode *inode,
 			const struct gw_fs_inode_v1 *record);
+/* What was found for it in a round before is another file than it is. */
+void fs_stage_let_file_go(struct fs_loading *loading, struct fs_inode *inode);
 /* Room for @count in loading->staged. */
 int fs_stage_reserve(struct fs_loading *loading, size_t count);
 

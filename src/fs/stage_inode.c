@@ -141,11 +141,26 @@ static struct fs_inode *new_inode(struct fs_loading *loading, struct fs_inode *i
 	return inode;
 }
 
+void fs_stage_let_file_go(struct fs_loading *loading, struct fs_inode *inode)
+{
+	fs_fdcache_drop(loading->inodes, inode);
+	atomic_fetch_or(&inode->flags, FS_INODE_UNRESOLVED);
+}
+
+/* Of one that is filled for the first time nothing is known. */
+static bool was_another(const struct fs_inode *inode, const struct gw_fs_inode_v1 *record)
+{
+	return inode->type && (inode->type != record->type || inode->mount != record->mount ||
+			       inode->ino != record->ino || inode->btime != record->btime);
+}
+
 int fs_stage_fill_inode(struct fs_loading *loading, struct fs_inode *inode,
 			const struct gw_fs_inode_v1 *record)
 {
 	struct fs_fhandle handle;
 
+	if (was_another(inode, record))
+		fs_stage_let_file_go(loading, inode);
 	fs_mount_put(loading->inodes, inode->mount);
 	fs_mount_hold(loading->inodes, record->mount);
 	inode->mount = (uint16_t)record->mount;
@@ -155,6 +170,8 @@ int fs_stage_fill_inode(struct fs_loading *loading, struct fs_inode *inode,
 	inode->lookups = record->lookups;
 	if (record->links)
 		atomic_fetch_or(&inode->flags, FS_INODE_LINKS);
+	else if (fs_inode_has(inode, FS_INODE_LINKS))
+		atomic_fetch_and(&inode->flags, (uint16_t)~FS_INODE_LINKS);
 	fs_fhandle_forget(inode);
 	if (loading->is_copy) {
 		atomic_fetch_or(&inode->flags, FS_INODE_COPIED);

@@ -72,6 +72,7 @@ int fs_stage_put_lost(void *opaque, const void *object)
 			       (unsigned long long)record->inode);
 	if (fs_restage(loading, inode))
 		return -ENOMEM;
+	fs_stage_let_file_go(loading, inode);
 	fs_mark_lost(loading, inode);
 	return 0;
 }
@@ -88,6 +89,7 @@ static int make(struct fs_loading *loading, const struct gw_fs_orphan_v1 *record
 		.record = *record,
 		.fd = fs_handed_take(loading, FS_HANDED_INODE, record->inode, 0, inode)};
 	newborn->handed = newborn->fd >= 0;
+	fs_stage_let_file_go(loading, inode);
 	newborn->record.target = (struct gw_bytes){0};
 	if (!newborn->handed)
 		err = fs_newborn_make(newborn, loading->fs, fs_birthplace(loading, inode), record);

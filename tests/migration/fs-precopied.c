@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -191,6 +192,25 @@ static void unlinked_while_open(void **state)
 	leave();
 }
 
+/* What is made anew is what its number says, or the next file of that number would be taken for it.
+ */
+static void unlinked_is_made_anew(void **state)
+{
+	uint64_t file = guest_make(FS_ROOT_ID, "", "file"), handle;
+	struct fs_inode *inode;
+	struct stat st;
+
+	handle = guest_open(&from, file, O_RDWR);
+	precopy();
+	guest_unlink_in(FS_ROOT_ID, "file", "file");
+	arrive();
+	inode = fs_inode_get(to.fs.inodes, file);
+	assert_int_equal(fstat(guest_fd(&to, handle), &st), 0);
+	assert_int_equal(inode->ino, st.st_ino);
+	fs_inode_put(inode);
+	leave();
+}
+
 /* What the host removed in between is missed by who loads, and not by the precopy. */
 static void gone_in_between(void **state)
 {
@@ -223,6 +243,34 @@ static void of_another_guest(void **state)
 	assert_int_equal(precopy_load(&to), 0);
 	arrive();
 	assert_int_equal(count_inodes(&to), 4);
+	leave();
+	move_twin_close(&from);
+	from = one;
+}
+
+/* Under the same ids there are other files. */
+static void of_another_guest_with_the_same_ids(void **state)
+{
+	struct share one;
+	uint64_t file, handle;
+
+	(void)state;
+	guest_make(FS_ROOT_ID, "", "a");
+	guest_make(FS_ROOT_ID, "", "b");
+	precopy_begin(&from);
+	precopy_end(&from);
+	one = from;
+	move_twin(&from, &one);
+	from.fs.session = one.fs.session;
+	file = share_lookup(&from, FS_ROOT_ID, "b");
+	share_lookup(&from, FS_ROOT_ID, "a");
+	handle = guest_open(&from, file, O_RDONLY);
+	move_twin(&to, &from);
+	assert_int_equal(precopy_load(&to), 0);
+	arrive();
+	assert_string_equal(guest_read(&to, handle), "b");
+	handle = guest_open(&to, file, O_RDONLY);
+	assert_string_equal(guest_read(&to, handle), "b");
 	leave();
 	move_twin_close(&from);
 	from = one;
@@ -414,8 +462,10 @@ int main(void)
 		WITH_SHARE(handles),
 		WITH_SHARE(handle_is_anothers),
 		WITH_SHARE(unlinked_while_open),
+		WITH_SHARE(unlinked_is_made_anew),
 		WITH_SHARE(gone_in_between),
 		WITH_SHARE(of_another_guest),
+		WITH_SHARE(of_another_guest_with_the_same_ids),
 		WITH_SHARE(of_another_share),
 		WITH_SHARE(damaged),
 		WITH_SHARE(state_is_damaged),
