@@ -165,8 +165,8 @@ int gw_state_read(struct gw_state_reader *reader, const struct gw_state_handler 
  */
 void gw_state_at_phase(struct gw_state_reader *reader, int (*fn)(void *opaque, enum gw_phase phase),
 		       void *opaque);
-/* Likewise, where the first object of another kind than the one before comes, with its layout
- * (NULL: a kind that is skipped). */
+/* Likewise, where the first object of another kind than the one before comes, with its layout; of
+ * kinds that the device knows. */
 void gw_state_at_layout(struct gw_state_reader *reader,
 			int (*fn)(void *opaque, const struct gw_layout *layout), void *opaque);
 /* The next descriptor that came before this object: the caller's, or -ENOENT. In a handler. */

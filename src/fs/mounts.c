@@ -128,11 +128,26 @@ void fs_mount_expect(struct fs_inodes *inodes, unsigned mount)
 	struct fs_mount *at = &inodes->mounts[mount];
 	GW_LOCK_SCOPE(&inodes->mounts_lock);
 
-	if (at->used)
+	if (at->expected)
 		return;
-	*at = (struct fs_mount){.used = true, .expected = true, .inodes = 1, .fd = -1};
+	if (!at->used)
+		*at = (struct fs_mount){.used = true, .fd = -1};
+	at->expected = true;
+	at->inodes++;
 	if (atomic_load(&inodes->mounts_end) <= mount)
 		atomic_store(&inodes->mounts_end, mount + 1);
+}
+
+void fs_mounts_unexpect(struct fs_inodes *inodes)
+{
+	for (unsigned i = 1; i < atomic_load(&inodes->mounts_end); i++) {
+		struct fs_mount *at = &inodes->mounts[i];
+
+		if (!at->expected)
+			continue;
+		at->expected = false;
+		fs_mount_put(inodes, i);
+	}
 }
 
 void fs_mount_hold(struct fs_inodes *inodes, unsigned mount)
@@ -194,7 +209,7 @@ void fs_mount_put(struct fs_inodes *inodes, unsigned mount)
 	if (--at->inodes)
 		return;
 	closing = gw_take_fd(&at->fd);
-	at->used = at->known = false;
+	at->used = at->known = at->expected = false;
 }
 
 void fs_mount_offer(struct fs_inodes *inodes, unsigned mount, int fd)

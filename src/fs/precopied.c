@@ -59,6 +59,13 @@ static void free_came(struct fs_came *came)
 	free(came->buckets);
 }
 
+static void close_opened(struct fs_precopied *precopied)
+{
+	for (size_t i = 0; i < precopied->opened_count; i++)
+		gw_close(&precopied->opened[i].fd);
+	precopied->opened_count = 0;
+}
+
 void fs_precopied_free(struct fs_precopied *precopied)
 {
 	if (!precopied)
@@ -68,8 +75,7 @@ void fs_precopied_free(struct fs_precopied *precopied)
 		munmap(precopied->map, MAP_BYTES);
 	}
 	free_came(&precopied->came);
-	for (size_t i = 0; i < precopied->opened_count; i++)
-		gw_close(&precopied->opened[i].fd);
+	close_opened(precopied);
 	free(precopied->opened);
 	fs_loading_free(&precopied->loading);
 	free(precopied);
@@ -400,6 +406,8 @@ bool fs_precopied_is_kept(const struct fs_loading *loading)
 
 int fs_precopied_end(struct fs_loading *loading)
 {
+	/* What the guest has open no more takes no descriptor from what it has. */
+	close_opened(loading->precopied);
 	return settle(loading->precopied);
 }
 
@@ -408,6 +416,8 @@ struct fs_loading *fs_precopied_begin(struct fs_precopied *precopied)
 	precopied->step = FS_PRECOPIED_COMPARING;
 	precopied->loading.marked = false;
 	precopied->loading.has_session = false;
+	precopied->loading.has_mounts = precopied->loading.old_looks = false;
+	fs_mounts_unexpect(precopied->loading.inodes);
 	return &precopied->loading;
 }
 
@@ -476,6 +486,28 @@ static int keep_opened(struct fs_precopied *precopied)
 	return fs_handles_new(&precopied->loading.handles, precopied->loading.fs);
 }
 
+static int put_handle(void *opaque, const void *object)
+{
+	const struct gw_fs_handle_v1 *record = object;
+
+	/* Where it is being read the state says. */
+	if (record->directory)
+		return gw_fail(EINVAL, "precopy: handle %#llx is of a directory",
+			       (unsigned long long)record->id);
+	return fs_stage_put_handle(opaque, object);
+}
+
+/* What a source sends ahead. All else stands in the state alone: what was staged of it here would
+ * be of the state, whatever that says. */
+static const struct gw_state_handler handlers[] = {
+	{&gw_fs_session_v1, fs_stage_put_session, NULL},
+	{&gw_fs_mount_v1, fs_stage_put_mount, NULL},
+	{&gw_fs_inode_v1, fs_stage_put_inode, fs_stage_remove_inode, fs_stage_inodes},
+	{&gw_fs_name_v1, fs_stage_put_name, fs_stage_remove_name, fs_stage_names},
+	{&gw_fs_handle_v1, put_handle, fs_stage_remove_handle},
+	{.layout = NULL},
+};
+
 static int read_ahead(struct fs_precopied *precopied, struct gw_state_reader *reader)
 {
 	struct fs_loading *loading = &precopied->loading;
@@ -484,7 +516,7 @@ static int read_ahead(struct fs_precopied *precopied, struct gw_state_reader *re
 	fs_slots_fill(&loading->inodes->slots);
 	fs_slots_fill(&loading->handles->slots);
 	gw_state_at_phase(reader, fs_arrived, loading);
-	err = gw_state_read(reader, fs_load_handlers, loading);
+	err = gw_state_read(reader, handlers, loading);
 	if (!err && (!loading->phased || !loading->has_session || !loading->has_root))
 		err = gw_fail(EINVAL, "precopy: there is no state in it");
 	if (!err)

@@ -274,6 +274,17 @@ static int put_inodes(struct settling *settling)
 	return err;
 }
 
+/* One that the state has not told of has nobody left on it. */
+static int check_mounts(const struct fs_inodes *inodes)
+{
+	for (unsigned i = 1; i < atomic_load(&inodes->mounts_end); i++) {
+		if (inodes->mounts[i].used && !inodes->mounts[i].expected)
+			return gw_fail(EINVAL, "load: inodes are on mount %u, which is not there",
+				       i);
+	}
+	return 0;
+}
+
 /* -- all ----------------------------------------------------------------------------------- */
 
 static void free_gone(struct settling *settling)
@@ -307,6 +318,8 @@ int fs_precopied_settle(struct fs_precopied *precopied)
 		err = put_inodes(&settling);
 	if (!err)
 		err = put_names(&settling);
+	if (!err)
+		err = check_mounts(settling.loading->inodes);
 	free_gone(&settling);
 	return err;
 }

@@ -10,7 +10,7 @@
 #include "fs/sync.h"
 #include "godwit/error.h"
 
-static int put_session(void *opaque, const void *object)
+int fs_stage_put_session(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
 
@@ -19,7 +19,7 @@ static int put_session(void *opaque, const void *object)
 	return 0;
 }
 
-static int put_mount(void *opaque, const void *object)
+int fs_stage_put_mount(void *opaque, const void *object)
 {
 	struct fs_loading *loading = opaque;
 	const struct gw_fs_mount_v1 *record = object;
@@ -58,8 +58,8 @@ int fs_stage(struct fs_loading *loading, const struct gw_layout *layout, const v
 
 const struct gw_state_handler fs_load_handlers[] = {
 	{&gw_fs_foreign_id_v1, put_foreign_id, NULL},
-	{&gw_fs_session_v1, put_session, NULL},
-	{&gw_fs_mount_v1, put_mount, NULL},
+	{&gw_fs_session_v1, fs_stage_put_session, NULL},
+	{&gw_fs_mount_v1, fs_stage_put_mount, NULL},
 	{&gw_fs_inode_v1, fs_stage_put_inode, fs_stage_remove_inode, fs_stage_inodes},
 	{&gw_fs_name_v1, fs_stage_put_name, fs_stage_remove_name, fs_stage_names},
 	{&gw_fs_orphan_v1, fs_stage_put_orphan, fs_stage_remove_orphan},

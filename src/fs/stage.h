@@ -25,7 +25,10 @@ int fs_stage_check_name(struct fs_loading *loading, const struct gw_fs_name_v1 *
 /* All that came so far are to be found by their names. */
 int fs_stage_hash_names(struct fs_loading *loading);
 
-/* struct gw_state_handler.put and .remove. stage_inode.c: */
+/* struct gw_state_handler.put and .remove. stage.c: */
+int fs_stage_put_session(void *opaque, const void *object);
+int fs_stage_put_mount(void *opaque, const void *object);
+/* stage_inode.c: */
 int fs_stage_put_inode(void *opaque, const void *object);
 int fs_stage_remove_inode(void *opaque, const void *object);
 /* Of another make, whose record comes later. */

@@ -410,6 +410,7 @@ void fs_mount_put(struct fs_inodes *inodes, unsigned mount);
 /* Loading: @mount is one of the source's, and one more inode is on it. Which one it is here, the
  * first inode that is looked for tells. */
 void fs_mount_expect(struct fs_inodes *inodes, unsigned mount);
+void fs_mounts_unexpect(struct fs_inodes *inodes); /* none is, until it is told of again */
 void fs_mount_hold(struct fs_inodes *inodes, unsigned mount);
 bool fs_mount_learn(struct fs_inodes *inodes, unsigned mount, const struct statx *stx);
 /* Could @stx, seen through the mount of another process, be on the same file system? */

@@ -230,11 +230,11 @@ static int take_together(struct gw_state_reader *reader, const struct gw_reader_
 
 static int note_kind(struct gw_state_reader *reader, const struct gw_reader_row *row)
 {
-	if (!row || !reader->at_layout || row->type == reader->kind)
+	if (!row || !row->handler || row->type < GW_RECORD_DEVICE || !reader->at_layout ||
+	    row->type == reader->kind)
 		return 0;
 	reader->kind = row->type;
-	return reader->at_layout(reader->at_layout_opaque,
-				 row->handler ? row->handler->layout : NULL);
+	return reader->at_layout(reader->at_layout_opaque, row->handler->layout);
 }
 
 static int take_next(struct gw_state_reader *reader, const struct taker *device)

@@ -18,6 +18,7 @@
 #include "fs/records.h"
 #include "fs/table.h"
 #include "fs/tracking.h"
+#include "precopy.h"
 #include "rounds.h"
 #include "state/stream.h"
 
@@ -192,6 +193,46 @@ static void another_mount_of_the_same_number(void **state)
 	(void)state;
 }
 
+static void go_ahead(void)
+{
+	know("a");
+	precopy_begin(&from);
+	precopy_end(&from);
+	move_twin(&to, &from);
+	if (precopy_load(&to))
+		fail_msg("precopy: %s", gw_last_error());
+	forget();
+}
+
+static void load_state(void)
+{
+	if (move_load(&to, move_save(&from)))
+		fail_msg("load: %s", gw_last_error());
+}
+
+/* Between what came ahead of a state and the state, too. */
+static void another_mount_after_a_precopy(void **state)
+{
+	(void)state;
+	go_ahead();
+	mount_at("b", "of b");
+	know("b");
+	assert_int_equal(mount_of(&from, file), 1);
+	load_state();
+	assert_string_equal(guest_read(&to, handle), "of b");
+	assert_int_equal(share_lookup(&to, top, "f"), file);
+	move_twin_close(&to);
+}
+
+static void no_mount_after_a_precopy(void **state)
+{
+	(void)state;
+	go_ahead();
+	load_state();
+	assert_false(to.fs.inodes->mounts[1].used);
+	move_twin_close(&to);
+}
+
 /* Looked at, and forgotten before its mount was told of. */
 static void gone_within_a_round(void **state)
 {
@@ -241,6 +282,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_MOUNT(opened_while_the_source_runs),
 		WITH_MOUNT(another_mount_of_the_same_number),
+		WITH_MOUNT(another_mount_after_a_precopy),
+		WITH_MOUNT(no_mount_after_a_precopy),
 		WITH_MOUNT(gone_within_a_round),
 		WITH_MOUNT(mount_is_not_there),
 	};

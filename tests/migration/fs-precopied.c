@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "fs/records.h"
 #include "fs/session.h"
 #include "fs/table.h"
+#include "migration/parked.h"
 #include "precopy.h"
 #include "rounds.h"
 #include "state/stream.h"
@@ -225,55 +227,71 @@ static void gone_in_between(void **state)
 	leave();
 }
 
+static struct share another; /* guest of the same share */
+
+static void another_begins(void)
+{
+	move_twin(&another, &from);
+	another.fs.session = from.fs.session;
+}
+
+/* What goes ahead is of that one. */
+static void another_ends(void)
+{
+	precopy_begin(&another);
+	precopy_end(&another);
+	move_twin(&to, &from);
+	if (precopy_load(&to))
+		fail_msg("precopy: %s", gw_last_error());
+	move_twin_close(&another);
+}
+
 /* It is of another guest, of whom everything is another thing. */
 static void of_another_guest(void **state)
 {
-	struct share one;
+	char name[16];
 
 	guest_gather_crowd();
 	guest_prepare_few();
-	precopy_begin(&from);
-	precopy_end(&from);
-	one = from;
-	move_twin(&from, &one);
-	from.fs.session = one.fs.session;
-	share_lookup(&from, FS_ROOT_ID, "crowd-3");
-	share_lookup(&from, share_lookup(&from, FS_ROOT_ID, "dir"), "b");
-	move_twin(&to, &from);
-	assert_int_equal(precopy_load(&to), 0);
+	another_begins();
+	for (unsigned i = CROWD; i; i--) {
+		snprintf(name, sizeof(name), "crowd-%u", i - 1);
+		share_lookup(&another, FS_ROOT_ID, name);
+	}
+	another_ends();
 	arrive();
-	assert_int_equal(count_inodes(&to), 4);
 	leave();
-	move_twin_close(&from);
-	from = one;
+}
+
+static void of_another_guest_that_knows_more(void **state)
+{
+	guest_gather_crowd();
+	another_begins();
+	share_lookup(&another, FS_ROOT_ID, "crowd-3");
+	precopy();
+	assert_int_equal(move_load(&to, move_save(&another)), 0);
+	assert_int_equal(count_inodes(&to), 2);
+	leave();
+	move_twin_close(&another);
 }
 
 /* Under the same ids there are other files. */
 static void of_another_guest_with_the_same_ids(void **state)
 {
-	struct share one;
 	uint64_t file, handle;
 
-	(void)state;
 	guest_make(FS_ROOT_ID, "", "a");
-	guest_make(FS_ROOT_ID, "", "b");
-	precopy_begin(&from);
-	precopy_end(&from);
-	one = from;
-	move_twin(&from, &one);
-	from.fs.session = one.fs.session;
-	file = share_lookup(&from, FS_ROOT_ID, "b");
-	share_lookup(&from, FS_ROOT_ID, "a");
+	file = guest_make(FS_ROOT_ID, "", "b");
 	handle = guest_open(&from, file, O_RDONLY);
-	move_twin(&to, &from);
-	assert_int_equal(precopy_load(&to), 0);
+	another_begins();
+	share_lookup(&another, FS_ROOT_ID, "b");
+	share_lookup(&another, FS_ROOT_ID, "a");
+	another_ends();
 	arrive();
 	assert_string_equal(guest_read(&to, handle), "b");
 	handle = guest_open(&to, file, O_RDONLY);
 	assert_string_equal(guest_read(&to, handle), "b");
 	leave();
-	move_twin_close(&from);
-	from = one;
 }
 
 static void of_another_share(void **state)
@@ -390,6 +408,102 @@ static void nothing_is_lent(void **state)
 	leave();
 }
 
+/* A stream of the inodes of "from", and of one record more. */
+static void loads_none_of(const struct gw_layout *layout, const void *record)
+{
+	precopy_begin(&from);
+	while (precopy_step(&from))
+		;
+	precopy_put(layout, record);
+	precopy_end(&from);
+	move_twin(&to, &from);
+	assert_true(precopy_load(&to) < 0);
+	assert_null(atomic_load(&to.fs.precopied));
+	arrive();
+	leave();
+}
+
+/* What it said of that would be of the state, whatever that says. */
+static void what_stands_in_states_alone(void **state)
+{
+	uint64_t file = guest_make(FS_ROOT_ID, "", "file");
+	uint64_t handle = guest_open(&from, file, O_RDWR);
+	const struct gw_fs_orphan_v1 orphan = {.inode = file, .mode = S_IFREG | 0600};
+	const struct gw_fs_lost_v1 lost = {.inode = file};
+	const struct gw_fs_lock_v1 lock = {
+		.inode = file, .owner = 1, .end = 10, .write = true, .handle = handle};
+	const struct gw_fs_flock_v1 flock = {.handle = handle, .exclusive = true};
+	const struct gw_fs_handle_v1 dir = {.id = 99, .inode = FS_ROOT_ID, .directory = true};
+	const struct gw_fs_foreign_id_v1 foreign = {.id = UINT64_MAX};
+
+	loads_none_of(&gw_fs_orphan_v1, &orphan);
+	loads_none_of(&gw_fs_lost_v1, &lost);
+	loads_none_of(&gw_fs_lock_v1, &lock);
+	loads_none_of(&gw_fs_flock_v1, &flock);
+	loads_none_of(&gw_fs_handle_v1, &dir);
+	loads_none_of(&gw_fs_foreign_id_v1, &foreign);
+}
+
+/* The guest has closed what it had open, and opened as much. */
+static void no_more_descriptors(void **state)
+{
+	uint64_t file = guest_make(FS_ROOT_ID, "", "file"), handles[64];
+	struct rlimit before, few;
+	int stream, probe;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	for (unsigned i = 0; i < 64; i++)
+		handles[i] = guest_open(&from, file, O_RDONLY);
+	precopy();
+	for (unsigned i = 0; i < 64; i++)
+		fs_handle_release(from.fs.handles, handles[i]);
+	for (unsigned i = 0; i < 64; i++)
+		handles[i] = guest_open(&from, file, O_RDWR);
+	stream = move_save(&from);
+	/* Some are free below, and so many more may be had. */
+	probe = dup(stream);
+	few = (struct rlimit){.rlim_cur = (rlim_t)probe + 32, .rlim_max = before.rlim_max};
+	close(probe);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	if (move_load(&to, stream))
+		fail_msg("load: %s", gw_last_error());
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_string_equal(guest_read(&to, handles[63]), "file");
+	leave();
+}
+
+struct parked {
+	uint32_t queue;
+};
+
+static int put_parked(void *opaque, const void *object)
+{
+	(void)opaque;
+	(void)object;
+	return 0;
+}
+
+/* What the library has in a stream says nothing of the device's tables. */
+static void a_parked_request(void **state)
+{
+	static const struct gw_field fields[] = {GW_KEY(struct parked, queue, GW_FIELD_U32), {0}};
+	static const struct gw_layout layout = {.name = "a_parked_v1",
+						.type = GW_RECORD_PARKED,
+						.size = sizeof(struct parked),
+						.fields = fields};
+	static const struct gw_state_handler own[] = {{&layout, put_parked, NULL}, {0}};
+
+	guest_gather_crowd();
+	precopy();
+	move_own = own;
+	move_own_object = &(struct parked){1};
+	arrive();
+	move_own = NULL;
+	assert_int_equal(to.fs.loaded.different, 0);
+	assert_true(to.fs.loaded.same > 0);
+	leave();
+}
+
 static void key(void **state)
 {
 	static const uint8_t secret[GW_STATE_KEY_LEN] = "a key of thirty-two bytes, or so";
@@ -465,6 +579,7 @@ int main(void)
 		WITH_SHARE(unlinked_is_made_anew),
 		WITH_SHARE(gone_in_between),
 		WITH_SHARE(of_another_guest),
+		WITH_SHARE(of_another_guest_that_knows_more),
 		WITH_SHARE(of_another_guest_with_the_same_ids),
 		WITH_SHARE(of_another_share),
 		WITH_SHARE(damaged),
@@ -473,6 +588,9 @@ int main(void)
 		WITH_SHARE(dropped),
 		WITH_SHARE(state_in_rounds),
 		WITH_SHARE(nothing_is_lent),
+		WITH_SHARE(what_stands_in_states_alone),
+		WITH_SHARE(no_more_descriptors),
+		WITH_SHARE(a_parked_request),
 		WITH_SHARE(key),
 		WITH_SHARE(copies_come_whole),
 		WITH_SHARE(parameters_come_with_the_state),

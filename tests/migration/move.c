@@ -21,6 +21,8 @@
 unsigned move_number = 3;
 
 const uint8_t *move_key;
+const struct gw_state_handler *move_own;
+const void *move_own_object;
 
 void move_model(char model[GW_CANONICAL_MAX], unsigned number)
 {
@@ -50,6 +52,8 @@ int move_save_result(struct share *from, int *fd)
 	*fd = memfd_create("state", MFD_CLOEXEC);
 	assert_true(*fd >= 0);
 	writer = begin(*fd);
+	if (move_own)
+		assert_int_equal(gw_state_put(writer, move_own->layout, move_own_object), 0);
 	err = fs_save(&from->fs, writer, GW_PHASE_STOPPED, SIZE_MAX);
 	if (!err)
 		err = gw_state_writer_end(writer);
@@ -87,6 +91,7 @@ int move_load(struct share *to, int stream)
 	int err = gw_state_reader_new(&reader, &channel);
 
 	if (!err) {
+		gw_state_reader_set_own(reader, move_own, NULL);
 		err = fs_load(&to->fs, reader);
 		gw_state_reader_free(reader);
 	}

@@ -13,6 +13,10 @@ extern unsigned move_number;
 /* NULL, or what streams are signed with and a signature is asked for. */
 extern const uint8_t *move_key;
 
+/* NULL, or handlers of the library's own: of the first an object stands before the device's. */
+extern const struct gw_state_handler *move_own;
+extern const void *move_own_object;
+
 /* What a stream's header says of the model: the parameters that it has are those of a state. */
 void move_model(char model[GW_CANONICAL_MAX], unsigned number);
 

@@ -34,6 +34,11 @@ int precopy_step(struct share *from)
 	return more;
 }
 
+void precopy_put(const struct gw_layout *layout, const void *object)
+{
+	assert_int_equal(gw_state_put(writer, layout, object), 0);
+}
+
 void precopy_end(struct share *from)
 {
 	while (precopy_step(from))

@@ -11,6 +11,8 @@ extern int precopy_stream;
 void precopy_begin(struct share *from);
 int precopy_step(struct share *from);
 void precopy_end(struct share *from);
+/* One object more. */
+void precopy_put(const struct gw_layout *layout, const void *object);
 /* What loading it says; the stream is closed. */
 int precopy_load(struct share *to);
 
