@@ -56,6 +56,8 @@ static unsigned add_options(const struct fuse_client *client, char **argv, char 
 		ADD("--orphans=hide");
 	if (host->orphan_limit)
 		ADD("--migration-orphan-limit=%llu", (unsigned long long)host->orphan_limit);
+	if (host->dir_limit)
+		ADD("--dir-limit=%u", host->dir_limit);
 	if (host->policy.cache != FS_UNSET)
 		ADD("--cache=%s", cache[host->policy.cache]);
 	if (host->policy.posix_acl != FS_UNSET)
@@ -262,6 +264,7 @@ void fuse_start(struct fuse_client *client, const struct fuse_options *options)
 		.on_error = options->on_error,
 		.orphans = options->orphans,
 		.orphan_limit = options->orphan_limit,
+		.dir_limit = options->dir_limit,
 	};
 	if (options->control)
 		snprintf(client->control, sizeof(client->control), "%s.control", client->share);

@@ -49,7 +49,7 @@ struct fuse_options {
 	unsigned ring;	     /* descriptors of each, 0: 128 */
 	const char *share;   /* an existing directory, NULL: a new one that goes away at the end */
 	const char *socket;  /* of a back-end in a process of its own, NULL: one in this process */
-	unsigned inode_limit, inode_memory;
+	unsigned inode_limit, inode_memory, dir_limit;
 	uint64_t orphan_limit;
 };
 

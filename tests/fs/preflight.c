@@ -12,12 +12,22 @@ static struct fuse_client client;
 static struct operator operator;
 static json_t *result; /* of the last preflight */
 
-static int setup(void **state)
+static int begin(unsigned dir_limit)
 {
 	gw_log_set_level(GW_LOG_OFF);
-	fuse_start(&client, &(struct fuse_options){.control = true});
+	fuse_start(&client, &(struct fuse_options){.control = true, .dir_limit = dir_limit});
 	operator_open(&operator, client.control);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return begin(0);
+}
+
+static int setup_few_entries(void **state)
+{
+	return begin(4);
 }
 
 static int teardown(void **state)
@@ -140,7 +150,6 @@ static void test_directory_beyond_the_limit(void **state)
 				 .room = sizeof(answer)};
 	uint64_t dir;
 
-	client.host.dir_limit = 4;
 	OK(fuse_mkdir(&client, 1, "d", 0755, &(struct fuse_entry_out){.nodeid = 0}));
 	for (int i = 0; i < 6; i++) {
 		snprintf(name, sizeof(name), "d/%d", i);
@@ -182,7 +191,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_renamed_on_the_host, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_orphans, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_big_an_orphan, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_directory_beyond_the_limit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_directory_beyond_the_limit, setup_few_entries,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_moved_out, setup, teardown),
 	};
 
