@@ -58,4 +58,5 @@ def host(directory, name, document):
 
 def is_sanitized(program):
     """Then it is slower, and its times say nothing."""
-    return "asan" in run("ldd", program).stdout
+    needs = run("ldd", program).stdout
+    return "libasan" in needs or "libtsan" in needs
