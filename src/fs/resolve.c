@@ -418,7 +418,7 @@ int fs_inode_find(struct fs_inodes *inodes, struct fs_inode *inode)
 
 	if (fs_inode_has(inode, FS_INODE_LOST))
 		return -ESTALE;
-	if (fs_inode_has(inode, FS_INODE_UNRESOLVED))
+	if (fs_inode_is_unresolved(inode))
 		return find_unresolved(inodes, inode);
 	fd = open_by_handle(inodes, inode);
 	if (fd < 0)

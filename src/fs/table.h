@@ -185,6 +185,12 @@ static inline bool fs_inode_unmark(struct fs_inode *inode, enum fs_inode_flags f
 	return atomic_fetch_and(&inode->flags, (uint16_t)~flag) & flag;
 }
 
+/* Whoever finds it writes down what and where it is, and then takes the flag away. */
+static inline bool fs_inode_is_unresolved(const struct fs_inode *inode)
+{
+	return atomic_load_explicit(&inode->flags, memory_order_acquire) & FS_INODE_UNRESOLVED;
+}
+
 /* Until it is found its number, birth and mount are the source's, and are not to be looked at. */
 static inline bool fs_inode_is_copied(const struct fs_inode *inode)
 {
