@@ -392,16 +392,26 @@ static int settle(struct fs_precopied *precopied)
 int fs_precopied_at(void *opaque, const struct gw_layout *layout)
 {
 	struct fs_loading *loading = opaque;
+	struct fs_precopied *precopied = loading->precopied;
 
-	if (!loading->precopied || layout == &gw_fs_session_v1 || layout == &gw_fs_mount_v1 ||
-	    layout == &gw_fs_inode_v1 || layout == &gw_fs_name_v1)
+	if (!precopied || layout == &gw_fs_session_v1 || layout == &gw_fs_mount_v1)
 		return 0;
-	return settle(loading->precopied);
+	if (layout == &gw_fs_name_v1)
+		precopied->names_came = true;
+	/* Names are of inodes that came before them. */
+	if (layout == &gw_fs_name_v1 || (layout == &gw_fs_inode_v1 && !precopied->names_came))
+		return 0;
+	return settle(precopied);
 }
 
 bool fs_precopied_is_kept(const struct fs_loading *loading)
 {
 	return loading->precopied && loading->precopied->step == FS_PRECOPIED_KEEPING;
+}
+
+bool fs_precopied_is_put_right(const struct fs_loading *loading)
+{
+	return loading->phased && (!loading->precopied || fs_precopied_is_kept(loading));
 }
 
 int fs_precopied_end(struct fs_loading *loading)
@@ -414,6 +424,7 @@ int fs_precopied_end(struct fs_loading *loading)
 struct fs_loading *fs_precopied_begin(struct fs_precopied *precopied)
 {
 	precopied->step = FS_PRECOPIED_COMPARING;
+	precopied->names_came = false;
 	precopied->loading.marked = false;
 	precopied->loading.has_session = false;
 	precopied->loading.has_mounts = precopied->loading.old_looks = false;

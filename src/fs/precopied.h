@@ -46,6 +46,8 @@ int fs_precopied_at(void *loading, const struct gw_layout *layout);
 int fs_precopied_pass(struct fs_loading *loading);
 /* What comes goes ahead of the state, and is not it. */
 bool fs_precopied_is_kept(const struct fs_loading *loading);
+/* May what comes be put right by what follows: a round, or what goes ahead? */
+bool fs_precopied_is_put_right(const struct fs_loading *loading);
 /* All has come. */
 int fs_precopied_end(struct fs_loading *loading);
 

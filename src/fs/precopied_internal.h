@@ -56,8 +56,9 @@ enum fs_precopied_step { FS_PRECOPIED_KEEPING, FS_PRECOPIED_COMPARING, FS_PRECOP
 struct fs_precopied {
 	struct fs_loading loading;
 	enum fs_precopied_step step;
-	bool unknown; /* it is not known what some records were: none counts as the same */
-	int error;    /* of comparing, told when it is settled */
+	bool unknown;	 /* it is not known what some records were: none counts as the same */
+	bool names_came; /* of the state */
+	int error;	 /* of comparing, told when it is settled */
 
 	/* Where untouched pages cost nothing, and are zero. */
 	void *map;

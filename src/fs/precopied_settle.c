@@ -168,14 +168,22 @@ static int put_names(struct settling *settling)
 
 /* -- inodes -------------------------------------------------------------------------------- */
 
-static int remove_inode(struct settling *settling, const struct fs_inode *inode)
+/* All that the state does not say of its names is gone by now. */
+static int remove_inode(struct settling *settling, struct fs_inode *inode)
 {
-	const struct gw_fs_inode_v1 record = {.id = fs_inode_id(inode)};
+	uint64_t id = fs_inode_id(inode);
+	bool named = atomic_load(&inode->names);
+	int err = named ? 0 : fs_stage_let_go(settling->loading, inode);
 
-	return fs_stage_remove_inode(settling->loading, &record);
+	if (named || fs_slot_adopted(&settling->loading->inodes->slots, id))
+		return gw_fail(EINVAL,
+			       "load: a name leads to or through inode %llu, which is not "
+			       "there",
+			       (unsigned long long)id);
+	return err;
 }
 
-/* Who came under the id that it has. */
+/* Who came under the id that it has, also if only for what it names. */
 static void mark_inodes(struct settling *settling)
 {
 	const struct fs_came *came = &settling->precopied->came;
@@ -186,12 +194,8 @@ static void mark_inodes(struct settling *settling)
 		uint32_t slot = inode ? fs_slot_index(&inode->slot) : 0;
 		uint64_t bit = UINT64_C(1) << slot % FS_UNIT;
 
-		if (!inode)
-			continue;
-		if (came->inodes[i].put)
+		if (inode && came->inodes[i].put)
 			settling->precopied->inodes_stay[slot / FS_UNIT] |= bit;
-		else
-			settling->precopied->inodes_stay[slot / FS_UNIT] &= ~bit;
 	}
 }
 
@@ -227,10 +231,11 @@ static bool same_handle(struct fs_inode *inode, const struct gw_fs_inode_v1 *rec
 {
 	struct fs_fhandle handle;
 
-	return !record->handle.len ||
-	       (fs_fhandle_recall(inode, &handle) && handle.type == record->handle_type &&
-		handle.len == record->handle.len &&
-		!memcmp(handle.bytes, record->handle.data, handle.len));
+	if (!record->handle.len)
+		return !fs_fhandle_is_known(inode);
+	return fs_fhandle_recall(inode, &handle) && handle.type == record->handle_type &&
+	       handle.len == record->handle.len &&
+	       !memcmp(handle.bytes, record->handle.data, handle.len);
 }
 
 /* All but how often it was looked up, as long as it was. */

@@ -31,6 +31,8 @@ int fs_stage_put_mount(void *opaque, const void *object);
 /* stage_inode.c: */
 int fs_stage_put_inode(void *opaque, const void *object);
 int fs_stage_remove_inode(void *opaque, const void *object);
+/* At once: another one may come to its slot. Names that lead through it may still be taken back. */
+int fs_stage_let_go(struct fs_loading *loading, struct fs_inode *inode);
 /* Of another make, whose record comes later. */
 int fs_stage_foreign_inode(struct fs_loading *loading, uint64_t id);
 int fs_stage_foreign_handle(struct fs_loading *loading, uint64_t id);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "fs/precopied.h"
 #include "fs/stage.h"
 #include "godwit/error.h"
 
@@ -220,8 +221,7 @@ void fs_unstage(struct fs_inode *inode)
 		fs_inode_put(inode);
 }
 
-/* At once: another one may come to its slot. Names that lead through it may still be taken back. */
-static int let_go(struct fs_loading *loading, struct fs_inode *inode)
+int fs_stage_let_go(struct fs_loading *loading, struct fs_inode *inode)
 {
 	bool staged = fs_inode_unmark(inode, FS_INODE_STAGED), held = staged || inode->lookups;
 
@@ -249,8 +249,10 @@ int fs_stage_remove_inode(void *opaque, const void *object)
 			       "load: inode %llu is taken back, but not the file that it is",
 			       (unsigned long long)record->id);
 	/* It stays for as long as it is a parent, an unnamed file or open. */
-	if (loading->phased)
-		return let_go(loading, inode);
+	if (fs_precopied_is_put_right(loading))
+		return fs_stage_let_go(loading, inode);
+	if (fs_restage(loading, inode))
+		return -ENOMEM;
 	inode->lookups = 0;
 	return 0;
 }

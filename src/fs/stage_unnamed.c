@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/ahead.h"
+#include "fs/precopied.h"
 #include "fs/stage.h"
 #include "godwit/error.h"
 
@@ -51,7 +52,7 @@ static int check_orphan(struct fs_loading *loading, const struct gw_fs_orphan_v1
 		return gw_fail(EINVAL, "load: unnamed inode %llu with mode %o",
 			       (unsigned long long)record->inode, record->mode);
 	*again = fs_inode_has(inode, FS_INODE_NEWBORN);
-	if ((*again && !loading->phased) || fs_inode_has(inode, FS_INODE_LOST))
+	if ((*again && !fs_precopied_is_put_right(loading)) || fs_inode_has(inode, FS_INODE_LOST))
 		return gw_fail(EINVAL, "load: unnamed inode %llu comes twice",
 			       (unsigned long long)record->inode);
 	if (S_ISLNK(record->mode) &&
@@ -122,7 +123,7 @@ int fs_stage_remove_orphan(void *opaque, const void *object)
 	const struct gw_fs_orphan_v1 *record = object;
 	struct fs_newborn *newborn = newborn_of(loading, record->inode);
 
-	if (!newborn || !loading->phased)
+	if (!newborn || !fs_precopied_is_put_right(loading))
 		return gw_fail(EINVAL, "load: unnamed inode %llu is taken back, but was not there",
 			       (unsigned long long)record->inode);
 	gw_close(&newborn->fd);
@@ -139,7 +140,7 @@ static uint64_t content_limit(const struct fs_loading *loading)
 	uint64_t limit = fs_orphan_limit(loading->fs), once = limit + limit / FS_IDLE_SHARE;
 
 	return GW_MAX(once, (uint64_t)FS_ORPHAN_BYTES_MAX) *
-	       (loading->phased ? FS_AHEAD_TAKEN_TIMES : 1);
+	       (fs_precopied_is_put_right(loading) ? FS_AHEAD_TAKEN_TIMES : 1);
 }
 
 int fs_stage_put_content(void *opaque, const void *object)

@@ -11,7 +11,7 @@
 int precopy_stream;
 static struct gw_state_writer *writer;
 
-void precopy_begin(struct share *from)
+static void begin(void)
 {
 	struct gw_state_header header = {.implementation = "test", .mode = GW_MODE_STATEFUL};
 	struct gw_state_channel channel = {.cancel = -1, .key = move_key};
@@ -21,6 +21,19 @@ void precopy_begin(struct share *from)
 	channel.fd = precopy_stream;
 	move_model(header.model, move_number);
 	assert_int_equal(gw_state_writer_new(&writer, &channel, &header), 0);
+}
+
+static void end(void)
+{
+	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_STOPPED), 0);
+	assert_int_equal(gw_state_writer_end(writer), 0);
+	gw_state_writer_free(writer);
+	lseek(precopy_stream, 0, SEEK_SET);
+}
+
+void precopy_begin(struct share *from)
+{
+	begin();
 	assert_int_equal(fs_precopy(&from->fs, true), 0);
 	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
 }
@@ -44,10 +57,15 @@ void precopy_end(struct share *from)
 	while (precopy_step(from))
 		;
 	assert_int_equal(fs_precopy(&from->fs, false), 0);
-	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_STOPPED), 0);
-	assert_int_equal(gw_state_writer_end(writer), 0);
-	gw_state_writer_free(writer);
-	lseek(precopy_stream, 0, SEEK_SET);
+	end();
+}
+
+void precopy_made(void (*put)(struct gw_state_writer *writer))
+{
+	begin();
+	assert_int_equal(gw_state_writer_phase(writer, GW_PHASE_RUNNING), 0);
+	put(writer);
+	end();
 }
 
 int precopy_load(struct share *to)

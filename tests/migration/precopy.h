@@ -13,6 +13,8 @@ int precopy_step(struct share *from);
 void precopy_end(struct share *from);
 /* One object more. */
 void precopy_put(const struct gw_layout *layout, const void *object);
+/* One of what @put puts, made at once. */
+void precopy_made(void (*put)(struct gw_state_writer *writer));
 /* What loading it says; the stream is closed. */
 int precopy_load(struct share *to);
 
