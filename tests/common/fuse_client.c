@@ -312,28 +312,53 @@ void fuse_save(struct fuse_client *from, int stream)
 	OK(try_save(from, stream));
 }
 
-int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *socket,
-	      const struct fs_host *host, int stream)
+/* Beside the one that it comes from, and back. */
+static void name_control(struct fuse_client *to, const struct fuse_client *from)
 {
-	struct gw_frontend_config config = {.size = sizeof(config),
-					    .socket_path = socket,
-					    .timeout_ms = TIMEOUT_MS,
-					    .experimental = GW_EXPERIMENTAL_ITERATIVE,
-					    .queues = from->queues};
-	int err;
+	static const char suffix[] = ".to";
+	size_t len = strlen(from->control), cut = len > 3 ? len - 3 : 0;
 
+	if (!len)
+		return;
+	snprintf(to->control, sizeof(to->control), "%.70s%s", from->control, suffix);
+	if (!strcmp(from->control + cut, suffix))
+		to->control[cut] = 0;
+}
+
+static void start_to_wait(struct fuse_client *to, const struct fuse_client *from,
+			  const char *socket, const struct fs_host *host)
+{
 	memset(to, 0, sizeof(*to));
 	snprintf(to->share, sizeof(to->share), "%s",
 		 host->shared_dir ? host->shared_dir : from->share);
 	to->queues = from->queues;
 	to->host = *host;
 	to->host.shared_dir = to->share;
-	if (from->control[0])
-		snprintf(to->control, sizeof(to->control), "%.48s.to", from->control);
-	config.want_features = wanted(to);
+	name_control(to, from);
+	to->waiting_fd = find_backend(to, socket);
+}
+
+void fuse_await(struct fuse_client *to, const struct fuse_client *from)
+{
+	struct fs_host host = from->host;
+
+	host.on_error = FS_ON_ERROR_ABORT;
+	start_to_wait(to, from, NULL, &host);
+}
+
+static int take_over(struct fuse_client *to, struct fuse_client *from, const char *socket,
+		     int stream)
+{
+	const struct gw_frontend_config config = {.size = sizeof(config),
+						  .socket_path = socket,
+						  .fd = to->waiting_fd,
+						  .timeout_ms = TIMEOUT_MS,
+						  .experimental = GW_EXPERIMENTAL_ITERATIVE,
+						  .queues = from->queues,
+						  .want_features = wanted(to)};
+	int err = gw_frontend_migrate(&to->frontend, from->frontend, &config);
+
 	to->unique = from->unique;
-	config.fd = find_backend(to, socket);
-	err = gw_frontend_migrate(&to->frontend, from->frontend, &config);
 	if (!err) {
 		take_slots(to, from);
 		err = gw_frontend_load(to->frontend, stream);
@@ -344,6 +369,18 @@ int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *sock
 	}
 	OK(gw_frontend_start(to->frontend));
 	return 0;
+}
+
+int fuse_take(struct fuse_client *to, struct fuse_client *from, int stream)
+{
+	return take_over(to, from, NULL, stream);
+}
+
+int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *socket,
+	      const struct fs_host *host, int stream)
+{
+	start_to_wait(to, from, socket, host);
+	return take_over(to, from, socket, stream);
 }
 
 /* Whoever runs the test may want the host to have forgotten all names meanwhile. */

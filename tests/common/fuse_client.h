@@ -91,7 +91,8 @@ struct fuse_client {
 	struct gw_loop *loop;
 	struct gw_backend *backend;
 	pthread_t thread;
-	pid_t program; /* 0: the back-end is in this process */
+	pid_t program;	/* 0: the back-end is in this process */
+	int waiting_fd; /* of a back-end that no front-end has come to yet */
 	struct gw_frontend *frontend;
 	unsigned queues, ring;
 	struct fuse_slot slots[FUSE_QUEUES_MAX][FUSE_SLOTS];
@@ -117,6 +118,10 @@ int fuse_move_iterative(struct fuse_client *to, struct fuse_client *from,
 void fuse_save(struct fuse_client *from, int stream);
 int fuse_load(struct fuse_client *to, struct fuse_client *from, const char *socket,
 	      const struct fs_host *host, int stream);
+/* And where the new one waits for a while: it is started, beside a guest that goes on; and takes
+ * what that one was saved to. */
+void fuse_await(struct fuse_client *to, const struct fuse_client *from);
+int fuse_take(struct fuse_client *to, struct fuse_client *from, int stream);
 void fuse_resume(struct fuse_client *client);
 
 /* Any request queue, one thread each; queue 0 is the high-priority one. */

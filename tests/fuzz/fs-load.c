@@ -5,9 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../migration/move.h"
+#include "../migration/precopy.h"
 #include "base/checked.h"
 #include "fs/hidden.h"
+#include "fs/precopied.h"
 #include "fs/records.h"
 #include "harness.h"
 
@@ -16,7 +17,8 @@
  * nothing behind them would ever be reached. A record is a byte, its layout (modulo; the top bit:
  * taken back), and its fields: a number is a byte n < 9 and n bytes little-endian, bytes are a byte
  * n and n bytes. Inode number and birth time n (one byte) stand for those of the share's n-th file,
- * which no input could guess. The first byte says what the operator does.
+ * which no input could guess. The first byte says what the operator does, and whether some came
+ * ahead: then the second says how many.
  */
 struct input {
 	const uint8_t *at, *end;
@@ -177,21 +179,46 @@ static void use(struct share *to)
 	fs_inodes_clear(to->fs.inodes);
 }
 
+static void load(struct share *to, const struct input *records)
+{
+	input = *records;
+	if (!move_load(to, move_stream(put_records)))
+		use(to);
+	fs_precopied_free(atomic_exchange(&to->fs.precopied, NULL));
+}
+
+/* The first records came ahead; the state has them as well, or is something else. */
+static void load_precopied(struct share *to, const struct input *all, bool again)
+{
+	size_t len = all->at < all->end ? *all->at : 0;
+	struct input records = {.at = GW_MIN(all->at + 1, all->end), .end = all->end};
+
+	input = records;
+	input.end = input.at + len * (size_t)(all->end - input.at) / 256;
+	precopy_made(put_records);
+	if (!again)
+		records.at = input.end;
+	(void)!precopy_load(to);
+	load(to, &records);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	const struct input all = {.at = data + 1, .end = data + size};
 	struct share to;
 
 	if (!share.path[0])
 		set_up();
 	if (!size)
 		return 0;
-	input = (struct input){.at = data + 1, .end = data + size};
 	move_twin(&to, &share);
 	to.host.on_error = data[0] & 1 ? FS_ON_ERROR_GUEST : FS_ON_ERROR_ABORT;
 	to.host.same = data[0] & 2 ? FS_SAME_TREE : FS_SAME_FS;
 	to.host.verify = data[0] & 4 ? FS_VERIFY_NONE : FS_VERIFY_OPEN;
-	if (!move_load(&to, move_stream(put_records)))
-		use(&to);
+	if (data[0] & 8)
+		load_precopied(&to, &all, data[0] & 16);
+	else
+		load(&to, &all);
 	move_twin_close(&to);
 	return 0;
 }

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/migration/fs-model-walk.c - random operations of a guest that moves again and again. */
 /*
- * usage: fs-model-walk [SECONDS [SEED [iterative]]]. What the guest holds, that is nodes, open
- * files and half-read directories, is held against a model (common/model.h) all the while. With
- * SECONDS one walk follows another until they are over; every walk's seed is printed. Iterative:
- * the state is sent in rounds, and the guest goes on in between.
+ * usage: fs-model-walk [SECONDS [SEED [iterative|precopied]]]. What the guest holds, that is nodes,
+ * open files and half-read directories, is held against a model (common/model.h) all the while.
+ * With SECONDS one walk follows another until they are over; every walk's seed is printed.
+ * Iterative: the state is sent in rounds, and the guest goes on in between. Precopied: most of the
+ * state goes ahead, beside the guest, and the guest goes on after that, too.
  */
 #include "../common/fuse_client.h"
 #include "../common/model.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/xattr.h>
 #include <time.h>
+
+#include "cli/qmp/ahead.h"
 
 #define STEPS_A_WALK	 4000
 #define STEPS_A_MOVE	 20 /* at most; on average half of it */
@@ -320,7 +324,7 @@ static int move_to_copy(struct guest *guest, struct fuse_client *to, struct fuse
 #define ROUNDS_MAX	 4
 #define STEPS_A_LOOK_MAX 12
 
-static bool iterative;
+static bool iterative, precopied;
 /* Steps that may still be made while it moves; a walk has so many in all. */
 static unsigned steps_left;
 
@@ -331,16 +335,59 @@ struct moving {
 };
 
 /* Some operations at every look, so that rounds are cut anywhere. */
-static int go_on(void *opaque, const struct gw_iterate_progress *progress)
+static void go_on_a_little(struct moving *moving)
 {
-	struct moving *moving = opaque;
 	unsigned steps = (unsigned)(moving->model->state >> 24) % STEPS_A_LOOK_MAX;
 
 	for (; steps && steps_left; steps--, steps_left--) {
 		if (!model_step(moving->model))
 			show(moving->model, moving->guest);
 	}
+}
+
+static int go_on(void *opaque, const struct gw_iterate_progress *progress)
+{
+	(void)progress;
+	go_on_a_little(opaque);
 	return 0;
+}
+
+/* As an operator does it: over both control sockets. */
+static void bring_ahead(struct moving *moving, const struct fuse_client *to,
+			const struct fuse_client *from)
+{
+	struct gw_qmp_group group = {.signals = -1, .patience = 20};
+	struct gw_qmp_ahead ahead = {.from_session = -1, .to_session = -1};
+	int err = gw_qmp_open(&ahead.from, &group, from->control);
+
+	if (!err)
+		err = gw_qmp_open(&ahead.to, &group, to->control);
+	if (!err)
+		err = gw_qmp_ahead_begin(&ahead);
+	while (!err && (err = gw_qmp_ahead_go_on(&ahead)) == -EAGAIN) {
+		go_on_a_little(moving);
+		gw_qmp_group_listen(&group, 20000);
+		err = 0;
+	}
+	if (err)
+		fail_msg("what goes ahead: %s", gw_last_error());
+	gw_qmp_ahead_end(&ahead);
+	gw_qmp_close(ahead.from);
+	gw_qmp_close(ahead.to);
+}
+
+static int move_precopied(struct moving *moving, struct fuse_client *to, struct fuse_client *from)
+{
+	int fd = memfd_create("state", MFD_CLOEXEC), err;
+
+	assert_true(fd >= 0);
+	fuse_await(to, from);
+	bring_ahead(moving, to, from);
+	go_on_a_little(moving);
+	fuse_save(from, fd);
+	err = fuse_take(to, from, fd);
+	close(fd);
+	return err;
 }
 
 static int move_somehow(struct guest *guest, struct model *model, struct fuse_client *to,
@@ -358,6 +405,8 @@ static int move_somehow(struct guest *guest, struct model *model, struct fuse_cl
 
 	if (guest->copies)
 		return move_to_copy(guest, to, from);
+	if (precopied)
+		return move_precopied(&moving, to, from);
 	return iterative ? fuse_move_iterative(to, from, &config)
 			 : fuse_move(to, from, FS_ON_ERROR_ABORT);
 }
@@ -387,7 +436,9 @@ static void walk(uint64_t seed, bool copies)
 
 	memset(&guest, 0, sizeof(guest));
 	guest.copies = copies;
-	fuse_start(&guest.client[0], &(struct fuse_options){.queues = 1, .policy.xattr = true});
+	fuse_start(&guest.client[0], &(struct fuse_options){.queues = 1,
+							    .policy.xattr = true,
+							    .control = precopied && !copies});
 	model_start(&model, &ops, &guest, seed, FUSE_ROOT_ID);
 	model.renames_repeat = copies; /* half of them are on tmpfs */
 	for (unsigned step = 1; step <= STEPS_A_WALK; step++) {
@@ -486,5 +537,6 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		first_seed = strtoull(argv[2], NULL, 0);
 	iterative = argc > 3 && !strcmp(argv[3], "iterative");
+	precopied = argc > 3 && !strcmp(argv[3], "precopied");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
