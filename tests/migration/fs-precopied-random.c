@@ -272,6 +272,8 @@ static void make_unnamed(void)
 	uint64_t id;
 
 	snprintf(text, sizeof(text), "%u", below(1000));
+	if (fs_inodes_full(from->fs.inodes))
+		return;
 	guest_tmpfile(from, text, &id);
 }
 
