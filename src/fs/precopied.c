@@ -52,7 +52,7 @@ static void free_pieces(struct fs_precopied *precopied)
 static void free_came(struct fs_came *came)
 {
 	for (size_t i = 0; i < came->copy_count; i++)
-		free(came->copies[i]);
+		free((void *)came->copies[i].bytes.data);
 	free(came->copies);
 	free(came->inodes);
 	free(came->names);
@@ -270,13 +270,13 @@ static int note(struct fs_precopied *precopied, enum fs_precopied_kind kind,
 		free((void *)copy.data);
 		return no_memory();
 	}
-	came->copies[came->copy_count++] = (void *)copy.data;
+	came->copies[came->copy_count++] = (struct fs_came_copy){.kind = kind, .bytes = copy};
 	memcpy((void *)copy.data, payload->data, payload->len);
 	return fs_precopied_each(precopied, kind, &copy, came_object);
 }
 
-/* Of what unit it begins to be; one that is not as it should be is of none. */
-static bool begins_at(enum fs_precopied_kind kind, const struct gw_bytes *payload, uint32_t *unit)
+bool fs_precopied_begins_at(enum fs_precopied_kind kind, const struct gw_bytes *payload,
+			    uint32_t *unit)
 {
 	uint64_t previous[FS_FIELDS_MAX] = {0};
 	const uint8_t *at = payload->data;
@@ -294,7 +294,7 @@ static bool is_same(const struct fs_precopied *precopied, enum fs_precopied_kind
 {
 	const struct fs_precopied_piece *piece;
 
-	if (precopied->unknown || !begins_at(kind, payload, unit) ||
+	if (precopied->unknown || !fs_precopied_begins_at(kind, payload, unit) ||
 	    precopied->differs[kind][*unit])
 		return false;
 	piece = &precopied->pieces[kind][*unit];
@@ -382,11 +382,10 @@ static int settle(struct fs_precopied *precopied)
 	if (precopied->step != FS_PRECOPIED_COMPARING)
 		return 0;
 	precopied->step = FS_PRECOPIED_SETTLED;
-	if (!err && fs_precopied_is_anothers(precopied))
-		err = fs_precopied_whole(precopied);
-	else if (!err)
-		err = fs_precopied_settle(precopied);
-	return err;
+	if (err || !fs_precopied_is_anothers(precopied))
+		return err ? err : fs_precopied_settle(precopied);
+	close_opened(precopied);
+	return fs_precopied_whole(precopied);
 }
 
 int fs_precopied_at(void *opaque, const struct gw_layout *layout)

@@ -32,8 +32,13 @@ struct fs_came_name {
 	struct gw_fs_name_v1 record;
 };
 
+struct fs_came_copy {
+	enum fs_precopied_kind kind;
+	struct gw_bytes bytes; /* allocated */
+};
+
 struct fs_came {
-	uint8_t **copies;
+	struct fs_came_copy *copies;
 	size_t copy_count, copy_room;
 	struct fs_came_inode *inodes;
 	size_t inode_count, inode_room;
@@ -85,13 +90,17 @@ static inline bool fs_precopied_stays(const struct fs_precopied *precopied, uint
 
 typedef int fs_precopied_fn(struct fs_precopied *precopied, enum fs_precopied_kind kind,
 			    const union fs_precopied_object *object, bool put);
+/* Of what unit a payload begins to be; one that is not as it should be is of none. */
+bool fs_precopied_begins_at(enum fs_precopied_kind kind, const struct gw_bytes *payload,
+			    uint32_t *unit);
 /* Of a payload; objects are judged where they are staged. */
 int fs_precopied_each(struct fs_precopied *precopied, enum fs_precopied_kind kind,
 		      const struct gw_bytes *payload, fs_precopied_fn *fn);
 
 /* precopied_settle.c: the tables become what the state says. */
 int fs_precopied_settle(struct fs_precopied *precopied);
-/* precopied_whole.c: can the state not have become of what came ahead? Then all of it is staged. */
+/* precopied_whole.c: has the state little to do with what came ahead? Then all of it is staged, as
+ * if that had not been. */
 bool fs_precopied_is_anothers(const struct fs_precopied *precopied);
 int fs_precopied_whole(struct fs_precopied *precopied);
 

@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* fs/precopied_whole.c - a state that can not have become of what came ahead: staged as if that had
  * not been. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
 #include "fs/precopied_internal.h"
 #include "fs/stage.h"
+#include "godwit/error.h"
+
+/* To stage one object after the other takes three times as long as to stage all by many hands; of
+ * so few records it does not matter. */
+#define ONE_BY_ONE  3
+#define FEW_RECORDS 64
 
 /* Ids of one guest are of one file for ever, and those of a slot get higher. */
 static bool is_of_another(const struct fs_loading *loading, const struct gw_fs_inode_v1 *record)
@@ -20,9 +30,14 @@ static bool is_of_another(const struct fs_loading *loading, const struct gw_fs_i
 bool fs_precopied_is_anothers(const struct fs_precopied *precopied)
 {
 	const struct fs_came *came = &precopied->came;
+	const struct fs *fs = precopied->loading.fs;
 
+	if (fs->loaded.different > FEW_RECORDS &&
+	    fs->loaded.different > fs->loaded.same / ONE_BY_ONE)
+		return true;
 	for (size_t i = 0; i < came->inode_count; i++) {
-		if (is_of_another(&precopied->loading, &came->inodes[i].record))
+		if (came->inodes[i].put &&
+		    is_of_another(&precopied->loading, &came->inodes[i].record))
 			return true;
 	}
 	return false;
@@ -31,57 +46,72 @@ bool fs_precopied_is_anothers(const struct fs_precopied *precopied)
 static int put_object(struct fs_precopied *precopied, enum fs_precopied_kind kind,
 		      const union fs_precopied_object *object, bool put)
 {
-	(void)put; /* of a piece all are */
-	return kind == FS_PRECOPIED_INODES ? fs_stage_put_inode(&precopied->loading, object)
-					   : fs_stage_put_name(&precopied->loading, object);
+	int (*fn)(void *, const void *);
+
+	if (kind == FS_PRECOPIED_INODES)
+		fn = put ? fs_stage_put_inode : fs_stage_remove_inode;
+	else
+		fn = put ? fs_stage_put_name : fs_stage_remove_name;
+	return fn(&precopied->loading, object);
 }
 
-static int put_piece(struct fs_precopied *precopied, enum fs_precopied_kind kind, uint32_t unit)
+static bool is_same(const struct fs_precopied *precopied, enum fs_precopied_kind kind,
+		    uint32_t unit)
 {
-	const struct fs_precopied_piece *piece = &precopied->pieces[kind][unit];
-	const struct gw_bytes payload = {.data = piece->bytes, .len = piece->len};
-
-	return fs_precopied_each(precopied, kind, &payload, put_object);
+	return kind == FS_PRECOPIED_INODES ? precopied->inodes_stay[unit] == UINT64_MAX
+					   : precopied->names_same[unit];
 }
 
-static int stage_inodes(struct fs_precopied *precopied)
+/* The records that came, in the order of units, which is that of a state that was made at once. */
+static size_t list(const struct fs_precopied *precopied, enum fs_precopied_kind kind,
+		   struct gw_bytes *payloads)
 {
 	const struct fs_came *came = &precopied->came;
-	int err = 0;
+	size_t count = 0, next = 0;
+	uint32_t at;
 
-	for (uint32_t unit = 0; unit < precopied->units_end && !err; unit++) {
-		if (precopied->inodes_stay[unit] == UINT64_MAX)
-			err = put_piece(precopied, FS_PRECOPIED_INODES, unit);
-	}
-	for (size_t i = 0; i < came->inode_count && !err; i++) {
-		int (*fn)(void *, const void *) =
-			came->inodes[i].put ? fs_stage_put_inode : fs_stage_remove_inode;
+	for (uint32_t unit = 0; unit <= precopied->units_end; unit++) {
+		bool end = unit == precopied->units_end;
 
-		err = fn(&precopied->loading, &came->inodes[i].record);
+		if (!end && !is_same(precopied, kind, unit))
+			continue;
+		for (; next < came->copy_count; next++) {
+			const struct fs_came_copy *copy = &came->copies[next];
+
+			if (copy->kind != kind)
+				continue;
+			if (!end &&
+			    (!fs_precopied_begins_at(kind, &copy->bytes, &at) || at >= unit))
+				break;
+			payloads[count++] = copy->bytes;
+		}
+		if (!end)
+			payloads[count++] =
+				(struct gw_bytes){.data = precopied->pieces[kind][unit].bytes,
+						  .len = precopied->pieces[kind][unit].len};
 	}
+	return count;
+}
+
+static int stage(struct fs_precopied *precopied, enum fs_precopied_kind kind)
+{
+	struct fs_loading *loading = &precopied->loading;
+	size_t room = precopied->came.copy_count + precopied->units_end + 1;
+	GW_AUTO_FREE struct gw_bytes *payloads = calloc(room, sizeof(*payloads));
+	size_t count = payloads ? list(precopied, kind, payloads) : 0, i = 0;
+	int err = payloads ? 0 : gw_fail(ENOMEM, "load: no memory for a list of records");
+
+	if (count)
+		i = kind == FS_PRECOPIED_INODES ? fs_stage_inodes(loading, payloads, count)
+						: fs_stage_names(loading, payloads, count);
+	for (; i < count && !err; i++)
+		err = fs_precopied_each(precopied, kind, &payloads[i], put_object);
 	return err;
 }
 
-static int stage_names(struct fs_precopied *precopied)
-{
-	const struct fs_came *came = &precopied->came;
-	int err = 0;
-
-	for (uint32_t unit = 0; unit < precopied->units_end && !err; unit++) {
-		if (precopied->names_same[unit])
-			err = put_piece(precopied, FS_PRECOPIED_NAMES, unit);
-	}
-	for (size_t i = 0; i < came->name_count && !err; i++) {
-		int (*fn)(void *, const void *) =
-			came->names[i].put ? fs_stage_put_name : fs_stage_remove_name;
-
-		err = fn(&precopied->loading, &came->names[i].record);
-	}
-	return err;
-}
-
-/* Tables of its own, in which is what the state has said before its inodes. */
-static int begin(struct fs_loading *loading, struct fs_precopied *precopied)
+/* Tables of its own, in which is what the state has said before its inodes; nothing came ahead of
+ * it any more. */
+static int begin(struct fs_loading *loading)
 {
 	struct gw_fs_session_v1 session = loading->session;
 	bool has_session = loading->has_session, has_mounts = loading->has_mounts;
@@ -95,7 +125,6 @@ static int begin(struct fs_loading *loading, struct fs_precopied *precopied)
 	err = fs_loading_new(loading, loading->fs);
 	if (err)
 		return err;
-	loading->precopied = precopied;
 	loading->marked = true;
 	loading->session = session;
 	loading->has_session = has_session;
@@ -112,9 +141,9 @@ static int begin(struct fs_loading *loading, struct fs_precopied *precopied)
 
 int fs_precopied_whole(struct fs_precopied *precopied)
 {
-	int err = begin(&precopied->loading, precopied);
+	int err = begin(&precopied->loading);
 
 	if (!err)
-		err = stage_inodes(precopied);
-	return err ? err : stage_names(precopied);
+		err = stage(precopied, FS_PRECOPIED_INODES);
+	return err ? err : stage(precopied, FS_PRECOPIED_NAMES);
 }

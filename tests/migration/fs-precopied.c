@@ -504,6 +504,24 @@ static void a_parked_request(void **state)
 	leave();
 }
 
+/* What is little of what comes is no reason to do more than without it. */
+static void most_is_new(void **state)
+{
+	char name[16];
+
+	guest_gather(10);
+	precopy();
+	for (unsigned i = 10; i < 40 * FS_UNIT; i++) {
+		snprintf(name, sizeof(name), "new-%u", i);
+		guest_make(FS_ROOT_ID, "", name);
+	}
+	arrive();
+	assert_true(to.fs.loaded.different > 64);
+	/* Nobody was looked at one by one: that is left for when the device runs. */
+	assert_non_null(to.fs.inodes->index);
+	leave();
+}
+
 static void key(void **state)
 {
 	static const uint8_t secret[GW_STATE_KEY_LEN] = "a key of thirty-two bytes, or so";
@@ -591,6 +609,7 @@ int main(void)
 		WITH_SHARE(what_stands_in_states_alone),
 		WITH_SHARE(no_more_descriptors),
 		WITH_SHARE(a_parked_request),
+		WITH_SHARE(most_is_new),
 		WITH_SHARE(key),
 		WITH_SHARE(copies_come_whole),
 		WITH_SHARE(parameters_come_with_the_state),
