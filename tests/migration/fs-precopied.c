@@ -285,7 +285,8 @@ static void of_another_guest_with_the_same_ids(void **state)
 	handle = guest_open(&from, file, O_RDONLY);
 	another_begins();
 	share_lookup(&another, FS_ROOT_ID, "b");
-	share_lookup(&another, FS_ROOT_ID, "a");
+	assert_int_equal(share_lookup(&another, FS_ROOT_ID, "a"), file);
+	assert_int_equal(guest_open(&another, file, O_RDONLY), handle);
 	another_ends();
 	arrive();
 	assert_string_equal(guest_read(&to, handle), "b");
