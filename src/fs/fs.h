@@ -170,7 +170,7 @@ struct fs {
 	_Atomic(struct fs_precopied *) precopied; /* what came ahead of a state; NULL: nothing */
 	_Atomic bool precopy_given_up;		  /* what is on its way ahead need not come */
 	struct {
-		uint64_t same, different;
+		_Atomic uint64_t same, different;
 	} loaded; /* records of inodes and names, of the last load, beside a precopy */
 	struct fs_collector *collector;
 	struct fs_iterating *iterating; /* NULL: no save in phases is under way */

@@ -137,7 +137,8 @@ int fs_load(void *dev, struct gw_state_reader *reader)
 	struct fs_precopied *precopied = take_precopied(fs, reader);
 	int err;
 
-	fs->loaded.same = fs->loaded.different = 0;
+	atomic_store(&fs->loaded.same, 0);
+	atomic_store(&fs->loaded.different, 0);
 	if (!precopied)
 		return load_whole(fs, reader);
 	err = load(fs_precopied_begin(precopied), reader);

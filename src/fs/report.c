@@ -97,6 +97,16 @@ static uint64_t count_stale(const struct fs *fs)
 	return atomic_load_explicit(&fs->inodes->lazy.stale, memory_order_relaxed);
 }
 
+static uint64_t count_loaded_same(const struct fs *fs)
+{
+	return atomic_load_explicit(&fs->loaded.same, memory_order_relaxed);
+}
+
+static uint64_t count_loaded_different(const struct fs *fs)
+{
+	return atomic_load_explicit(&fs->loaded.different, memory_order_relaxed);
+}
+
 static uint64_t count_hidden(const struct fs *fs)
 {
 	return fs_hidden_count(fs->hidden);
@@ -161,6 +171,13 @@ static const struct number numbers[] = {
 	{"stale",
 	 {"godwit_fs_stale_inodes", "Inodes that were not found where they moved from."},
 	 count_stale},
+	{"loaded_same",
+	 {"godwit_fs_loaded_same_records", "Records of the last load that had come ahead of it."},
+	 count_loaded_same},
+	{"loaded_different",
+	 {"godwit_fs_loaded_different_records",
+	  "Records that had not, of a load of which most came ahead."},
+	 count_loaded_different},
 	{"recoveries",
 	 {"godwit_fs_recoveries_total", "Times at which a process went on where one had died.",
 	  true},
