@@ -5,6 +5,7 @@
 usage: process.py GODWIT-FS
 """
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -77,9 +78,14 @@ class Shut(unittest.TestCase):
         return outer, (children(outer.pid) or [outer.pid])[0]
 
     def is_ready(self, outer):
-        """The last step is the filter; a thread of the pool comes after it."""
+        """The last step is the filter; a thread of the pool comes after it. ThreadSanitizer has one of
+        its own, from the beginning."""
         inner = (children(outer.pid) or [outer.pid])[0]
-        return len(os.listdir(f"/proc/{inner}/task")) > 1
+        try:
+            return any(comm.read_text("utf-8").startswith("fs-pool")
+                       for comm in pathlib.Path(f"/proc/{inner}/task").glob("*/comm"))
+        except OSError:
+            return False  # one has just ended
 
     def until(self, condition, seconds=20):
         deadline = time.monotonic() + seconds
@@ -89,8 +95,16 @@ class Shut(unittest.TestCase):
             time.sleep(0.01)
         return True
 
+    def threads(self, pid):
+        """The program's: ThreadSanitizer has one that was there before anything was given up, under
+        the program's name, as no other thread."""
+        tasks = {task.name: (task / "comm").read_text("utf-8")
+                 for task in pathlib.Path(f"/proc/{pid}/task").iterdir()}
+        return [task for task, name in tasks.items()
+                if task == str(pid) or not self.is_built_with(b"__tsan_init") or name != tasks[str(pid)]]
+
     def assert_status(self, pid, caps, filtered=True):
-        for task in os.listdir(f"/proc/{pid}/task"):
+        for task in self.threads(pid):
             status = read_status(f"/proc/{pid}/task/{task}")
             for field in ("CapPrm", "CapEff", "CapBnd"):
                 self.assertEqual(int(status[field], 16) & ~caps, 0, f"{task}: {field}")
@@ -102,8 +116,10 @@ class Shut(unittest.TestCase):
 
     def has_filters(self):
         """A build with sanitizers has none."""
-        with open(self.program, "rb") as file:
-            return b"__asan_init" not in (text := file.read()) and b"__tsan_init" not in text
+        return not self.is_built_with(b"__asan_init") and not self.is_built_with(b"__tsan_init")
+
+    def is_built_with(self, symbol):
+        return symbol in pathlib.Path(self.program).read_bytes()
 
     def assert_other_namespaces(self, pid, names=NAMESPACES):
         for name in names:
