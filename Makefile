@@ -98,6 +98,7 @@ check-long: all check-recover
 	@FUSE_PROGRAM='$(FS)' $(BUILD)/tests/migration/migration-few-descriptors 1000000
 	@FUSE_PROGRAM='$(FS) --inode-file-handles=never' $(BUILD)/tests/migration/migration-few-descriptors 1000000
 	@$(BUILD)/tests/migration/migration-relay-ownership 1000
+	@$(BUILD)/tests/migration/migration-fs-precopied-random 100
 
 # A back-end that is killed 200 times under load, and 200 times more to see for how long nobody answers.
 check-recover: all
