@@ -49,10 +49,17 @@ static unsigned below(unsigned end)
 
 /* -- whom the guest knows ------------------------------------------------------------------- */
 
-static bool is_known(const struct fs_inode *inode, unsigned type)
+/* A thread that collects beside it may look somebody up. */
+static bool is_known(struct fs_inode *inode, unsigned type)
 {
-	return inode->slot.id && (uint32_t)atomic_load(&inode->slot.life) &&
-	       (inode->lookups || inode->slot.id == FS_ROOT_ID) && (!type || inode->type == type);
+	bool known;
+
+	if (!fs_slot_try_pin(&inode->slot))
+		return false;
+	known = (inode->slot.id == FS_ROOT_ID || fs_lookups_count(from->fs.inodes, inode)) &&
+		(!type || inode->type == type);
+	fs_inode_put(inode);
+	return known;
 }
 
 /* Of a type, or of any (0); 0: there is none. */
