@@ -338,9 +338,10 @@ static void print_head(const struct settings *settings)
 {
 	printf("%u inodes cached, %u files open, %s; median of %u runs, ms\n",
 	       settings->tree.inodes, settings->open,
-	       settings->cold	  ? "host's caches dropped"
-	       : settings->stream ? "warm, saved and loaded at once"
-				  : "warm",
+	       settings->cold	     ? "host's caches dropped"
+	       : settings->precopied ? "warm, most of the state ahead"
+	       : settings->stream    ? "warm, saved and loaded at once"
+				     : "warm",
 	       settings->runs);
 	printf("%-12s %9s", "", "blackout");
 	for (unsigned i = 0; i < TIMES; i++)

@@ -17,6 +17,10 @@ MEASURED = (
     "virtiofsd        97.00      0.10      6.00     90.00      0.80      0.10\nratio: 1/18\n"
     "1000000 " + HEAD.format(how="warm") + NAMES +
     "godwit-fs        82.00      0.30     20.20     61.00      0.40      0.10\n"
+    "10000 " + HEAD.format(how="warm, most of the state ahead") + NAMES +
+    "godwit-fs         2.25      0.30      0.90      0.60      0.40      0.05\n"
+    "10000 " + HEAD.format(how="warm, saved and loaded at once") + NAMES +
+    "godwit-fs       666.00      0.30      1.20    664.00      0.40      0.10\n"
     "10000 " + HEAD.format(how="host's caches dropped") + NAMES +
     "godwit-fs       777.00      0.30      1.20    775.00      0.40      0.10\n")
 
@@ -38,8 +42,11 @@ class Draw(unittest.TestCase):
         ran, pictures = self.draw(MEASURED)
         self.assertEqual(ran.returncode, 0, ran.stderr)
         words = self.words(pictures["blackout"])
-        for word in ("5.5 ms", "97 ms", "82 ms", "godwit-fs", "virtiofsd", "10k", "1M"):
+        for word in ("5.5 ms", "97 ms", "82 ms", "2.25 ms", "godwit-fs", "virtiofsd", "with precopy",
+                     "10k", "1M"):
             self.assertIn(word, words)
+        # Nor is what is neither one after the other nor ahead.
+        self.assertNotIn("666 ms", words)
         # What is measured with cold caches is another thing.
         self.assertNotIn("777 ms", words)
 
