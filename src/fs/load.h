@@ -111,7 +111,8 @@ int fs_verify_mounts(struct fs_loading *loading);
 void fs_verify_mounts_ahead(struct fs_loading *loading); /* what is not found yet may be, later */
 /* All, if that is wanted; else the sample, which is work to be done, and what comes of it. */
 int fs_verify_all(struct fs_loading *loading);
-int fs_verify_again(struct fs_loading *loading); /* a sample of what came ahead, too */
+/* A sample of what came ahead, too; or all. */
+int fs_verify_again(struct fs_loading *loading);
 struct fs_work fs_verify_sample(struct fs_loading *loading);
 int fs_verify_sampled(struct fs_loading *loading);
 /* The same of what may be gone because the guest goes on at the source: what is not found is marked

@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/cleanup.h"
 #include "fs/load.h"
+#include "fs/precopied.h"
 #include "godwit/error.h"
 
 /* The time a sample may take, which counts where caches are cold. */
@@ -244,9 +245,9 @@ int fs_verify_again(struct fs_loading *loading)
 	uint64_t state = seed();
 	int err = 0;
 
-	if (loading->fs->host->verify != FS_VERIFY_OPEN)
+	if (loading->fs->host->verify == FS_VERIFY_NONE)
 		return 0;
-	if (end <= AGAIN_TRIES)
+	if (loading->fs->host->verify == FS_VERIFY_ALL || end <= AGAIN_TRIES)
 		return restage_all(loading);
 	for (unsigned i = 0; i < AGAIN_TRIES && !err; i++) {
 		if (loading->staged_count >= FS_SAMPLE_INODES)
@@ -293,6 +294,9 @@ void fs_verify_ahead(struct fs_loading *loading)
 {
 	switch (loading->fs->host->verify) {
 	case FS_VERIFY_ALL:
+		/* All is looked for when the state has come, which may be long after. */
+		if (fs_precopied_is_kept(loading))
+			break;
 		fs_each(loading, loading->staged_count, 0, prove_one);
 		break;
 	case FS_VERIFY_OPEN:

@@ -213,6 +213,23 @@ static void test_what_came_ahead_aborts(void **state)
 	assert_int_equal(stats_of(&to).inodes, 1);
 }
 
+/* Who wants all to be looked for wants that of when the guest goes on. */
+static void test_all_of_what_came_ahead(void **state)
+{
+	int stream;
+
+	(void)state;
+	to.host.verify = FS_VERIFY_ALL;
+	precopy_begin(&from);
+	precopy_end(&from);
+	assert_int_equal(precopy_load(&to), 0);
+	stream = move_save(&from);
+	assert_int_equal(rename(share_path(&from, "f123"), share_path(&from, "there")), 0);
+	assert_int_equal(move_load(&to, stream), -ENOENT);
+	assert_non_null(strstr(gw_last_error(), "/f123"));
+	assert_int_equal(rename(share_path(&from, "there"), share_path(&from, "f123")), 0);
+}
+
 /* What could not be proven in time counts as not found. A millisecond is not enough, on any
  * machine, for two thousand: a system call each. */
 static void test_budget(void **state)
@@ -266,6 +283,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_sample_of_what_came_ahead, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(test_what_came_ahead_aborts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_all_of_what_came_ahead, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_budget, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_budget_with_guest_error, set_up, tear_down),
 	};
