@@ -78,6 +78,15 @@ struct fs_precopied {
 	struct fs_came came;
 };
 
+#define FS_PRECOPIED_UNITS (FS_SLOTS_MAX / FS_UNIT)
+
+/* Whose it is: names are their inode's. */
+static inline uint64_t fs_precopied_id_of(enum fs_precopied_kind kind,
+					  const union fs_precopied_object *object)
+{
+	return kind == FS_PRECOPIED_INODES ? object->inode.id : object->name.inode;
+}
+
 static inline uint32_t fs_unit_of(uint64_t id)
 {
 	return (uint32_t)id / FS_UNIT;
@@ -96,6 +105,11 @@ bool fs_precopied_begins_at(enum fs_precopied_kind kind, const struct gw_bytes *
 /* Of a payload; objects are judged where they are staged. */
 int fs_precopied_each(struct fs_precopied *precopied, enum fs_precopied_kind kind,
 		      const struct gw_bytes *payload, fs_precopied_fn *fn);
+
+/* precopied.c: a record that came ahead; and what was opened and is not wanted. */
+void fs_precopied_keep(struct fs_precopied *precopied, enum fs_precopied_kind kind,
+		       const struct gw_bytes *payload);
+void fs_precopied_close_opened(struct fs_precopied *precopied);
 
 /* precopied_settle.c: the tables become what the state says. */
 int fs_precopied_settle(struct fs_precopied *precopied);
