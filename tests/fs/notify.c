@@ -117,7 +117,8 @@ static int set_up(void **state)
 
 /*
  * The queue's thread takes the buffers when it comes round, and what there is to tell before that
- * is lost: something else changes until a notice of it comes, and all notices of that are taken.
+ * is lost: something else comes and goes until a notice of it comes (what changes about a file
+ * that the guest does not know it is not told), and all notices of that are taken.
  */
 static void offer_all(void)
 {
@@ -127,7 +128,7 @@ static void offer_all(void)
 		offer(&client, buffers[i], FS_NOTIFY_BUF_SIZE);
 	do {
 		assert_true(tries--);
-		watched_others("touch $GW_SHARE/dir/" PRIMER);
+		watched_others("cd $GW_SHARE/dir; echo >" PRIMER "; rm " PRIMER);
 	} while (gw_driver_wait(client.frontend, FS_NOTIFY_QUEUE, PRIMER_MS) != 0);
 	do {
 		uint32_t used;
