@@ -25,18 +25,13 @@ static bool grow(void **array, size_t count, size_t *room, size_t size)
 	return true;
 }
 
-static int no_memory(void)
-{
-	return gw_fail(ENOMEM, "load: no memory for what differs from the precopy");
-}
-
 static int came_inode(struct fs_precopied *precopied, const struct gw_fs_inode_v1 *record, bool put)
 {
 	struct fs_came *came = &precopied->came;
 
 	if (!grow((void **)&came->inodes, came->inode_count, &came->inode_room,
 		  sizeof(*came->inodes)))
-		return no_memory();
+		return fs_precopied_no_memory();
 	came->inodes[came->inode_count++] = (struct fs_came_inode){.put = put, .record = *record};
 	return 0;
 }
@@ -46,7 +41,7 @@ static int came_name(struct fs_precopied *precopied, const struct gw_fs_name_v1 
 	struct fs_came *came = &precopied->came;
 
 	if (!grow((void **)&came->names, came->name_count, &came->name_room, sizeof(*came->names)))
-		return no_memory();
+		return fs_precopied_no_memory();
 	came->names[came->name_count++] = (struct fs_came_name){.put = put, .record = *record};
 	return 0;
 }
@@ -72,7 +67,7 @@ static int note(struct fs_precopied *precopied, enum fs_precopied_kind kind,
 	if (!copy.data || !grow((void **)&came->copies, came->copy_count, &came->copy_room,
 				sizeof(*came->copies))) {
 		free((void *)copy.data);
-		return no_memory();
+		return fs_precopied_no_memory();
 	}
 	came->copies[came->copy_count++] = (struct fs_came_copy){.kind = kind, .bytes = copy};
 	memcpy((void *)copy.data, payload->data, payload->len);

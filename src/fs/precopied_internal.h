@@ -4,7 +4,10 @@
 #ifndef GW_FS_PRECOPIED_INTERNAL_H
 #define GW_FS_PRECOPIED_INTERNAL_H
 
+#include <errno.h>
+
 #include "fs/precopied.h"
+#include "godwit/error.h"
 
 enum fs_precopied_kind { FS_PRECOPIED_INODES, FS_PRECOPIED_NAMES, FS_PRECOPIED_KINDS };
 
@@ -95,6 +98,11 @@ static inline uint32_t fs_unit_of(uint64_t id)
 static inline bool fs_precopied_stays(const struct fs_precopied *precopied, uint32_t slot)
 {
 	return precopied->inodes_stay[slot / FS_UNIT] >> slot % FS_UNIT & 1;
+}
+
+static inline int fs_precopied_no_memory(void)
+{
+	return gw_fail(ENOMEM, "load: no memory for what differs from the precopy");
 }
 
 typedef int fs_precopied_fn(struct fs_precopied *precopied, enum fs_precopied_kind kind,

@@ -25,11 +25,6 @@ struct settling {
 	struct gone_name *gone, **gone_last;
 };
 
-static int no_memory(void)
-{
-	return gw_fail(ENOMEM, "load: no memory for what differs from the precopy");
-}
-
 /* -- names that came ----------------------------------------------------------------------- */
 
 static uint64_t hash_of(uint64_t parent, const void *bytes, size_t len)
@@ -50,7 +45,7 @@ static int hash_names(struct fs_came *came)
 		size *= 2;
 	came->buckets = calloc(size, sizeof(*came->buckets));
 	if (!came->buckets)
-		return no_memory();
+		return fs_precopied_no_memory();
 	came->mask = size - 1;
 	for (size_t i = 0; i < came->name_count; i++) {
 		const struct gw_fs_name_v1 *record = &came->names[i].record;
@@ -82,7 +77,7 @@ static int note_gone(struct settling *settling, uint64_t parent, uint64_t inode,
 	struct gone_name *gone = malloc(sizeof(*gone) + name->len);
 
 	if (!gone)
-		return no_memory();
+		return fs_precopied_no_memory();
 	memcpy(gone->bytes, name->bytes, name->len);
 	gone->next = NULL;
 	gone->record = (struct gw_fs_name_v1){
