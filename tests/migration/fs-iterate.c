@@ -18,20 +18,6 @@
 #include "rounds.h"
 #include "state/stream.h"
 
-static int set_up(void **state)
-{
-	(void)state;
-	move_source(&from);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	share_close(&from);
-	return 0;
-}
-
 static void arrive(void)
 {
 	rounds_arrive();
@@ -69,7 +55,7 @@ static void try_change(unsigned i, unsigned rounds_before, unsigned rounds_after
 {
 	void *none = NULL;
 
-	set_up(&none);
+	rounds_set_up(&none);
 	guest_gather(70); /* more than a unit */
 	guest_prepare_few();
 	rounds_begin(3);
@@ -83,7 +69,7 @@ static void try_change(unsigned i, unsigned rounds_before, unsigned rounds_after
 	rounds_rest();
 	arrive();
 	leave();
-	tear_down(&none);
+	rounds_tear_down(&none);
 }
 
 static void every_change(void **state)
@@ -103,7 +89,7 @@ static void every_change_in_a_round(void **state)
 		for (unsigned calls = 1; calls < 8; calls++) {
 			void *none = NULL;
 
-			set_up(&none);
+			rounds_set_up(&none);
 			guest_prepare_few();
 			guest_gather(70);
 			rounds_begin(3);
@@ -118,7 +104,7 @@ static void every_change_in_a_round(void **state)
 			rounds_rest();
 			arrive();
 			leave();
-			tear_down(&none);
+			rounds_tear_down(&none);
 		}
 	}
 }
@@ -362,7 +348,7 @@ static void pending(void **state)
 
 int main(void)
 {
-#define WITH_SHARE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_SHARE(test) cmocka_unit_test_setup_teardown(test, rounds_set_up, rounds_tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH_SHARE(little_is_sent_again),
 		cmocka_unit_test(every_change),

@@ -22,20 +22,6 @@
 #include "rounds.h"
 #include "state/stream.h"
 
-static int set_up(void **state)
-{
-	(void)state;
-	move_source(&from);
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	share_close(&from);
-	return 0;
-}
-
 static void leave(void)
 {
 	fs_precopied_free(atomic_exchange(&to.fs.precopied, NULL));
@@ -84,7 +70,7 @@ static void try_change(unsigned i, bool collects)
 {
 	void *none = NULL;
 
-	set_up(&none);
+	rounds_set_up(&none);
 	guest_gather(70); /* more than a unit */
 	guest_prepare_few();
 	if (collects)
@@ -94,7 +80,7 @@ static void try_change(unsigned i, bool collects)
 	guest_changes[i].happens();
 	arrive();
 	leave();
-	tear_down(&none);
+	rounds_tear_down(&none);
 }
 
 static void every_change(void **state)
@@ -112,7 +98,7 @@ static void every_change_in_it(void **state)
 		for (unsigned steps = 1; steps < 8; steps++) {
 			void *none = NULL;
 
-			set_up(&none);
+			rounds_set_up(&none);
 			guest_prepare_few();
 			guest_gather(70);
 			precopy_begin(&from);
@@ -123,7 +109,7 @@ static void every_change_in_it(void **state)
 			precopy_arrives();
 			arrive();
 			leave();
-			tear_down(&none);
+			rounds_tear_down(&none);
 		}
 	}
 }
@@ -586,7 +572,7 @@ static void parameters_of_the_state_are_compared(void **state)
 
 int main(void)
 {
-#define WITH_SHARE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define WITH_SHARE(test) cmocka_unit_test_setup_teardown(test, rounds_set_up, rounds_tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH_SHARE(little_is_done_again),
 		cmocka_unit_test(every_change),

@@ -12,6 +12,20 @@ struct share from, to;
 struct gw_state_writer *rounds_writer;
 int rounds_stream;
 
+int rounds_set_up(void **state)
+{
+	(void)state;
+	move_source(&from);
+	return 0;
+}
+
+int rounds_tear_down(void **state)
+{
+	(void)state;
+	share_close(&from);
+	return 0;
+}
+
 void rounds_begin(unsigned number)
 {
 	struct gw_state_header header = {.implementation = "test", .mode = GW_MODE_STATEFUL};

@@ -9,6 +9,10 @@ extern struct share from, to;
 extern struct gw_state_writer *rounds_writer;
 extern int rounds_stream;
 
+/* For cmocka: a source, and nothing in it. */
+int rounds_set_up(void **state);
+int rounds_tear_down(void **state);
+
 /* @number: the state's. */
 void rounds_begin(unsigned number);
 /* A whole round, and what is left when the guest is at rest; in bytes. */
