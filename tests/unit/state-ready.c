@@ -74,16 +74,21 @@ static bool kernel_makes_big_ones(void)
 	return made && count_big(fd, LEN);
 }
 
+static void need_big_ones(void)
+{
+	if (kernel_makes_big_ones())
+		return;
+	print_message("skipped: this kernel makes no big pages of a memfd (Linux 6.1 does)\n");
+	skip();
+}
+
 /* Wherever the kernel would map it by itself. Of some it may find no big page just now. */
 static void of_big_pages(void **state)
 {
 	unsigned big = 0;
 
 	(void)state;
-	if (!kernel_makes_big_ones()) {
-		print_message("skipped: this kernel makes no big pages of a memfd\n");
-		skip();
-	}
+	need_big_ones();
 	for (unsigned i = 0; i < 4; i++) {
 		GW_AUTO_FD int fd = gw_state_memory_new(LEN);
 
@@ -285,8 +290,7 @@ static void a_small_one_among_big_ones(void **state)
 	struct gw_channel channel;
 
 	(void)state;
-	if (!kernel_makes_big_ones())
-		skip();
+	need_big_ones();
 	assert_int_equal(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 44 * MIB, 4096),
 			 0);
 	channel_to(&channel, fd, -1);
@@ -328,8 +332,7 @@ static void cut_meanwhile(void **state)
 	struct gw_channel channel;
 
 	(void)state;
-	if (!kernel_makes_big_ones())
-		skip();
+	need_big_ones();
 	channel_to(&channel, fd, -1);
 	assert_int_equal(write_some(&channel, 5 * MIB), 0);
 	assert_non_null(channel.mapped.map);
